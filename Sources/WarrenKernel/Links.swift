@@ -1,0 +1,86 @@
+import WarrenTrace
+
+/// The network: one link per direction of each pair of nodes that talk, and the connections on them.
+///
+/// A connection keeps the order of what is sent on it, as TCP does: a packet that draws a shorter delay
+/// than its forerunner arrives right behind it.
+struct Links: Sendable {
+    /// One direction between two nodes.
+    struct Link: Sendable {
+        var law: Law
+        var stream: StreamID
+        /// Delay in thousandths of what the law says.
+        var factor: UInt64 = 1000
+    }
+
+    /// A connection as its two ends see it. End 0 opened it, end 1 accepted it.
+    struct Connection: BitwiseCopyable, Sendable {
+        var a: NodeID
+        var b: NodeID
+        var outward: UInt32
+        var homeward: UInt32
+        /// The latest arrival at end 1 and at end 0, so that order is kept.
+        var lastOut: UInt64 = 0
+        var lastHome: UInt64 = 0
+        var openA = true
+        var openB = false
+        /// Whether the handshake is done.
+        var established = false
+    }
+
+    var defaultLaw = Law.constant(.microseconds(50))
+    private var laws: [Pair: Law] = [:]
+    private(set) var rows: ContiguousArray<Link> = []
+    var connections: ContiguousArray<Connection> = []
+    private var index: [Pair: UInt32] = [:]
+    private var factors: [NodeID: UInt64] = [:]
+
+    struct Pair: Hashable, Sendable {
+        var from: NodeID
+        var to: NodeID
+    }
+
+    mutating func setLaw(_ law: Law, from: NodeID, to: NodeID) {
+        laws[Pair(from: from, to: to)] = law
+        if let row = index[Pair(from: from, to: to)] { rows[Int(row)].law = law }
+    }
+
+    /// The link from one node to another, made on first use.
+    mutating func link(from: NodeID, to: NodeID, _ chance: inout Chance, label: String) -> UInt32 {
+        let pair = Pair(from: from, to: to)
+        if let row = index[pair] { return row }
+        let row = UInt32(rows.count)
+        let factor = max(factors[from] ?? 1000, factors[to] ?? 1000)
+        rows.append(
+            Link(law: laws[pair] ?? defaultLaw, stream: chance.stream(label), factor: factor)
+        )
+        index[pair] = row
+        return row
+    }
+
+    /// The delay of the next packet on a link.
+    @inline(__always)
+    func delay(_ row: UInt32, _ chance: inout Chance) -> UInt64 {
+        rows.withUnsafeBufferPointer { rows in
+            let link = rows[Int(row)]
+            let drawn = chance.sample(link.law, link.stream).nanoseconds
+            return link.factor == 1000 ? drawn : drawn * link.factor / 1000
+        }
+    }
+
+    /// Makes every link of a node slower by `factor` thousandths.
+    mutating func slow(_ node: NodeID, factor: UInt64) {
+        factors[node] = factor
+        for connection in connections where connection.a == node || connection.b == node {
+            rows[Int(connection.outward)].factor = factor
+            rows[Int(connection.homeward)].factor = factor
+        }
+    }
+
+    /// Makes the links between two nodes slower by `factor` thousandths.
+    mutating func slow(between one: NodeID, and other: NodeID, factor: UInt64) {
+        for pair in [Pair(from: one, to: other), Pair(from: other, to: one)] {
+            if let row = index[pair] { rows[Int(row)].factor = factor }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+public import WarrenTrace
+
+/// What travels between nodes: a plain value of fixed size.
+///
+/// The kernel knows four things about a packet: which message it carries, the parcel that rides with
+/// it, what it is about, and whether a copy of the message is lost when the packet is. Everything else
+/// is the private matter of a model, which reads and writes it through typed views of its own.
+@frozen
+public struct Packet: BitwiseCopyable, Sendable, Hashable {
+    /// The model's own word for what this is, such as a method of a protocol.
+    public var word: UInt16
+    /// Bits of the model.
+    public var flags: UInt8
+    /// 1 if the message's copy exists nowhere but in this packet: when the connection ends before it
+    /// arrives, the world records that the copy of `subject` is gone.
+    public var custody: UInt8
+    /// A stream within the connection, such as a channel.
+    public var port: UInt32
+    /// The message that it carries, or none.
+    public var message: MessageID
+    /// What rides along: an immutable value in the world's ``Parcels``.
+    public var parcel: ParcelID
+    /// What it is about: an exchange, a queue, a subject.
+    public var subject: Symbol
+    /// A second name, such as the routing key.
+    public var key: Symbol
+    /// Free for the model.
+    public var c: UInt32
+    /// Free for the model.
+    public var d: UInt32
+    /// Free for the model.
+    public var x: UInt64
+    /// Free for the model.
+    public var y: UInt64
+
+    /// A packet with the given parts; what is left out is zero.
+    @inlinable
+    public init(
+        word: UInt16 = 0,
+        flags: UInt8 = 0,
+        custody: UInt8 = 0,
+        port: UInt32 = 0,
+        message: MessageID = .none,
+        parcel: ParcelID = .none,
+        subject: Symbol = .none,
+        key: Symbol = .none,
+        c: UInt32 = 0,
+        d: UInt32 = 0,
+        x: UInt64 = 0,
+        y: UInt64 = 0
+    ) {
+        self.word = word
+        self.flags = flags
+        self.custody = custody
+        self.port = port
+        self.message = message
+        self.parcel = parcel
+        self.subject = subject
+        self.key = key
+        self.c = c
+        self.d = d
+        self.x = x
+        self.y = y
+    }
+}
+
+/// The place of a parcel in the world's ``Parcels``.
+@frozen
+public struct ParcelID: BitwiseCopyable, Sendable, Hashable {
+    /// The slot, 0 for none.
+    public var raw: UInt32
+
+    /// The parcel in slot `raw`.
+    @inlinable
+    public init(_ raw: UInt32) { self.raw = raw }
+
+    /// No parcel.
+    public static let none = ParcelID(0)
+}
+
+/// What is large or rare and rides with a packet: headers, properties, declarations.
+///
+/// A parcel is immutable. Packets, disks and machines hold its number; what nobody holds any more is
+/// swept now and then (see ``World/sweepParcels()``), always at the same events of a run.
+public struct Parcels: Sendable {
+    private var slots: ContiguousArray<(any Sendable)?> = [nil]
+    private var free: ContiguousArray<UInt32> = []
+    private var pinned: Int = 1
+
+    /// How many parcels are alive.
+    public var count: Int { slots.count - 1 - free.count }
+
+    /// Keeps `value` and says where.
+    public mutating func put(_ value: some Sendable) -> ParcelID {
+        if let slot = free.popLast() {
+            slots[Int(slot)] = value
+            return ParcelID(slot)
+        }
+        slots.append(value)
+        return ParcelID(UInt32(slots.count - 1))
+    }
+
+    /// The parcel `id` as a `Value`, or nil if there is none or it is something else.
+    public func get<Value>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value? {
+        Int(id.raw) < slots.count ? slots[Int(id.raw)] as? Value : nil
+    }
+
+    /// Frees what `alive` does not name; `alive` has one flag per slot.
+    mutating func sweep(keeping alive: ContiguousArray<Bool>) {
+        for slot in 1..<slots.count where !alive[slot] && slots[slot] != nil {
+            slots[slot] = nil
+            free.append(UInt32(slot))
+        }
+    }
+
+    /// How many slots there are, used or not, "none" included.
+    var capacity: Int { slots.count }
+}

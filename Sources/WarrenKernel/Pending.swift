@@ -1,0 +1,71 @@
+import WarrenTrace
+
+/// An event that is still to come, in its slot.
+struct Pending: BitwiseCopyable, Sendable {
+    /// What will happen.
+    enum Kind: UInt8, BitwiseCopyable, Sendable {
+        case packet, timer, accepted, connected, closed, stored, action, start
+    }
+
+    /// The packet, for an arrival.
+    var packet: Packet
+    /// The event in whose turn this one was asked for.
+    var cause: UInt64
+    /// The node that it happens to.
+    var node: UInt32
+    /// The connection, timer or action, by kind.
+    var subject: UInt32
+    /// The incarnation of a node, or the end of a connection.
+    var generation: UInt32
+    /// What will happen.
+    var kind: Kind
+    /// How, by kind.
+    var variant: UInt8
+    /// For a timer: whether it is armed, and whether it keeps the run alive.
+    var armed = false
+    var background = false
+
+    /// For a timer: the stamp of its latest arming; an earlier one has gone stale.
+    var stamp: UInt64 {
+        get { packet.x }
+        set { packet.x = newValue }
+    }
+
+    init(
+        kind: Kind,
+        node: UInt32,
+        subject: UInt32 = 0,
+        generation: UInt32 = 0,
+        variant: UInt8 = 0,
+        cause: UInt64 = 0,
+        packet: Packet = Packet()
+    ) {
+        self.packet = packet
+        self.cause = cause
+        self.node = node
+        self.subject = subject
+        self.generation = generation
+        self.kind = kind
+        self.variant = variant
+    }
+}
+
+/// Rows of a fixed size that are reused; a row keeps its number for its life.
+struct PendingSlab: Sendable {
+    var rows: ContiguousArray<Pending> = []
+    private var free: ContiguousArray<UInt32> = []
+
+    @inline(__always)
+    mutating func put(_ event: Pending) -> UInt32 {
+        if let slot = free.popLast() {
+            rows[Int(slot)] = event
+            return slot
+        }
+        precondition(rows.count < 1 << 28, "more than 268 million events are pending at once")
+        rows.append(event)
+        return UInt32(truncatingIfNeeded: rows.count &- 1)
+    }
+
+    @inline(__always)
+    mutating func release(_ slot: Int) { free.append(UInt32(truncatingIfNeeded: slot)) }
+}

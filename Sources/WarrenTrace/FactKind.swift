@@ -1,0 +1,238 @@
+/// What can happen. The number is part of the trace format and never reused.
+public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
+    // The world.
+    /// A node came up. variant: 1 after a crash or stop.
+    case nodeStarted = 1
+    /// A node went down without a goodbye.
+    case nodeCrashed = 2
+    /// A node was stopped in good order.
+    case nodeStopped = 3
+    /// A connection was opened. peer: the node that opened it; detail: the connection.
+    case connectionOpened = 4
+    /// A connection ended. peer: the other node; detail: the connection; variant: ``Closure``.
+    case connectionClosed = 5
+    /// A node's network became slower (or fast again). detail: factor in thousandths.
+    case linkSlowed = 6
+    /// A client's work became slower (or fast again). detail: factor in thousandths.
+    case workSlowed = 7
+    /// A fault of the timeline began. detail: its number in the file, from 0.
+    case faultBegan = 8
+    /// A fault of the timeline was mended. detail: its number in the file, from 0.
+    case faultEnded = 9
+    /// The broker refused something. subject: the text it said; detail: its code; variant: 1 if the
+    /// whole connection was closed.
+    case errorRaised = 10
+    /// A channel was opened. peer: the client's node; detail: connection << 16 | channel.
+    case channelOpened = 11
+    /// A channel was closed. peer: the client's node; detail: connection << 16 | channel.
+    case channelClosed = 12
+
+    // What is declared.
+    /// A queue came to be. subject: the queue.
+    case queueDeclared = 20
+    /// A queue went. subject: the queue; detail: messages that went with it.
+    case queueDeleted = 21
+    /// A consumer or subscription began. subject: what it takes from; peer: the client's node.
+    case consumerStarted = 22
+    /// A consumer or subscription ended. subject: what it took from; peer: the client's node.
+    case consumerEnded = 23
+    /// A queue lost all that was ready in it. subject: the queue; detail: how many.
+    case queuePurged = 24
+
+    // A message and its publisher.
+    /// A client published. subject: where to; peer: the routing key's symbol; detail: body bytes.
+    case messagePublished = 40
+    /// The broker took responsibility. detail: nanoseconds since publication.
+    case messageConfirmed = 41
+    /// The broker refused responsibility.
+    case messageNacked = 42
+    /// The broker sent it back, unroutable. subject: the exchange.
+    case messageReturned = 43
+    /// The publisher stopped waiting: it may or may not have arrived. variant: 0 timed out, 1
+    /// connection lost, 2 never asked for a confirm, 3 still waiting at the end.
+    case messageUnknown = 44
+    /// The publisher sent it once more. detail: which attempt, from 2.
+    case messageRetried = 45
+    /// No queue or subscriber wanted it. subject: where it was published; variant: ``DropReason``.
+    case messageUnroutable = 46
+
+    // A copy of a message in a queue or on its way to a subscriber.
+    /// A copy came to be. subject: the queue; detail: body bytes.
+    case messageRouted = 60
+    /// A copy was sent to a consumer. subject: the queue; peer: the consumer's node; variant: 1 if
+    /// redelivered, plus 2 if settled by sending; detail: nanoseconds since it was ready.
+    case deliverySent = 61
+    /// A copy was acknowledged. subject: the queue; peer: the consumer's node.
+    case deliveryAcked = 62
+    /// A copy went back to its queue. subject: the queue; variant: ``ReturnReason``.
+    case deliveryRequeued = 63
+    /// A copy left for the dead-letter exchange. subject: the queue; variant: ``DropReason``, plus 128
+    /// if it left from a consumer's hands and not from the queue.
+    case messageDeadLettered = 64
+    /// A copy is gone. subject: the queue; variant: ``DropReason``; detail: ``CopyPlace``.
+    case messageDropped = 65
+    /// A consumer refused a copy. subject: the queue; peer: the consumer's node; variant: 1 requeue.
+    case deliveryRejected = 66
+    /// A copy survived a restart on the disk. subject: the queue; detail: as in `deliveryRequeued`.
+    case messageRecovered = 67
+
+    // The work of a client.
+    /// Work was finished. subject: the queue; peer: the client's symbol; variant: 1 if that settled
+    /// the copy (at most once); detail: nanoseconds of work.
+    case messageHandled = 80
+    /// Work went wrong. subject: the queue; peer: the client's symbol; variant: ``WorkFailure``.
+    case workFailed = 81
+    /// An effect outside took place. subject: the effect; peer: the client's symbol.
+    case effectApplied = 82
+    /// An effect was recognised as already done. subject: the effect; peer: the client's symbol.
+    case effectSkipped = 83
+    /// A caller sent a request. peer: the caller's symbol.
+    case callStarted = 84
+    /// A caller got its answer. peer: the caller's symbol; detail: nanoseconds since the request.
+    case callAnswered = 85
+    /// A caller gave up. peer: the caller's symbol; variant: 0 timed out, 1 no responders, 2
+    /// connection lost.
+    case callFailed = 86
+    /// An answer came that nobody waits for any more. peer: the caller's symbol.
+    case answerDiscarded = 87
+
+    /// The name in text and SQL: `noun.verb`.
+    public var name: String {
+        switch self {
+        case .nodeStarted: "node.started"
+        case .nodeCrashed: "node.crashed"
+        case .nodeStopped: "node.stopped"
+        case .connectionOpened: "connection.opened"
+        case .connectionClosed: "connection.closed"
+        case .linkSlowed: "link.slowed"
+        case .workSlowed: "work.slowed"
+        case .faultBegan: "fault.began"
+        case .faultEnded: "fault.ended"
+        case .errorRaised: "error.raised"
+        case .channelOpened: "channel.opened"
+        case .channelClosed: "channel.closed"
+        case .queueDeclared: "queue.declared"
+        case .queueDeleted: "queue.deleted"
+        case .consumerStarted: "consumer.started"
+        case .consumerEnded: "consumer.ended"
+        case .queuePurged: "queue.purged"
+        case .messagePublished: "message.published"
+        case .messageConfirmed: "message.confirmed"
+        case .messageNacked: "message.nacked"
+        case .messageReturned: "message.returned"
+        case .messageUnknown: "message.unknown"
+        case .messageRetried: "message.retried"
+        case .messageUnroutable: "message.unroutable"
+        case .messageRouted: "message.routed"
+        case .deliverySent: "delivery.sent"
+        case .deliveryAcked: "delivery.acked"
+        case .deliveryRequeued: "delivery.requeued"
+        case .messageDeadLettered: "message.deadLettered"
+        case .messageDropped: "message.dropped"
+        case .deliveryRejected: "delivery.rejected"
+        case .messageRecovered: "message.recovered"
+        case .messageHandled: "message.handled"
+        case .workFailed: "work.failed"
+        case .effectApplied: "effect.applied"
+        case .effectSkipped: "effect.skipped"
+        case .callStarted: "call.started"
+        case .callAnswered: "call.answered"
+        case .callFailed: "call.failed"
+        case .answerDiscarded: "answer.discarded"
+        }
+    }
+}
+
+/// Why a copy is gone or was dead-lettered.
+public enum DropReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
+    case rejected = 1
+    case expired, maxlen, deliveryLimit, purged, queueDeleted, nodeLost, clientLost, connectionLost
+    case unroutable, noInterest, slowConsumer, noDeadLetterRoute, deliveryUnwanted
+
+    /// The reason in words.
+    public var words: String {
+        switch self {
+        case .rejected: "rejected by its consumer"
+        case .expired: "its time to live was over"
+        case .maxlen: "the queue was full"
+        case .deliveryLimit: "its delivery limit was spent"
+        case .purged: "the queue was purged"
+        case .queueDeleted: "the queue was deleted"
+        case .nodeLost: "the node that held it went down and its disk did not have it"
+        case .clientLost: "the client that held it died, and it counted as settled when sent"
+        case .connectionLost: "it was on the wire when the connection ended"
+        case .unroutable: "no binding led to a queue"
+        case .noInterest: "nobody was subscribed"
+        case .slowConsumer: "the subscriber's buffer was full"
+        case .noDeadLetterRoute: "no dead-letter exchange took it"
+        case .deliveryUnwanted: "it arrived after its consumer was cancelled"
+        }
+    }
+}
+
+/// Where a copy was when it was lost.
+public enum CopyPlace: UInt64, Sendable, Hashable {
+    /// Ready in the queue.
+    case ready = 0
+    /// In a consumer's hands, not yet acknowledged.
+    case unacked = 1
+    /// Sent and settled by sending, not yet worked on.
+    case transit = 2
+}
+
+/// Why a delivery went back to its queue.
+public enum ReturnReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
+    case nacked = 0
+    case channelClosed, connectionClosed, recovered
+
+    /// The reason in words.
+    public var words: String {
+        switch self {
+        case .nacked: "the consumer asked for it"
+        case .channelClosed: "its channel was closed"
+        case .connectionClosed: "its connection was lost"
+        case .recovered: "the consumer asked to recover"
+        }
+    }
+}
+
+/// How a connection ended.
+public enum Closure: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
+    /// Closed in good order by the other side.
+    case closed = 0
+    /// Cut by a reset.
+    case reset = 1
+    /// Nobody was listening.
+    case refused = 2
+
+    /// The word for it.
+    public var words: String {
+        switch self {
+        case .closed: "closed"
+        case .reset: "cut"
+        case .refused: "refused"
+        }
+    }
+}
+
+/// How the work of a client goes wrong.
+public enum WorkFailure: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
+    /// The work threw an error.
+    case error = 0
+    /// The work never ends.
+    case hang = 1
+    /// The client died after the work and before the acknowledgement.
+    case crashAfterWork = 2
+    /// The client died in the middle of the work.
+    case crashDuringWork = 3
+
+    /// The failure in words.
+    public var words: String {
+        switch self {
+        case .error: "failed with an error"
+        case .hang: "hung"
+        case .crashAfterWork: "crashed after the work and before the ack"
+        case .crashDuringWork: "crashed in the middle of the work"
+        }
+    }
+}
