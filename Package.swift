@@ -29,9 +29,19 @@ let package = Package(
             swiftSettings: settings,
             linkerSettings: [.linkedLibrary("m")]
         ),
+        .target(
+            name: "WarrenBroker",
+            dependencies: ["WarrenKernel", "WarrenTrace"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "RabbitMQModel",
+            dependencies: ["WarrenBroker", "WarrenKernel", "WarrenTrace", collections],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "warren-bench",
-            dependencies: ["WarrenKernel", "WarrenTrace"],
+            dependencies: ["RabbitMQModel", "WarrenKernel", "WarrenTrace"],
             swiftSettings: settings
         ),
     ]

@@ -25,11 +25,19 @@ public struct Disk: Sendable {
         case erase(UInt64)
     }
 
+    /// How long a batch takes.
+    let law: Law
+    let stream: StreamID
     private(set) var durable: [UInt64: Packet] = [:]
     private(set) var waiting: ContiguousArray<Write> = []
     private(set) var writing: ContiguousArray<Write> = []
     /// Whether a batch is on its way to the disk.
     private(set) var busy = false
+
+    init(law: Law, stream: StreamID) {
+        self.law = law
+        self.stream = stream
+    }
 
     mutating func add(_ write: Write) { waiting.append(write) }
 

@@ -26,6 +26,17 @@ struct Links: Sendable {
         var openB = false
         /// Whether the handshake is done.
         var established = false
+
+        /// The moment at which a packet arrives that would do so at `drawn`, alone on the link.
+        @inline(__always)
+        mutating func arrive(_ drawn: UInt64, outward: Bool) -> UInt64 {
+            if outward {
+                lastOut = max(drawn, lastOut)
+                return lastOut
+            }
+            lastHome = max(drawn, lastHome)
+            return lastHome
+        }
     }
 
     var defaultLaw = Law.constant(.microseconds(50))

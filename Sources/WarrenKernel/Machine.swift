@@ -17,6 +17,9 @@ public protocol Machine: Sendable {
     /// Says what the machine holds, so that the ledger can be compared with the models.
     func inventory(_ report: inout Inventory)
 
+    /// Says what lies on the disk of a machine of this kind that is down.
+    func inventory(onDisk records: [Disk.Record], _ report: inout Inventory)
+
     /// Names the parcels that the machine still needs.
     func parcels(_ holding: inout ParcelMarks)
 
@@ -30,6 +33,9 @@ extension Machine {
 
     /// Holds nothing.
     public func inventory(_ report: inout Inventory) {}
+
+    /// Keeps nothing on its disk.
+    public func inventory(onDisk records: [Disk.Record], _ report: inout Inventory) {}
 
     /// Holds no parcels.
     public func parcels(_ holding: inout ParcelMarks) {}
@@ -143,6 +149,8 @@ public struct Inventory: Sendable {
     public var lines: [Line] = []
     /// Copies that count as settled and wait in a client to be worked on.
     public var inHand: UInt64 = 0
+    /// Publications that asked for a confirm and wait for it.
+    public var unconfirmed: UInt64 = 0
 
     /// An empty report.
     public init() {}

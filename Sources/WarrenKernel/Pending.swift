@@ -31,6 +31,14 @@ struct Pending: BitwiseCopyable, Sendable {
         set { packet.x = newValue }
     }
 
+    @inline(__always)
+    mutating func arm(stamp: UInt64, cause: UInt64, background: Bool) {
+        armed = true
+        self.background = background
+        self.cause = cause
+        packet.x = stamp
+    }
+
     init(
         kind: Kind,
         node: UInt32,
@@ -53,11 +61,14 @@ struct Pending: BitwiseCopyable, Sendable {
 /// Rows of a fixed size that are reused; a row keeps its number for its life.
 struct PendingSlab: Sendable {
     var rows: ContiguousArray<Pending> = []
-    private var free: ContiguousArray<UInt32> = []
+    /// The first free row; each names the next in its `subject`.
+    private var free: UInt32 = .max
 
     @inline(__always)
     mutating func put(_ event: Pending) -> UInt32 {
-        if let slot = free.popLast() {
+        let slot = free
+        if slot != .max {
+            free = rows[Int(slot)].subject
             rows[Int(slot)] = event
             return slot
         }
@@ -67,5 +78,8 @@ struct PendingSlab: Sendable {
     }
 
     @inline(__always)
-    mutating func release(_ slot: Int) { free.append(UInt32(truncatingIfNeeded: slot)) }
+    mutating func release(_ slot: Int) {
+        rows[slot].subject = free
+        free = UInt32(truncatingIfNeeded: slot)
+    }
 }

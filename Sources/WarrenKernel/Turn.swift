@@ -2,9 +2,8 @@ public import WarrenTrace
 
 /// What a machine may see, and what it asks for.
 ///
-/// The world reuses one turn for the whole run: effects and facts are written into buffers that keep
+/// The world reuses one turn for the whole run: wishes and facts are written into buffers that keep
 /// their room, and no turn allocates.
-@frozen
 public struct Turn: Sendable {
     /// The moment of this turn.
     public internal(set) var now: Instant
@@ -20,12 +19,30 @@ public struct Turn: Sendable {
     public var names: Names
     /// What rides with packets.
     public var parcels: Parcels
-    /// What this turn asks for, in order.
-    @usableFromInline var effects: ContiguousArray<Effect>
+    /// Where effects land.
+    public var outside: Outside
     /// What happened and was not yet collected by the owner of the world.
     @usableFromInline var facts: ContiguousArray<Fact>
-    @usableFromInline var nextConnection: UInt32
-    @usableFromInline var nextMessage: UInt32
+    var nextMessage: UInt32
+
+    // The agenda of the world: machines write into it through the methods of the turn.
+    var pending = PendingSet()
+    var slab = PendingSlab()
+    /// The slot of each timer of each node; `UInt32.max` before its first arming.
+    var timers: ContiguousArray<ContiguousArray<UInt32>> = []
+    var links = Links()
+    var disks: ContiguousArray<Disk> = []
+    var nodeNames: ContiguousArray<Symbol> = []
+    /// How often each node went down; what was meant for an earlier life is stale.
+    var incarnations: ContiguousArray<UInt32> = []
+    /// Events that keep the run alive: all pending ones but stale and background ones.
+    var live = 0
+    var tieStream: StreamID?
+    /// Set when the machine asks for its own death.
+    var dies = false
+    var downtime: Interval?
+    /// Whether the machine is dead and may only record facts.
+    var isDead = false
 
     init(seed: UInt64) {
         now = .zero
@@ -35,66 +52,12 @@ public struct Turn: Sendable {
         chance = Chance(seed: seed)
         names = Names()
         parcels = Parcels()
-        effects = []
+        outside = Outside()
         facts = []
-        nextConnection = 0
         nextMessage = 1
     }
 
-    /// Sends a packet over a connection. It arrives after the link's delay, behind what was sent
-    /// before on the same connection; on a connection that has ended it goes nowhere.
-    @inlinable
-    public mutating func send(_ packet: Packet, on connection: ConnectionID) {
-        effects.append(.send(packet, connection))
-    }
-
-    /// Arms a timer, or moves it if it is armed. A `background` timer does not keep a run alive.
-    @inlinable
-    public mutating func arm(_ timer: TimerID, after delay: Interval, background: Bool = false) {
-        effects.append(.arm(timer, delay, background: background))
-    }
-
-    /// Takes back a timer; harmless if it is not armed.
-    @inlinable
-    public mutating func disarm(_ timer: TimerID) {
-        effects.append(.disarm(timer))
-    }
-
-    /// Writes a record to the disk under `key`; the world answers `.stored(write)` when it is safe.
-    @inlinable
-    public mutating func store(_ record: Packet, at key: UInt64, as write: WriteID) {
-        effects.append(.store(record, key, write))
-    }
-
-    /// Removes a record from the disk. Nothing is answered.
-    @inlinable
-    public mutating func erase(_ key: UInt64) {
-        effects.append(.erase(key))
-    }
-
-    /// Asks for a connection. The world answers `.connected`, or `.closed` with `.refused`.
-    @inlinable
-    public mutating func connect(to node: NodeID) -> ConnectionID {
-        let connection = ConnectionID(nextConnection)
-        nextConnection += 1
-        effects.append(.connect(connection, to: node))
-        return connection
-    }
-
-    /// Closes a connection in good order: the other side hears of it behind what was sent before.
-    @inlinable
-    public mutating func close(_ connection: ConnectionID) {
-        effects.append(.close(connection))
-    }
-
-    /// Dies, as a process does that was killed, and comes back after `downtime` (never, if nil).
-    @inlinable
-    public mutating func die(backAfter downtime: Interval?) {
-        effects.append(.die(downtime))
-    }
-
     /// A number for a new message.
-    @inlinable
     public mutating func newMessage() -> MessageID {
         defer { nextMessage += 1 }
         return MessageID(nextMessage)
@@ -105,6 +68,7 @@ public struct Turn: Sendable {
 
     /// Says what happened.
     @inlinable
+    @inline(__always)
     public mutating func record(
         _ kind: FactKind,
         message: MessageID = .none,
@@ -128,24 +92,4 @@ public struct Turn: Sendable {
             )
         )
     }
-}
-
-/// What a machine asks of the world.
-public enum Effect: BitwiseCopyable, Sendable, Hashable {
-    /// Send a packet over a connection.
-    case send(Packet, ConnectionID)
-    /// Arm a timer.
-    case arm(TimerID, Interval, background: Bool)
-    /// Take a timer back.
-    case disarm(TimerID)
-    /// Write a record.
-    case store(Packet, UInt64, WriteID)
-    /// Remove a record.
-    case erase(UInt64)
-    /// Open a connection.
-    case connect(ConnectionID, to: NodeID)
-    /// Close a connection.
-    case close(ConnectionID)
-    /// Be dropped as in a crash.
-    case die(Interval?)
 }

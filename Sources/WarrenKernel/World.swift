@@ -4,7 +4,7 @@ public import WarrenTrace
 ///
 /// The world pops the least `(time, tie, sequence)`, gives the machine its turn, then performs the
 /// turn's effects in order. A copy of a world is a checkpoint of it; two worlds that were built alike
-/// with the same seed live the same life.
+/// with the same seed turn.live the same life.
 ///
 ///     var world = World(seed: 1)
 ///     let server = world.add("server") { _ in Server() }
@@ -29,10 +29,6 @@ public struct World: Sendable {
     struct Node: Sendable {
         var name: Symbol
         var factory: Factory
-        var disk = Disk()
-        var diskLaw: Law
-        var diskStream: StreamID
-        var incarnation: UInt32 = 0
         var up = false
         var starts: UInt32 = 0
         var crashed = false
@@ -44,18 +40,10 @@ public struct World: Sendable {
     public private(set) var eventCount: UInt64 = 0
 
     var turn: Turn
-    var pending = PendingSet()
     var nodes: ContiguousArray<Node> = []
     var machines: ContiguousArray<any Machine> = []
-    private var slab = PendingSlab()
-    /// The slot of each timer of each node; `UInt32.max` before its first arming.
-    private var timers: ContiguousArray<ContiguousArray<UInt32>> = []
-    var links = Links()
     var actions: ContiguousArray<Action> = []
-    /// Events that keep the run alive: all pending ones but stale and background ones.
-    private var live = 0
     private var parcelLimit = 4096
-    private var tieStream: StreamID?
     /// Runs `checkInvariants()` of the machine after each turn. For tests and searches.
     public var checksInvariants = false
 
@@ -76,15 +64,13 @@ public struct World: Sendable {
         let node = NodeID(UInt32(nodes.count))
         let symbol = turn.names.intern(kind, name, in: scope)
         nodes.append(
-            Node(
-                name: symbol,
-                factory: factory,
-                diskLaw: sync,
-                diskStream: turn.chance.stream("disk \(name)")
-            )
+            Node(name: symbol, factory: factory)
         )
         machines.append(Absent())
-        timers.append([])
+        turn.nodeNames.append(symbol)
+        turn.incarnations.append(0)
+        turn.disks.append(Disk(law: sync, stream: turn.chance.stream("disk \(name)")))
+        turn.timers.append([])
         return node
     }
 
@@ -102,15 +88,15 @@ public struct World: Sendable {
     public mutating func put(_ value: some Sendable) -> ParcelID { turn.parcels.put(value) }
 
     /// The delay of links that have no law of their own. Set it before nodes connect.
-    public mutating func setLatency(_ law: Law) { links.defaultLaw = law }
+    public mutating func setLatency(_ law: Law) { turn.links.defaultLaw = law }
 
     /// The delay from one node to another.
     public mutating func setLatency(_ law: Law, from: NodeID, to: NodeID) {
-        links.setLaw(law, from: from, to: to)
+        turn.links.setLaw(law, from: from, to: to)
     }
 
     /// Lets chance decide between events of the same moment, instead of their sequence.
-    public mutating func shuffleTies() { tieStream = turn.chance.stream("ties") }
+    public mutating func shuffleTies() { turn.tieStream = turn.chance.stream("ties") }
 
     /// Starts every node, in the order they were added, at the present moment.
     public mutating func boot() {
@@ -119,11 +105,11 @@ public struct World: Sendable {
 
     /// Starts one node at `moment`.
     public mutating func start(_ node: NodeID, at moment: Instant) {
-        push(
+        turn.push(
             Pending(
                 kind: .start,
                 node: node.raw,
-                generation: nodes[Int(node.raw)].incarnation,
+                generation: turn.incarnations[Int(node.raw)],
                 cause: turn.event
             ),
             at: moment.nanoseconds
@@ -133,7 +119,7 @@ public struct World: Sendable {
     /// Plans an action of the operator.
     public mutating func plan(_ action: Action, at moment: Instant) {
         actions.append(action)
-        push(
+        turn.push(
             Pending(
                 kind: .action,
                 node: .max,
@@ -169,28 +155,35 @@ public struct World: Sendable {
     /// How many messages were published.
     public var messageCount: UInt64 { turn.messageCount }
 
-    /// What all machines that are up hold.
+    /// What all machines hold, and what lies on the disks of those that are down.
     public func inventory() -> Inventory {
         var report = Inventory()
-        for index in machines.indices { machines[index].inventory(&report) }
+        for index in machines.indices {
+            if nodes[index].up {
+                machines[index].inventory(&report)
+            } else if nodes[index].starts > 0 {
+                let fresh = nodes[index].factory(NodeID(UInt32(index)))
+                fresh.inventory(onDisk: turn.disks[index].records, &report)
+            }
+        }
         return report
     }
 
     /// What waits on the disk of a node, for machines that are down.
-    public func diskRecords(of node: NodeID) -> [Disk.Record] { nodes[Int(node.raw)].disk.records }
+    public func diskRecords(of node: NodeID) -> [Disk.Record] { turn.disks[Int(node.raw)].records }
 
     /// Copies of messages that are on the wire and nowhere else.
     public var copiesOnTheWire: UInt64 {
         var count: UInt64 = 0
-        pending.forEach { stamp in
-            let event = slab.rows[PendingSet.slot(of: stamp)]
+        turn.pending.forEach { stamp in
+            let event = turn.slab.rows[PendingSet.slot(of: stamp)]
             if event.kind == .packet, event.packet.custody != 0, reaches(event) { count += 1 }
         }
         return count
     }
 
     private func reaches(_ event: Pending) -> Bool {
-        let connection = links.connections[Int(event.subject)]
+        let connection = turn.links.connections[Int(event.subject)]
         return event.variant == 0 ? connection.openB : connection.openA
     }
 
@@ -220,12 +213,12 @@ public struct World: Sendable {
         while true {
             if turn.facts.count >= factLimit { return .facts }
             if handled >= eventLimit { return .events }
-            guard live > 0, let time = pending.nextTime else {
+            guard turn.live > 0, let time = turn.pending.nextTime else {
                 return .idle
             }
             guard time <= end.nanoseconds else { return .time }
-            let counted = dispatch(pending.take().stamp, at: time)
-            pending.settle()
+            let counted = dispatch(turn.pending.take().stamp, at: time)
+            turn.pending.settle()
             if counted { handled &+= 1 }
         }
     }
@@ -236,7 +229,7 @@ public struct World: Sendable {
     public mutating func speak<Result>(as node: NodeID, _ body: (inout Turn) -> Result) -> Result {
         begin(node, at: now.nanoseconds, cause: 0)
         let result = body(&turn)
-        perform(node)
+        endTurn(node)
         return result
     }
 
@@ -274,27 +267,37 @@ public struct World: Sendable {
     private mutating func handle(_ event: Event, _ node: NodeID) {
         machines[Int(node.raw)].handle(event, &turn)
         if checksInvariants { machines[Int(node.raw)].checkInvariants() }
-        perform(node)
+        if turn.dies { endTurn(node) }
+    }
+
+    /// Lets a machine go that asked for its own death.
+    private mutating func endTurn(_ node: NodeID) {
+        guard turn.dies else { return }
+        turn.dies = false
+        let downtime = turn.downtime
+        crash(node)
+        if let downtime { start(node, at: now + downtime) }
     }
 
     /// Gives one event to its machine; false if it had gone stale.
     @inline(__always)
     private mutating func dispatch(_ stamp: UInt64, at time: UInt64) -> Bool {
         let slot = PendingSet.slot(of: stamp)
-        let node = NodeID(slab.rows[slot].node)
-        switch slab.rows[slot].kind {
+        let node = NodeID(turn.slab.rows[slot].node)
+        switch turn.slab.rows[slot].kind {
         case .timer:
-            guard slab.rows[slot].stamp == stamp, slab.rows[slot].armed else { return false }
-            slab.rows[slot].armed = false
-            if !slab.rows[slot].background { live &-= 1 }
-            begin(node, at: time, cause: slab.rows[slot].cause)
-            handle(.rang(TimerID(slab.rows[slot].subject)), node)
+            guard turn.slab.rows[slot].stamp == stamp, turn.slab.rows[slot].armed else { return false }
+            turn.slab.rows[slot].armed = false
+            let timer = turn.slab.rows[slot]
+            if !timer.background { turn.live &-= 1 }
+            begin(node, at: time, cause: timer.cause)
+            handle(.rang(TimerID(timer.subject)), node)
             return true
 
         case .packet:
-            live &-= 1
-            let event = slab.rows[slot]
-            slab.release(slot)
+            turn.live &-= 1
+            let event = turn.slab.rows[slot]
+            turn.slab.release(slot)
             guard reaches(event) else {
                 lose(event, at: time)
                 return false
@@ -304,9 +307,9 @@ public struct World: Sendable {
             return true
 
         case .accepted, .connected, .closed, .stored, .action, .start:
-            live &-= 1
-            let event = slab.rows[slot]
-            slab.release(slot)
+            turn.live &-= 1
+            let event = turn.slab.rows[slot]
+            turn.slab.release(slot)
             return dispatchRare(event, at: time)
         }
     }
@@ -321,41 +324,41 @@ public struct World: Sendable {
             preconditionFailure("the common events are handled in dispatch")
 
         case .accepted:
-            guard links.connections[index].openA else { return false }
+            guard turn.links.connections[index].openA else { return false }
             begin(node, at: time, cause: event.cause)
             guard nodes[Int(node.raw)].up else {
-                notify(.closed, links.connections[index].a, connection, variant: .refused)
+                turn.notify(.closed, turn.links.connections[index].a, connection, variant: .refused)
                 return true
             }
-            links.connections[index].openB = true
+            turn.links.connections[index].openB = true
             turn.record(
                 .connectionOpened,
-                peer: links.connections[index].a.raw,
+                peer: turn.links.connections[index].a.raw,
                 detail: UInt64(connection.raw)
             )
-            notify(.connected, links.connections[index].a, connection, variant: .closed)
-            handle(.accepted(connection, from: links.connections[index].a), node)
+            turn.notify(.connected, turn.links.connections[index].a, connection, variant: .closed)
+            handle(.accepted(connection, from: turn.links.connections[index].a), node)
             return true
 
         case .connected:
-            guard links.connections[index].openA else { return false }
-            links.connections[index].established = true
+            guard turn.links.connections[index].openA else { return false }
+            turn.links.connections[index].established = true
             begin(node, at: time, cause: event.cause)
             handle(.connected(connection), node)
             return true
 
         case .closed:
-            let isA = links.connections[index].a == node && event.generation == 0
-            guard isA ? links.connections[index].openA : links.connections[index].openB else {
+            let isA = turn.links.connections[index].a == node && event.generation == 0
+            guard isA ? turn.links.connections[index].openA : turn.links.connections[index].openB else {
                 return false
             }
             if isA {
-                links.connections[index].openA = false
+                turn.links.connections[index].openA = false
             } else {
-                links.connections[index].openB = false
+                turn.links.connections[index].openB = false
             }
             begin(node, at: time, cause: event.cause)
-            let other = isA ? links.connections[index].b : links.connections[index].a
+            let other = isA ? turn.links.connections[index].b : turn.links.connections[index].a
             turn.record(
                 .connectionClosed,
                 peer: other.raw,
@@ -366,12 +369,12 @@ public struct World: Sendable {
             return true
 
         case .stored:
-            guard event.generation == nodes[Int(node.raw)].incarnation else { return false }
+            guard event.generation == turn.incarnations[Int(node.raw)] else { return false }
             begin(node, at: time, cause: event.cause)
-            if let write = nodes[Int(node.raw)].disk.finish() {
+            if let write = turn.disks[Int(node.raw)].finish() {
                 handle(.stored(write), node)
             }
-            startBatch(node)
+            turn.startBatch(node)
             return true
 
         case .action:
@@ -381,7 +384,7 @@ public struct World: Sendable {
 
         case .start:
             guard !nodes[Int(node.raw)].up,
-                event.generation == nodes[Int(node.raw)].incarnation
+                event.generation == turn.incarnations[Int(node.raw)]
             else { return false }
             begin(node, at: time, cause: event.cause)
             startNow(node)
@@ -394,7 +397,7 @@ public struct World: Sendable {
         let recovery = Recovery(
             first: nodes[index].starts == 0,
             crashed: nodes[index].crashed,
-            records: nodes[index].disk.records
+            records: turn.disks[index].records
         )
         nodes[index].up = true
         nodes[index].starts += 1
@@ -404,226 +407,11 @@ public struct World: Sendable {
         handle(.started(recovery), node)
     }
 
-    @inline(__always)
-    private mutating func push(_ event: Pending, at time: UInt64) {
-        live &+= 1
-        pending.add(slab.put(event), at: time, tie: tie())
-    }
-
-    @inline(__always)
-    private mutating func tie() -> UInt64 {
-        guard let tieStream else { return 0 }
-        return turn.chance.below(4095, tieStream) &+ 1
-    }
-
-    /// Performs the effects of the turn that has just ended, in order.
-    @inline(__always)
-    private mutating func perform(_ node: NodeID) {
-        let count = turn.effects.count
-        var index = 0
-        while index < count {
-            switch turn.effects[index] {
-            case .send(let packet, let connection):
-                send(packet, on: connection, from: node)
-            case .arm(let timer, let delay, let background):
-                arm(timer, delay, background, node)
-            case .disarm(let timer):
-                disarm(timer, node)
-            case .store, .erase, .connect, .close, .die:
-                performRare(turn.effects[index], node)
-            }
-            index &+= 1
-        }
-        turn.effects.removeAll(keepingCapacity: true)
-    }
-
-    @inline(__always)
-    private mutating func send(_ packet: Packet, on connection: ConnectionID, from node: NodeID) {
-        let index = Int(connection.raw)
-        let row = links.connections[index]
-        let outward = row.a == node && row.openA
-        let end = outward ? row.b : row.a
-        guard outward || row.openB && row.b == node else {
-            loseUnsent(packet)
-            return
-        }
-        let drawn =
-            turn.now.nanoseconds
-            &+ links.delay(outward ? row.outward : row.homeward, &turn.chance)
-        let time: UInt64
-        if outward {
-            time = max(drawn, row.lastOut)
-            links.connections[index].lastOut = time
-        } else {
-            time = max(drawn, row.lastHome)
-            links.connections[index].lastHome = time
-        }
-        push(
-            Pending(
-                kind: .packet,
-                node: end.raw,
-                subject: connection.raw,
-                variant: outward ? 0 : 1,
-                cause: turn.event,
-                packet: packet
-            ),
-            at: time
-        )
-    }
-
-    @inline(__always)
-    private mutating func arm(
-        _ timer: TimerID,
-        _ delay: Interval,
-        _ background: Bool,
-        _ node: NodeID
-    ) {
-        let index = Int(timer.raw)
-        if index >= timers[Int(node.raw)].count { growTimers(node, index) }
-        var slot = timers[Int(node.raw)][index]
-        if slot == .max {
-            slot = slab.put(Pending(kind: .timer, node: node.raw, subject: timer.raw))
-            timers[Int(node.raw)][index] = slot
-        }
-        let row = Int(slot)
-        if slab.rows[row].armed && !slab.rows[row].background { live &-= 1 }
-        if !background { live &+= 1 }
-        slab.rows[row].armed = true
-        slab.rows[row].background = background
-        slab.rows[row].cause = turn.event
-        slab.rows[row].stamp =
-            pending.add(slot, at: (turn.now + delay).nanoseconds, tie: tie())
-    }
-
-    private mutating func growTimers(_ node: NodeID, _ index: Int) {
-        let missing = index + 1 - timers[Int(node.raw)].count
-        timers[Int(node.raw)].append(contentsOf: repeatElement(UInt32.max, count: missing))
-    }
-
-    private mutating func disarm(_ timer: TimerID, _ node: NodeID) {
-        let index = Int(timer.raw)
-        guard index < timers[Int(node.raw)].count else { return }
-        let slot = timers[Int(node.raw)][index]
-        guard slot != .max, slab.rows[Int(slot)].armed else { return }
-        if !slab.rows[Int(slot)].background { live &-= 1 }
-        slab.rows[Int(slot)].armed = false
-    }
-
-    @inline(never)
-    private mutating func performRare(_ effect: Effect, _ node: NodeID) {
-        switch effect {
-        case .send, .arm, .disarm:
-            preconditionFailure("the common effects are performed in perform")
-        case .store(let packet, let key, let write):
-            nodes[Int(node.raw)].disk.add(.put(key, packet, write))
-            startBatch(node)
-        case .erase(let key):
-            nodes[Int(node.raw)].disk.add(.erase(key))
-            startBatch(node)
-        case .connect(let connection, let target):
-            open(connection, from: node, to: target)
-        case .close(let connection):
-            close(connection, by: node)
-        case .die(let downtime):
-            crash(node)
-            if let downtime { start(node, at: now + downtime) }
-        }
-    }
-
-    private mutating func startBatch(_ node: NodeID) {
-        guard nodes[Int(node.raw)].disk.begin() else { return }
-        let delay = turn.chance.sample(nodes[Int(node.raw)].diskLaw, nodes[Int(node.raw)].diskStream)
-        push(
-            Pending(
-                kind: .stored,
-                node: node.raw,
-                generation: nodes[Int(node.raw)].incarnation,
-                cause: turn.event
-            ),
-            at: (turn.now + delay).nanoseconds
-        )
-    }
-
-    // MARK: Connections
-
-    private mutating func open(_ connection: ConnectionID, from: NodeID, to: NodeID) {
-        precondition(Int(connection.raw) == links.connections.count, "connections open in order")
-        let source = label(from)
-        let target = label(to)
-        let outward = links.link(
-            from: from, to: to, &turn.chance, label: "delay \(source)→\(target)")
-        let homeward = links.link(
-            from: to, to: from, &turn.chance, label: "delay \(target)→\(source)")
-        links.connections.append(
-            Links.Connection(a: from, b: to, outward: outward, homeward: homeward)
-        )
-        notify(.accepted, to, connection, variant: .closed)
-    }
-
-    private func label(_ node: NodeID) -> String { turn.names[nodes[Int(node.raw)].name] }
-
-    /// Schedules a word about a connection at one of its ends, behind what is on its way there.
-    private mutating func notify(
-        _ kind: Pending.Kind,
-        _ node: NodeID,
-        _ connection: ConnectionID,
-        variant: Closure
-    ) {
-        let index = Int(connection.raw)
-        let toB = kind == .accepted || (links.connections[index].b == node && kind != .connected)
-        let row = toB ? links.connections[index].outward : links.connections[index].homeward
-        let drawn = turn.now.nanoseconds + links.delay(row, &turn.chance)
-        let time: UInt64
-        if toB {
-            time = max(drawn, links.connections[index].lastOut)
-            links.connections[index].lastOut = time
-        } else {
-            time = max(drawn, links.connections[index].lastHome)
-            links.connections[index].lastHome = time
-        }
-        push(
-            Pending(
-                kind: kind,
-                node: node.raw,
-                subject: connection.raw,
-                generation: toB ? 1 : 0,
-                variant: variant.rawValue,
-                cause: turn.event
-            ),
-            at: time
-        )
-    }
-
-    private mutating func close(_ connection: ConnectionID, by node: NodeID) {
-        let index = Int(connection.raw)
-        if links.connections[index].a == node, links.connections[index].openA {
-            links.connections[index].openA = false
-            notify(.closed, links.connections[index].b, connection, variant: .closed)
-        } else if links.connections[index].b == node, links.connections[index].openB {
-            links.connections[index].openB = false
-            notify(.closed, links.connections[index].a, connection, variant: .closed)
-        } else {
-            return
-        }
-        turn.record(.connectionClosed, peer: UInt32.max, detail: UInt64(connection.raw))
-    }
-
     /// A copy went down with its packet.
     private mutating func lose(_ event: Pending, at time: UInt64) {
         guard event.packet.custody != 0 else { return }
         begin(NodeID(event.node), at: time, cause: event.cause)
-        loseUnsent(event.packet)
-    }
-
-    private mutating func loseUnsent(_ packet: Packet) {
-        guard packet.custody != 0 else { return }
-        turn.record(
-            .messageDropped,
-            message: packet.message,
-            subject: packet.subject,
-            variant: DropReason.connectionLost.rawValue,
-            detail: CopyPlace.transit.rawValue
-        )
+        turn.loseUnsent(event.packet)
     }
 
     // MARK: The operator
@@ -642,11 +430,11 @@ public struct World: Sendable {
         case .sever(let node):
             sever(node)
         case .slow(let node, let factor):
-            links.slow(node, factor: factor)
+            turn.links.slow(node, factor: factor)
             turn.node = node
             turn.record(.linkSlowed, detail: factor)
         case .slowBetween(let one, let other, let factor):
-            links.slow(between: one, and: other, factor: factor)
+            turn.links.slow(between: one, and: other, factor: factor)
             turn.node = one
             turn.record(.linkSlowed, peer: other.raw, detail: factor)
         case .order(let node, let packet):
@@ -660,16 +448,17 @@ public struct World: Sendable {
 
     private mutating func crash(_ node: NodeID) {
         guard nodes[Int(node.raw)].up else { return }
-        nodes[Int(node.raw)].disk.crash()
+        turn.disks[Int(node.raw)].crash()
         turn.node = node
         turn.record(.nodeCrashed)
         let recovery = Recovery(
             first: false,
             crashed: true,
-            records: nodes[Int(node.raw)].disk.records
+            records: turn.disks[Int(node.raw)].records
         )
+        turn.isDead = true
         machines[Int(node.raw)].perish(recovery, &turn)
-        turn.effects.removeAll(keepingCapacity: true)
+        turn.isDead = false
         nodes[Int(node.raw)].crashed = true
         goDown(node, .reset)
     }
@@ -678,44 +467,45 @@ public struct World: Sendable {
         guard nodes[Int(node.raw)].up else { return }
         turn.node = node
         handle(.stopping, node)
-        nodes[Int(node.raw)].disk.flush()
+        turn.disks[Int(node.raw)].flush()
         turn.record(.nodeStopped)
         let recovery = Recovery(
             first: false,
             crashed: false,
-            records: nodes[Int(node.raw)].disk.records
+            records: turn.disks[Int(node.raw)].records
         )
+        turn.isDead = true
         machines[Int(node.raw)].perish(recovery, &turn)
-        turn.effects.removeAll(keepingCapacity: true)
+        turn.isDead = false
         goDown(node, .closed)
     }
 
     private mutating func goDown(_ node: NodeID, _ closure: Closure) {
         let index = Int(node.raw)
         nodes[index].up = false
-        nodes[index].incarnation += 1
+        turn.incarnations[index] += 1
         machines[index] = Absent()
-        for timer in timers[index].indices { disarm(TimerID(UInt32(timer)), node) }
-        for number in links.connections.indices {
+        for timer in turn.timers[index].indices { turn.disarm(TimerID(UInt32(timer)), of: node) }
+        for number in turn.links.connections.indices {
             let connection = ConnectionID(UInt32(number))
-            if links.connections[number].a == node, links.connections[number].openA {
-                links.connections[number].openA = false
-                notify(.closed, links.connections[number].b, connection, variant: closure)
+            if turn.links.connections[number].a == node, turn.links.connections[number].openA {
+                turn.links.connections[number].openA = false
+                turn.notify(.closed, turn.links.connections[number].b, connection, variant: closure)
             }
-            if links.connections[number].b == node, links.connections[number].openB {
-                links.connections[number].openB = false
-                notify(.closed, links.connections[number].a, connection, variant: closure)
+            if turn.links.connections[number].b == node, turn.links.connections[number].openB {
+                turn.links.connections[number].openB = false
+                turn.notify(.closed, turn.links.connections[number].a, connection, variant: closure)
             }
         }
     }
 
     /// Resets every connection of a node: both ends hear of it, and what was on the wire is gone.
     private mutating func sever(_ node: NodeID) {
-        for number in links.connections.indices {
-            let row = links.connections[number]
+        for number in turn.links.connections.indices {
+            let row = turn.links.connections[number]
             guard row.a == node || row.b == node, row.openA || row.openB else { continue }
             for (end, isB) in [(row.a, false), (row.b, true)] {
-                push(
+                turn.push(
                     Pending(
                         kind: .closed,
                         node: end.raw,
@@ -737,10 +527,10 @@ public struct World: Sendable {
     public mutating func sweepParcels() {
         var marks = ParcelMarks(capacity: turn.parcels.capacity)
         for index in machines.indices { machines[index].parcels(&marks) }
-        pending.forEach { marks.keep(slab.rows[PendingSet.slot(of: $0)].packet.parcel) }
-        for node in nodes {
-            for packet in node.disk.durable.values { marks.keep(packet.parcel) }
-            for write in node.disk.waiting + node.disk.writing {
+        turn.pending.forEach { marks.keep(turn.slab.rows[PendingSet.slot(of: $0)].packet.parcel) }
+        for disk in turn.disks {
+            for packet in disk.durable.values { marks.keep(packet.parcel) }
+            for write in disk.waiting + disk.writing {
                 if case .put(_, let packet, _) = write { marks.keep(packet.parcel) }
             }
         }

@@ -1,3 +1,4 @@
+import RabbitMQModel
 import WarrenKernel
 import WarrenTrace
 
@@ -11,7 +12,20 @@ func clockSeconds(_ body: () -> Void) -> Double {
 let which = CommandLine.arguments[1]
 let count = Int(CommandLine.arguments[2])!
 let n = Int(CommandLine.arguments[3])!
-if which == "set" {
+if which == "broker" {
+    var world = Trial.world(n)
+    var digest = Digest()
+    var count = 0
+    let s = clockSeconds {
+        while world.run(facts: 1024) == .facts {
+            world.drainFacts { facts in
+                count += facts.count
+                for f in facts { digest.add(f) }
+            }
+        }
+    }
+    print("broker", Double(n) / s / 1e6, "M msg/s", world.eventCount, count, digest.text, world.inventory().lines)
+} else if which == "set" {
     var set = PendingSet()
     var chance = Chance(seed: 1)
     let stream = chance.stream("hold")

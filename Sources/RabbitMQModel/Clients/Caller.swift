@@ -1,0 +1,198 @@
+import DequeModule
+import WarrenBroker
+import WarrenKernel
+import WarrenTrace
+
+/// A client that sends requests and waits for answers on a callback queue of its own.
+///
+/// It does not wait for one answer before it sends the next request: what a person calls "blocked"
+/// is a caller with `arrivals` slower than the answers.
+struct Caller: Machine {
+    struct Plan: Sendable {
+        var client: Symbol
+        var node: NodeID
+        var vhost: Symbol
+        var reconnect: Interval?
+        var startAfter: Interval
+        var exchange: Symbol
+        var keys: Picker<Symbol>
+        var pacer: Pacer
+        var size: Law
+        var sizeStream: StreamID
+        var flags: UInt8
+        var timeout: Interval
+        /// The callback queue; nil for an exclusive one that the broker names.
+        var replyQueue: Symbol?
+    }
+
+    private struct Call: BitwiseCopyable, Sendable {
+        var request: MessageID
+        var sentAt: Instant
+        var deadline: Instant
+    }
+
+    private static let pace = TimerID(1)
+    private static let deadline = TimerID(2)
+
+    private let plan: Plan
+    private var link: ClientLink
+    private var pacer: Pacer
+    private var replyTo = Symbol.none
+    private var consuming = false
+    private var calls = Deque<Call>()
+    private var open: Set<UInt32> = []
+
+    init(_ plan: Plan) {
+        self.plan = plan
+        pacer = plan.pacer
+        link = ClientLink(node: plan.node, vhost: plan.vhost, reconnect: plan.reconnect)
+    }
+
+    mutating func handle(_ event: Event, _ turn: inout Turn) {
+        if case .rang(let timer) = event, timer == Self.pace {
+            callNext(&turn)
+            return
+        }
+        switch link.handle(event, &turn) {
+        case .packet(let packet): receive(packet, &turn)
+        case .ready: prepare(&turn)
+        case .lost: loseCalls(&turn)
+        case .nothing: handleRest(event, &turn)
+        }
+    }
+
+    private mutating func handleRest(_ event: Event, _ turn: inout Turn) {
+        switch event {
+        case .started:
+            link.open(&turn)
+            if let gap = pacer.next(&turn.chance) {
+                let first = Interval(nanoseconds: plan.startAfter.nanoseconds + gap.nanoseconds)
+                turn.arm(Self.pace, after: first)
+            }
+        case .rang(let timer) where timer == Self.deadline:
+            expire(&turn)
+        case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
+            break
+        }
+    }
+
+    private mutating func prepare(_ turn: inout Turn) {
+        consuming = false
+        if let queue = plan.replyQueue {
+            consume(queue, &turn)
+            return
+        }
+        var queue = QueueDeclaration(name: "")
+        queue.durable = false
+        queue.exclusive = true
+        var packet = Packet(.queueDeclare, channel: ClientLink.channel)
+        packet.parcel = turn.parcels.put(queue)
+        turn.send(packet, on: link.connection)
+    }
+
+    private mutating func consume(_ queue: Symbol, _ turn: inout Turn) {
+        replyTo = turn.names.intern(.key, turn.names[queue])
+        var packet = Packet(.basicConsume, channel: ClientLink.channel)
+        packet.subject = queue
+        packet.flags = Flag.noAck
+        turn.send(packet, on: link.connection)
+    }
+
+    private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
+        switch packet.method {
+        case .queueDeclareOk: consume(packet.subject, &turn)
+        case .basicConsumeOk: consuming = true
+        case .basicDeliver: answer(packet, &turn)
+        case .basicReturn:
+            turn.record(.messageReturned, message: packet.message, subject: packet.subject)
+            if open.remove(packet.message.raw) != nil {
+                turn.record(
+                    .callFailed, message: packet.message, peer: plan.client.raw, variant: 1)
+            }
+        default: break
+        }
+    }
+
+    private mutating func callNext(_ turn: inout Turn) {
+        pacer.begin()
+        if let gap = pacer.next(&turn.chance) { turn.arm(Self.pace, after: gap) }
+        let request = turn.newMessage()
+        let key = plan.keys.pick(&turn.chance)
+        let size = UInt32(
+            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds)
+        turn.record(.callStarted, message: request, peer: plan.client.raw)
+        guard link.isReady, consuming else {
+            turn.record(.callFailed, message: request, peer: plan.client.raw, variant: 2)
+            return
+        }
+        turn.record(
+            .messagePublished,
+            message: request,
+            subject: plan.exchange,
+            peer: key.raw,
+            detail: UInt64(size)
+        )
+        var packet = Packet(.basicPublish, channel: ClientLink.channel)
+        packet.message = request
+        packet.subject = plan.exchange
+        packet.key = key
+        packet.size = size
+        packet.flags = plan.flags
+        packet.replyTo = replyTo
+        packet.correlation = request
+        turn.send(packet, on: link.connection)
+        if calls.isEmpty { turn.arm(Self.deadline, after: plan.timeout) }
+        calls.append(Call(request: request, sentAt: turn.now, deadline: turn.now + plan.timeout))
+        open.insert(request.raw)
+    }
+
+    private mutating func answer(_ packet: Packet, _ turn: inout Turn) {
+        turn.record(
+            .messageHandled,
+            message: packet.message,
+            subject: packet.subject,
+            peer: plan.client.raw,
+            variant: 1
+        )
+        let request = packet.correlation
+        guard open.remove(request.raw) != nil,
+            let call = calls.first(where: { $0.request == request })
+        else {
+            turn.record(.answerDiscarded, message: packet.message, peer: plan.client.raw)
+            return
+        }
+        turn.record(
+            .callAnswered,
+            message: request,
+            peer: plan.client.raw,
+            detail: (turn.now - call.sentAt).nanoseconds
+        )
+        trim(&turn)
+    }
+
+    private mutating func trim(_ turn: inout Turn) {
+        while let first = calls.first, !open.contains(first.request.raw) { calls.removeFirst() }
+        if calls.isEmpty { turn.disarm(Self.deadline) }
+    }
+
+    private mutating func expire(_ turn: inout Turn) {
+        while let first = calls.first, first.deadline <= turn.now {
+            calls.removeFirst()
+            if open.remove(first.request.raw) != nil {
+                turn.record(
+                    .callFailed, message: first.request, peer: plan.client.raw, variant: 0)
+            }
+        }
+        trim(&turn)
+        if let first = calls.first { turn.arm(Self.deadline, after: first.deadline - turn.now) }
+    }
+
+    private mutating func loseCalls(_ turn: inout Turn) {
+        consuming = false
+        for call in calls where open.remove(call.request.raw) != nil {
+            turn.record(.callFailed, message: call.request, peer: plan.client.raw, variant: 2)
+        }
+        calls.removeAll()
+        turn.disarm(Self.deadline)
+    }
+}

@@ -1,0 +1,269 @@
+import DequeModule
+import WarrenBroker
+import WarrenKernel
+import WarrenTrace
+
+/// When a consumer acknowledges.
+enum AckMode: String, Sendable, CaseIterable {
+    /// The delivery counts as acknowledged when it is sent.
+    case automatic
+    /// Before the work.
+    case before
+    /// After the work.
+    case after
+}
+
+/// A client that consumes: one instance, one connection, one channel, one piece of work at a time.
+struct ConsumerClient: Machine {
+    struct Plan: Sendable {
+        var client: Symbol
+        var node: NodeID
+        var vhost: Symbol
+        var reconnect: Interval?
+        var startAfter: Interval
+        var queue: Symbol
+        var prefetch: UInt32
+        var ack: AckMode
+        var work: WorkPlan
+        var requeueOnError: Bool
+        /// For a server: how large its answers are. It publishes them to this exchange.
+        var replies: Reply?
+    }
+
+    struct Reply: Sendable {
+        var exchange: Symbol
+        var size: Law
+        var sizeStream: StreamID
+    }
+
+    private struct Delivery: BitwiseCopyable, Sendable {
+        var tag: UInt64
+        var message: MessageID
+        var queue: Symbol
+        var replyTo: Symbol
+        var correlation: MessageID
+        /// The connection that it came on: an ack on another one would be an error.
+        var connection: ConnectionID
+        var startedAt = Instant.zero
+    }
+
+    private static let work = TimerID(1)
+    private static let begin = TimerID(2)
+
+    private let plan: Plan
+    private var link: ClientLink
+    private var buffer = Deque<Delivery>()
+    private var current: Delivery?
+    private var outcome = WorkPlan.Outcome.done
+    private var slowness: UInt64 = 1000
+
+    init(_ plan: Plan) {
+        self.plan = plan
+        link = ClientLink(node: plan.node, vhost: plan.vhost, reconnect: plan.reconnect)
+    }
+
+    mutating func handle(_ event: Event, _ turn: inout Turn) {
+        if case .rang(let timer) = event, timer == Self.work {
+            finish(&turn)
+            return
+        }
+        switch link.handle(event, &turn) {
+        case .packet(let packet): receive(packet, &turn)
+        case .ready: subscribe(&turn)
+        case .lost: loseDeliveries(&turn)
+        case .nothing: handleRest(event, &turn)
+        }
+    }
+
+    private mutating func handleRest(_ event: Event, _ turn: inout Turn) {
+        switch event {
+        case .started:
+            if plan.startAfter == .zero {
+                link.open(&turn)
+            } else {
+                turn.arm(Self.begin, after: plan.startAfter)
+            }
+        case .rang(let timer) where timer == Self.begin:
+            link.open(&turn)
+        case .ordered(let packet) where packet.word == ClientOrder.slowWork.rawValue:
+            slowness = packet.x
+            turn.record(.workSlowed, peer: plan.client.raw, detail: slowness)
+        case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
+            break
+        }
+    }
+
+    private func subscribe(_ turn: inout Turn) {
+        var qos = Packet(.basicQos, channel: ClientLink.channel)
+        qos.c = plan.prefetch
+        turn.send(qos, on: link.connection)
+        var consume = Packet(.basicConsume, channel: ClientLink.channel)
+        consume.subject = plan.queue
+        consume.flags = plan.ack == .automatic ? Flag.noAck : 0
+        turn.send(consume, on: link.connection)
+    }
+
+    @inline(__always)
+    private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
+        guard packet.method == .basicDeliver else { return }
+        let delivery = Delivery(
+            tag: packet.deliveryTag,
+            message: packet.message,
+            queue: packet.subject,
+            replyTo: packet.replyTo,
+            correlation: packet.correlation,
+            connection: link.connection
+        )
+        if plan.ack == .before { settle(delivery, .basicAck, flags: 0, &turn) }
+        if current == nil {
+            start(delivery, &turn)
+        } else {
+            buffer.append(delivery)
+        }
+    }
+
+    @inline(__always)
+    private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
+        current = delivery
+        current?.startedAt = turn.now
+        outcome = plan.work.outcome(&turn.chance)
+        var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
+        if slowness != 1000 { time.nanoseconds = time.nanoseconds * slowness / 1000 }
+        switch outcome {
+        case .done, .error, .crashAfterWork:
+            turn.arm(Self.work, after: time)
+        case .crashDuringWork:
+            turn.arm(Self.work, after: Interval(nanoseconds: time.nanoseconds / 2))
+        case .hang:
+            fail(delivery, .hang, &turn)
+        }
+    }
+
+    @inline(__always)
+    private mutating func finish(_ turn: inout Turn) {
+        guard let delivery = current else { return }
+        current = nil
+        switch outcome {
+        case .done:
+            complete(delivery, &turn)
+            if plan.ack == .after { settle(delivery, .basicAck, flags: 0, &turn) }
+        case .error:
+            fail(delivery, .error, &turn)
+            if plan.ack == .after {
+                let flags = plan.requeueOnError ? Flag.requeue : 0
+                settle(delivery, .basicReject, flags: flags, &turn)
+            } else {
+                giveUp(delivery, &turn)
+            }
+        case .crashAfterWork:
+            complete(delivery, &turn)
+            fail(delivery, .crashAfterWork, &turn)
+            turn.die(backAfter: plan.work.restartAfter)
+            return
+        case .crashDuringWork:
+            current = delivery
+            fail(delivery, .crashDuringWork, &turn)
+            turn.die(backAfter: plan.work.restartAfter)
+            return
+        case .hang:
+            return
+        }
+        if let next = buffer.popFirst() { start(next, &turn) }
+    }
+
+    private func fail(_ delivery: Delivery, _ failure: WorkFailure, _ turn: inout Turn) {
+        turn.record(
+            .workFailed,
+            message: delivery.message,
+            subject: delivery.queue,
+            peer: plan.client.raw,
+            variant: failure.rawValue
+        )
+    }
+
+    @inline(__always)
+    private mutating func complete(_ delivery: Delivery, _ turn: inout Turn) {
+        turn.record(
+            .messageHandled,
+            message: delivery.message,
+            subject: delivery.queue,
+            peer: plan.client.raw,
+            variant: plan.ack == .automatic ? 1 : 0,
+            detail: (turn.now - delivery.startedAt).nanoseconds
+        )
+        plan.work.applyEffect(delivery.message, peer: plan.client.raw, &turn)
+        if plan.replies != nil { answer(delivery, &turn) }
+    }
+
+    private func answer(_ delivery: Delivery, _ turn: inout Turn) {
+        guard let reply = plan.replies, delivery.replyTo != .none, link.isReady else { return }
+        var packet = Packet(.basicPublish, channel: ClientLink.channel)
+        packet.message = turn.newMessage()
+        packet.subject = reply.exchange
+        packet.key = delivery.replyTo
+        packet.size = UInt32(
+            truncatingIfNeeded: turn.chance.sample(reply.size, reply.sizeStream).nanoseconds)
+        packet.correlation = delivery.correlation
+        turn.record(
+            .messagePublished,
+            message: packet.message,
+            subject: reply.exchange,
+            peer: delivery.replyTo.raw,
+            detail: UInt64(packet.size)
+        )
+        turn.send(packet, on: link.connection)
+    }
+
+    /// An ack goes to the connection that the delivery came on, or nowhere.
+    @inline(__always)
+    private func settle(
+        _ delivery: Delivery,
+        _ method: Method,
+        flags: UInt8,
+        _ turn: inout Turn
+    ) {
+        guard delivery.connection == link.connection, link.isReady else { return }
+        var packet = Packet(method, channel: ClientLink.channel)
+        packet.message = delivery.message
+        packet.tag = delivery.tag
+        packet.flags = flags
+        turn.send(packet, on: link.connection)
+    }
+
+    /// A failed piece of work that nobody will ever see again: it was settled before.
+    private func giveUp(_ delivery: Delivery, _ turn: inout Turn) {
+        guard plan.ack == .automatic else { return }
+        turn.record(
+            .messageDropped,
+            message: delivery.message,
+            subject: delivery.queue,
+            variant: DropReason.rejected.rawValue,
+            detail: CopyPlace.transit.rawValue
+        )
+    }
+
+    /// What was delivered and not acknowledged will come again; what was settled by sending stays.
+    ///
+    /// - Source: RMQ-REQ-06, -07.
+    private mutating func loseDeliveries(_ turn: inout Turn) {
+        if plan.ack == .after { buffer.removeAll() }
+    }
+
+    func inventory(_ report: inout Inventory) {
+        guard plan.ack == .automatic else { return }
+        report.inHand += UInt64(buffer.count) + (current == nil ? 0 : 1)
+    }
+
+    mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+        guard plan.ack == .automatic else { return }
+        for delivery in [current].compactMap({ $0 }) + buffer {
+            turn.record(
+                .messageDropped,
+                message: delivery.message,
+                subject: delivery.queue,
+                variant: DropReason.clientLost.rawValue,
+                detail: CopyPlace.transit.rawValue
+            )
+        }
+    }
+}

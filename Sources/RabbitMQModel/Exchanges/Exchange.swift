@@ -1,0 +1,61 @@
+import WarrenTrace
+
+/// Where a binding leads.
+enum Destination: Hashable, Sendable {
+    case queue(Int32)
+    case exchange(Int32)
+}
+
+/// What an exchange looks at in a message.
+struct Letter {
+    var key: String
+    var headers: [FieldValue.Field]
+}
+
+/// A way of choosing among bindings; one file for each.
+protocol ExchangeType: Sendable {
+    /// Adds a binding. Adding one that is there changes nothing.
+    mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
+    /// Takes a binding away.
+    mutating func unbind(
+        _ key: String,
+        _ arguments: [FieldValue.Field],
+        from destination: Destination
+    )
+    /// Where a message goes; a destination may be named more than once.
+    func routes(for letter: Letter, into targets: inout [Destination])
+}
+
+/// An exchange of a broker, with its bindings.
+struct Exchange: Sendable {
+    var symbol: Symbol
+    var declaration: ExchangeDeclaration
+    var type: any ExchangeType
+    var bindings: [Binding] = []
+    /// False once it was deleted; its place is not used again.
+    var exists = true
+
+    struct Binding: Hashable, Sendable {
+        var key: String
+        var arguments: [FieldValue.Field]
+        var destination: Destination
+        var diskKey: UInt64
+    }
+
+    init(symbol: Symbol, declaration: ExchangeDeclaration, type: any ExchangeType) {
+        self.symbol = symbol
+        self.declaration = declaration
+        self.type = type
+    }
+
+    /// The type of this name, or nil.
+    static func type(named name: String) -> (any ExchangeType)? {
+        switch name {
+        case "direct": DirectExchange()
+        case "fanout": FanoutExchange()
+        case "topic": TopicExchange()
+        case "headers": HeadersExchange()
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import WarrenTrace
+
+/// The queues that a key reaches from an exchange, remembered once per distinct key.
+///
+/// Any change of a queue, an exchange or a binding forgets them all: declarations are rare beside
+/// publications.
+struct RouteCache: Sendable {
+    /// A stretch of ``targets``; -1 if not known yet.
+    struct Span: BitwiseCopyable, Sendable {
+        var first: Int32 = -1
+        var count: Int32 = 0
+    }
+
+    private(set) var targets: ContiguousArray<Int32> = []
+    /// By exchange, then by key.
+    private var spans: ContiguousArray<ContiguousArray<Span>> = []
+    private var lentAt: Int32 = 0
+    private var lent = 0
+
+    mutating func forget() {
+        targets.removeAll(keepingCapacity: true)
+        spans.removeAll(keepingCapacity: true)
+        lent = 0
+    }
+
+    @inline(__always)
+    func find(_ exchange: Int, _ key: Symbol) -> Span? {
+        guard exchange < spans.count, Int(key.raw) < spans[exchange].count else { return nil }
+        let span = spans[exchange][Int(key.raw)]
+        return span.first < 0 ? nil : span
+    }
+
+    /// Lends a place for an answer that holds for one message only; the next one overwrites it.
+    mutating func lend(_ queues: [Int32]) -> Span {
+        if lent > 0, Int(lentAt) + lent == targets.count { targets.removeLast(lent) }
+        lentAt = Int32(targets.count)
+        lent = queues.count
+        targets.append(contentsOf: queues)
+        return Span(first: lentAt, count: Int32(lent))
+    }
+
+    mutating func keep(_ queues: [Int32], _ exchange: Int, _ key: Symbol) -> Span {
+        while spans.count <= exchange { spans.append([]) }
+        let missing = Int(key.raw) + 1 - spans[exchange].count
+        if missing > 0 { spans[exchange].append(contentsOf: repeatElement(Span(), count: missing)) }
+        let span = Span(first: Int32(targets.count), count: Int32(queues.count))
+        targets.append(contentsOf: queues)
+        spans[exchange][Int(key.raw)] = span
+        return span
+    }
+}

@@ -1,0 +1,279 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// From a queue to consumers: the rotation, prefetch, basic.get.
+extension RabbitMQNode {
+    /// A copy enters a queue, and leaves it at once if a consumer has room.
+    @inline(__always)
+    mutating func enqueue(_ row: UInt32, _ message: MessageRow, _ queue: Int, _ turn: inout Turn)
+    {
+        turn.record(
+            .messageRouted,
+            message: message.message,
+            subject: queues[queue].symbol,
+            detail: UInt64(message.size)
+        )
+        let entry = Entry(readySince: turn.now, row: row, redelivered: false)
+        if let next = queues[queue].passThrough() {
+            if hasRoom(Int(next)) {
+                let taken = ReturnedEntry(position: queues[queue].skip(), entry: entry)
+                deliver(taken, message, queue, next, &turn)
+                return
+            }
+            consumers[Int(next)].inRotation = false
+        }
+        queues[queue].ready.append(entry)
+        dispatch(queue, &turn)
+    }
+
+    /// Sends ready copies to consumers with room, one each in turn.
+    ///
+    /// - Source: RMQ-CONS-06, -07, -08, -15, -16.
+    @inline(__always)
+    mutating func dispatch(_ queue: Int, _ turn: inout Turn) {
+        while queues[queue].readyCount > 0, let next = queues[queue].rotation.popFirst() {
+            guard hasRoom(Int(next)) else {
+                consumers[Int(next)].inRotation = false
+                continue
+            }
+            let taken = queues[queue].take()
+            deliver(taken, messages[taken.entry.row], queue, next, &turn)
+        }
+    }
+
+    /// - Source: RMQ-CONS-08, -11, -12, -13.
+    @inline(__always)
+    func hasRoom(_ consumer: Int) -> Bool {
+        let prefetch = consumers[consumer].prefetch
+        if prefetch != 0, consumers[consumer].unacked >= prefetch { return false }
+        let channel = Int(consumers[consumer].channel)
+        let limit = channels[channel].globalPrefetch
+        return limit == 0 || channels[channel].unackedCount < limit || consumers[consumer].noAck
+    }
+
+    /// Sends a copy to the consumer that was taken from the head of the rotation.
+    @inline(__always)
+    private mutating func deliver(
+        _ taken: ReturnedEntry,
+        _ message: MessageRow,
+        _ queue: Int,
+        _ next: Int32,
+        _ turn: inout Turn
+    ) {
+        let consumer = Int(next)
+        let channel = Int(consumers[consumer].channel)
+        var packet = deliveryPacket(.basicDeliver, message, taken.entry, queue, channel)
+        let noAck = consumers[consumer].noAck
+        // The consumer's number rides in the upper bits of the tag's word: the client knows it from
+        // consume-ok, and tags never come near 2^40.
+        packet.x = channels[channel].nextTag | UInt64(consumer) &<< 40
+        let redelivered: UInt8 = taken.entry.redelivered ? 1 : 0
+        turn.record(
+            .deliverySent,
+            message: message.message,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw,
+            variant: redelivered | (noAck ? 2 : 0),
+            detail: (turn.now - taken.entry.readySince).nanoseconds
+        )
+        if noAck {
+            packet.custody = 1
+            settleBySending(taken, queue, channel, &turn)
+            queues[queue].rotation.append(next)
+        } else {
+            let held = Unacked(
+                readySince: taken.entry.readySince,
+                position: taken.position,
+                row: taken.entry.row,
+                queue: Int32(truncatingIfNeeded: queue),
+                consumer: next
+            )
+            channels[channel].hold(held)
+            if consumers[consumer].holdOne() || !hasRoom(consumer) {
+                consumers[consumer].inRotation = false
+                queues[queue].unackedCount &+= 1
+            } else {
+                queues[queue].holdOne(next)
+            }
+        }
+        turn.send(packet, on: channels[channel].connection)
+    }
+
+    @inline(__always)
+    private func deliveryPacket(
+        _ method: Method,
+        _ message: MessageRow,
+        _ entry: Entry,
+        _ queue: Int,
+        _ channel: Int
+    ) -> Packet {
+        Packet(
+            word: method.rawValue,
+            flags: (entry.redelivered ? Flag.redelivered : 0)
+                | (message.persistent ? Flag.persistent : 0),
+            port: UInt32(channels[channel].number),
+            message: message.message,
+            parcel: message.parcel,
+            subject: queues[queue].symbol,
+            key: message.key,
+            c: message.size,
+            d: message.exchange.raw,
+            y: UInt64(message.replyTo.raw) &<< 32 | UInt64(message.correlation.raw)
+        )
+    }
+
+    private mutating func settleBySending(
+        _ taken: ReturnedEntry,
+        _ queue: Int,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) {
+        // The tag is spent although nothing waits for it: RMQ-GET-06.
+        channels[channel].unacked.append(
+            Unacked(readySince: .zero, position: 0, row: 0, queue: -1, consumer: -1)
+        )
+        channels[channel].trim()
+        eraseIfStored(taken.entry.row, queue, taken.position, &turn)
+        messages.release(taken.entry.row)
+    }
+
+    /// Takes a message off the disk, if it is there.
+    func eraseIfStored(_ row: UInt32, _ queue: Int, _ position: UInt64, _ turn: inout Turn) {
+        if messages[row].persistent { erase(queue, position, &turn) }
+    }
+
+    /// Takes a persistent message off the disk.
+    func erase(_ queue: Int, _ position: UInt64, _ turn: inout Turn) {
+        if queues[queue].declaration.durable {
+            turn.erase(DiskKey.message(queues[queue].symbol, position))
+        }
+    }
+
+    /// - Source: RMQ-GET-01 to -07; RMQ-DECL-02.
+    mutating func get(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+        let queue = try expandQueue(packet.subject, channel, turn.names)
+        try checkAccess(queue, channel)
+        let connection = channels[channel].connection
+        guard queues[queue].readyCount > 0 else {
+            reply(.basicGetEmpty, packet.channel, connection, &turn)
+            return
+        }
+        let taken = queues[queue].take()
+        let message = messages[taken.entry.row]
+        var answer = deliveryPacket(.basicGetOk, message, taken.entry, queue, channel)
+        answer.x = channels[channel].nextTag | UInt64(queues[queue].readyCount) << 40
+        let noAck = packet.has(Flag.noAck)
+        turn.record(
+            .deliverySent,
+            message: answer.message,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw,
+            variant: (taken.entry.redelivered ? 1 : 0) | (noAck ? 2 : 0),
+            detail: (turn.now - taken.entry.readySince).nanoseconds
+        )
+        if noAck {
+            answer.custody = 1
+            settleBySending(taken, queue, channel, &turn)
+        } else {
+            queues[queue].unackedCount += 1
+            channels[channel].hold(
+                Unacked(
+                    readySince: taken.entry.readySince,
+                    position: taken.position,
+                    row: taken.entry.row,
+                    queue: Int32(queue),
+                    consumer: -1
+                )
+            )
+        }
+        turn.send(answer, on: connection)
+    }
+
+    /// - Source: RMQ-CONS-09 to -12, -39; RMQ-CONS-14 (prefetch_size).
+    mutating func setPrefetch(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
+        if packet.has(Flag.global) {
+            channels[channel].globalPrefetch = packet.c
+        } else {
+            channels[channel].prefetch = packet.c
+            channels[channel].globalPrefetch = 0
+        }
+        reply(.basicQosOk, packet.channel, channels[channel].connection, &turn)
+        offerAgain(channel, &turn)
+    }
+
+    /// - Source: RMQ-CONS-01 to -05.
+    mutating func consume(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+        let queue = try expandQueue(packet.subject, channel, turn.names)
+        try checkAccess(queue, channel)
+        var tag = packet.key
+        if turn.names[tag].isEmpty {
+            tag = turn.names.intern(.text, "amq.ctag-\(randomName(&turn))")
+        }
+        let sameTag = channels[channel].consumers.contains { consumers[Int($0)].tag == tag }
+        if sameTag {
+            throw .notAllowed("attempt to reuse consumer tag '\(turn.names[tag])'")
+        }
+        let consumer = Int32(consumers.count)
+        consumers.append(
+            Consumer(
+                queue: Int32(queue),
+                channel: Int32(channel),
+                tag: tag,
+                noAck: packet.has(Flag.noAck),
+                prefetch: channels[channel].prefetch
+            )
+        )
+        channels[channel].consumers.append(consumer)
+        queues[queue].consumers.append(consumer)
+        queues[queue].rotation.append(consumer)
+        turn.record(
+            .consumerStarted,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw
+        )
+        var answer = Packet(.basicConsumeOk, channel: packet.channel)
+        answer.key = tag
+        answer.c = UInt32(consumer)
+        turn.send(answer, on: channels[channel].connection)
+        dispatch(queue, &turn)
+    }
+
+    /// - Source: RMQ-CONS-24, -25.
+    mutating func cancel(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
+        if let index = channels[channel].consumers.firstIndex(where: {
+            consumers[Int($0)].tag == packet.key
+        }) {
+            let consumer = Int(channels[channel].consumers.remove(at: index))
+            let queue = Int(consumers[consumer].queue)
+            detach(consumer, &turn)
+            deleteIfUnused(queue, &turn)
+        }
+        var answer = Packet(.basicCancelOk, channel: packet.channel)
+        answer.key = packet.key
+        turn.send(answer, on: channels[channel].connection)
+    }
+
+    /// Takes a consumer off its queue.
+    mutating func detach(_ consumer: Int, _ turn: inout Turn) {
+        guard consumers[consumer].exists else { return }
+        let queue = Int(consumers[consumer].queue)
+        consumers[consumer].exists = false
+        consumers[consumer].inRotation = false
+        queues[queue].consumers.removeAll { $0 == Int32(consumer) }
+        queues[queue].rotation.removeAll { $0 == Int32(consumer) }
+        turn.record(
+            .consumerEnded,
+            subject: queues[queue].symbol,
+            peer: channels[Int(consumers[consumer].channel)].peer.raw
+        )
+    }
+
+    /// A name as the broker makes them: 22 characters that fit into a URL.
+    mutating func randomName(_ turn: inout Turn) -> String {
+        let alphabet = Array(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+        let stream = turn.chance.stream("names \(brokerName)")
+        return String((0..<22).map { _ in alphabet[Int(turn.chance.below(64, stream))] })
+    }
+}

@@ -1,0 +1,216 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// A declaration as it lies on the disk.
+struct Stored<Value: Sendable>: Sendable {
+    var scope: Symbol
+    var value: Value
+}
+
+/// Start, stop and crash: what a node keeps.
+extension RabbitMQNode {
+    mutating func boot(_ recovery: Recovery, _ turn: inout Turn) {
+        for definition in definitions {
+            let scope = VirtualHost.scope(broker, brokerName, definition.vhost, &turn.names)
+            addPredeclared(scope, &turn)
+        }
+        if recovery.first {
+            for definition in definitions { declare(definition, &turn) }
+        } else {
+            recover(recovery, &turn)
+        }
+    }
+
+    /// - Source: RMQ-DECL-36; RMQ-ROUTE-01.
+    private mutating func addPredeclared(_ scope: Symbol, _ turn: inout Turn) {
+        let predeclared = [
+            ("", "direct"), ("amq.direct", "direct"), ("amq.fanout", "fanout"),
+            ("amq.topic", "topic"), ("amq.headers", "headers"), ("amq.match", "headers"),
+        ]
+        for (name, type) in predeclared {
+            addExchange(ExchangeDeclaration(name: name, type: type), scope, turn: &turn)
+        }
+        var tracing = ExchangeDeclaration(name: "amq.rabbitmq.trace", type: "topic")
+        tracing.isInternal = true
+        addExchange(tracing, scope, turn: &turn)
+    }
+
+    /// Makes what the topology file says, as an import of definitions does.
+    private mutating func declare(_ definition: Definitions, _ turn: inout Turn) {
+        let scope = VirtualHost.scope(broker, brokerName, definition.vhost, &turn.names)
+        for exchange in definition.exchanges {
+            addExchange(exchange, scope, turn: &turn)
+            storeExchange(exchange, scope, &turn)
+        }
+        for queue in definition.queues {
+            let index = addQueue(queue, scope, owner: -1, &turn)
+            storeQueue(index, &turn)
+        }
+        for binding in definition.bindings { restore(binding, scope, &turn) }
+    }
+
+    private mutating func restore(
+        _ binding: BindingDeclaration,
+        _ scope: Symbol,
+        _ turn: inout Turn
+    ) {
+        let source = exchangeIndex(binding.source, scope, turn.names)
+        let destination: Destination
+        if binding.toExchange {
+            let index = exchangeIndex(binding.destination, scope, turn.names)
+            guard index >= 0 else { return }
+            destination = .exchange(Int32(index))
+        } else {
+            let index = queueIndex(binding.destination, scope, turn.names)
+            guard index >= 0 else { return }
+            destination = .queue(Int32(index))
+        }
+        guard source >= 0 else { return }
+        addBinding(binding, source, destination, &turn)
+    }
+
+    /// Reads the disk.
+    ///
+    /// - Source: RMQ-DUR-01 to -06, -08 to -11.
+    private mutating func recover(_ recovery: Recovery, _ turn: inout Turn) {
+        for record in recovery.records {
+            switch DiskKey.kind(of: record.key) {
+            case .exchange:
+                guard
+                    let stored: Stored<ExchangeDeclaration> = turn.parcels.get(
+                        record.packet.parcel)
+                else { continue }
+                if exchangeIndex(stored.value.name, stored.scope, turn.names) < 0 {
+                    addExchange(stored.value, stored.scope, turn: &turn)
+                }
+            case .queue:
+                guard
+                    let stored: Stored<QueueDeclaration> = turn.parcels.get(record.packet.parcel)
+                else { continue }
+                _ = addQueue(stored.value, stored.scope, owner: -1, &turn)
+            case .binding:
+                guard
+                    let stored: Stored<BindingDeclaration> = turn.parcels.get(
+                        record.packet.parcel)
+                else { continue }
+                turn.erase(record.key)
+                restore(stored.value, stored.scope, &turn)
+            case .message:
+                recoverMessage(record, crashed: recovery.crashed, &turn)
+            case nil:
+                continue
+            }
+        }
+        // Records came by rising position, and the oldest copy stands last.
+        for queue in queues.indices { queues[queue].returned.reverse() }
+    }
+
+    private mutating func recoverMessage(
+        _ record: Disk.Record,
+        crashed: Bool,
+        _ turn: inout Turn
+    ) {
+        let queue = queueIndex(DiskKey.queue(of: record.key))
+        guard queue >= 0 else { return }
+        let packet = record.packet
+        let row = messages.put(
+            MessageRow(
+                message: packet.message,
+                parcel: packet.parcel,
+                exchange: packet.subject,
+                key: packet.key,
+                size: packet.size,
+                replyTo: packet.replyTo,
+                correlation: packet.correlation,
+                references: 1,
+                persistent: true
+            )
+        )
+        // Positions start anew behind the recovered ones; each recovered copy keeps its own.
+        let position = DiskKey.position(of: record.key)
+        queues[queue].headPosition = max(queues[queue].headPosition, position + 1)
+        // RMQ-DUR-10: after a kill, all that comes back counts as delivered before.
+        let redelivered = crashed || packet.has(Flag.redelivered)
+        queues[queue].returned.append(
+            ReturnedEntry(
+                position: position,
+                entry: Entry(readySince: turn.now, row: row, redelivered: redelivered)
+            )
+        )
+        turn.record(
+            .messageRecovered,
+            message: packet.message,
+            subject: queues[queue].symbol
+        )
+    }
+
+    /// The last turn of a node that is stopped in good order.
+    ///
+    /// - Source: RMQ-CONN-31; RMQ-DUR-09 (the redelivered flags are exact after a clean stop).
+    mutating func shutDown(_ turn: inout Turn) {
+        for session in sessions.indices where sessions[session].isOpen {
+            let word = errorPacket(.shutdown, .connectionClose, 0, &turn)
+            turn.send(word, on: sessions[session].connection)
+            endSession(session, .connectionClosed, &turn)
+        }
+        for queue in queues where queue.exists && queue.declaration.durable {
+            for entry in queue.readyEntries
+            where entry.entry.redelivered && messages[entry.entry.row].persistent {
+                let key = DiskKey.message(queue.symbol, entry.position)
+                let packet = diskPacket(entry.entry.row, redelivered: true)
+                turn.store(packet, at: key, as: WriteID(writeCount))
+            }
+        }
+    }
+
+    /// Says what the disk does not have: transient messages, transient queues, unsynced writes.
+    mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+        for channel in channels where channel.state == .open {
+            for delivery in channel.unacked where delivery.queue >= 0 {
+                let queue = queues[Int(delivery.queue)]
+                guard queue.exists else { continue }
+                let message = messages[delivery.row].message
+                if survives(delivery.row, queue, delivery.position, disk) {
+                    turn.record(
+                        .deliveryRequeued,
+                        message: message,
+                        subject: queue.symbol,
+                        variant: ReturnReason.connectionClosed.rawValue
+                    )
+                } else {
+                    recordLoss(message, queue.symbol, .unacked, &turn)
+                }
+            }
+        }
+        for queue in queues where queue.exists {
+            for entry in queue.readyEntries
+            where !survives(entry.entry.row, queue, entry.position, disk) {
+                recordLoss(messages[entry.entry.row].message, queue.symbol, .ready, &turn)
+            }
+        }
+    }
+
+    private func survives(_ row: UInt32, _ queue: Queue, _ position: UInt64, _ disk: Recovery)
+        -> Bool
+    {
+        messages[row].persistent && queue.declaration.durable
+            && disk.record(DiskKey.message(queue.symbol, position)) != nil
+            && disk.record(DiskKey.queue(queue.symbol)) != nil
+    }
+
+    private func recordLoss(
+        _ message: MessageID,
+        _ queue: Symbol,
+        _ place: CopyPlace,
+        _ turn: inout Turn
+    ) {
+        turn.record(
+            .messageDropped,
+            message: message,
+            subject: queue,
+            variant: DropReason.nodeLost.rawValue,
+            detail: place.rawValue
+        )
+    }
+}

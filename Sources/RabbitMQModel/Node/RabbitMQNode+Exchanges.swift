@@ -1,0 +1,282 @@
+import WarrenKernel
+import WarrenTrace
+
+/// Exchanges and bindings: declared, bound, deleted.
+extension RabbitMQNode {
+    mutating func receiveExchangeMethod(
+        _ packet: Packet,
+        _ method: Method,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
+        let connection = channels[channel].connection
+        switch method {
+        case .exchangeDeclare:
+            guard let wanted: ExchangeDeclaration = turn.parcels.get(packet.parcel) else { return }
+            try declareExchange(wanted, channel, &turn)
+            reply(.exchangeDeclareOk, packet.channel, connection, &turn)
+        case .exchangeDelete:
+            try deleteExchange(packet, channel, &turn)
+            reply(.exchangeDeleteOk, packet.channel, connection, &turn)
+        case .exchangeBind, .exchangeUnbind:
+            guard let binding: BindingDeclaration = turn.parcels.get(packet.parcel) else { return }
+            if method == .exchangeBind {
+                try bind(binding, channel, &turn)
+                reply(.exchangeBindOk, packet.channel, connection, &turn)
+            } else {
+                try unbind(binding, channel, &turn)
+                reply(.exchangeUnbindOk, packet.channel, connection, &turn)
+            }
+        default:
+            preconditionFailure("\(method) is not an exchange method")
+        }
+    }
+
+    /// - Source: RMQ-DECL-21, -31 to -35.
+    private mutating func declareExchange(
+        _ wanted: ExchangeDeclaration,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
+        let session = sessions[Int(channels[channel].session)]
+        if wanted.name.isEmpty {
+            throw .accessRefused("operation not permitted on the default exchange")
+        }
+        let known = exchangeIndex(wanted.name, session.scope, turn.names)
+        if wanted.passive {
+            guard known >= 0 else {
+                throw .notFound("no exchange '\(wanted.name)' in vhost '\(session.vhost)'")
+            }
+            return
+        }
+        guard Exchange.type(named: wanted.type) != nil else {
+            throw .commandInvalid("unknown exchange type '\(wanted.type)'")
+        }
+        if known >= 0 {
+            try compare(wanted, exchanges[known].declaration, session.vhost)
+            return
+        }
+        if wanted.name.hasPrefix("amq.") {
+            throw .accessRefused(
+                "exchange name '\(wanted.name)' contains reserved prefix 'amq.*'")
+        }
+        addExchange(wanted, session.scope, turn: &turn)
+        storeExchange(wanted, session.scope, &turn)
+    }
+
+    private func compare(
+        _ wanted: ExchangeDeclaration,
+        _ current: ExchangeDeclaration,
+        _ vhost: String
+    ) throws(Refusal) {
+        func check(_ name: String, _ received: String, _ known: String) throws(Refusal) {
+            guard received != known else { return }
+            throw .preconditionFailed(
+                "inequivalent arg '\(name)' for exchange '\(wanted.name)' in vhost '\(vhost)': "
+                    + "received '\(received)' but current is '\(known)'"
+            )
+        }
+        try check("type", wanted.type, current.type)
+        try check("durable", "\(wanted.durable)", "\(current.durable)")
+        try check("auto_delete", "\(wanted.autoDelete)", "\(current.autoDelete)")
+        try check("internal", "\(wanted.isInternal)", "\(current.isInternal)")
+    }
+
+    mutating func addExchange(
+        _ declaration: ExchangeDeclaration,
+        _ scope: Symbol,
+        turn: inout Turn
+    ) {
+        let symbol = turn.names.intern(.exchange, declaration.name, in: scope)
+        let type = Exchange.type(named: declaration.type) ?? DirectExchange()
+        while exchangeOf.count <= Int(symbol.raw) { exchangeOf.append(-1) }
+        exchangeOf[Int(symbol.raw)] = Int32(exchanges.count)
+        exchanges.append(Exchange(symbol: symbol, declaration: declaration, type: type))
+        router.forget()
+    }
+
+    func storeExchange(_ declaration: ExchangeDeclaration, _ scope: Symbol, _ turn: inout Turn) {
+        guard declaration.durable else { return }
+        let symbol = turn.names.intern(.exchange, declaration.name, in: scope)
+        var packet = Packet()
+        packet.parcel = turn.parcels.put(Stored(scope: scope, value: declaration))
+        turn.store(packet, at: DiskKey.exchange(symbol), as: WriteID(writeCount))
+    }
+
+    /// - Source: RMQ-DECL-35 to -37.
+    private mutating func deleteExchange(
+        _ packet: Packet,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
+        let session = sessions[Int(channels[channel].session)]
+        let name = turn.names[packet.subject]
+        if name.isEmpty {
+            throw .accessRefused("operation not permitted on the default exchange")
+        }
+        if name.hasPrefix("amq.") {
+            throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'")
+        }
+        let exchange = exchangeIndex(name, session.scope, turn.names)
+        guard exchange >= 0 else { return }
+        if packet.has(Flag.ifUnused), !exchanges[exchange].bindings.isEmpty {
+            throw .preconditionFailed("exchange '\(name)' in vhost '\(session.vhost)' in use")
+        }
+        removeExchange(exchange, &turn)
+    }
+
+    private mutating func removeExchange(_ exchange: Int, _ turn: inout Turn) {
+        guard exchanges[exchange].exists else { return }
+        exchanges[exchange].exists = false
+        exchangeOf[Int(exchanges[exchange].symbol.raw)] = -1
+        for binding in exchanges[exchange].bindings { turn.erase(binding.diskKey) }
+        exchanges[exchange].bindings = []
+        turn.erase(DiskKey.exchange(exchanges[exchange].symbol))
+        router.forget()
+        removeBindings(to: .exchange(Int32(exchange)), &turn)
+    }
+
+    /// The two ends of a binding, or the broker's refusal.
+    private func ends(_ binding: BindingDeclaration, _ channel: Int, _ names: Names)
+        throws(Refusal) -> (source: Int, destination: Destination)
+    {
+        let session = sessions[Int(channels[channel].session)]
+        if binding.source.isEmpty || binding.toExchange && binding.destination.isEmpty {
+            throw .accessRefused("operation not permitted on the default exchange")
+        }
+        let source = exchangeIndex(binding.source, session.scope, names)
+        guard source >= 0 else {
+            throw .notFound("no exchange '\(binding.source)' in vhost '\(session.vhost)'")
+        }
+        if binding.toExchange {
+            let other = exchangeIndex(binding.destination, session.scope, names)
+            guard other >= 0 else {
+                throw .notFound("no exchange '\(binding.destination)' in vhost '\(session.vhost)'")
+            }
+            return (source, .exchange(Int32(other)))
+        }
+        let symbol = names.find(.queue, binding.destination, in: session.scope) ?? .none
+        let queue: Int
+        if binding.destination.isEmpty {
+            queue = try expandQueue(.none, channel, names)
+        } else {
+            queue = queueIndex(symbol)
+            guard queue >= 0 else {
+                throw .notFound("no queue '\(binding.destination)' in vhost '\(session.vhost)'")
+            }
+        }
+        try checkAccess(queue, channel)
+        return (source, .queue(Int32(queue)))
+    }
+
+    /// - Source: RMQ-DECL-04, -41, -44; RMQ-ROUTE-07, -08, -19; RMQ-HDR-02.
+    mutating func bind(_ wanted: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
+        throws(Refusal)
+    {
+        let (source, destination) = try ends(wanted, channel, turn.names)
+        var binding = wanted
+        if case .queue(let queue) = destination, wanted.destination.isEmpty, wanted.key.isEmpty {
+            binding.key = queues[Int(queue)].declaration.name
+        }
+        if exchanges[source].declaration.type == "headers" {
+            let mode = HeadersExchange.mode(of: binding.arguments)
+            let isText = binding.arguments.allSatisfy {
+                if $0.name != "x-match" { return true }
+                if case .string = $0.value { return true }
+                return false
+            }
+            guard isText, ["all", "any", "all-with-x", "any-with-x"].contains(mode) else {
+                throw .preconditionFailed(
+                    "Invalid x-match field value \"\(mode)\"; expected all or any")
+            }
+        }
+        addBinding(binding, source, destination, &turn)
+    }
+
+    mutating func addBinding(
+        _ binding: BindingDeclaration,
+        _ source: Int,
+        _ destination: Destination,
+        _ turn: inout Turn
+    ) {
+        let isKnown = exchanges[source].bindings.contains {
+            $0.key == binding.key && $0.arguments == binding.arguments
+                && $0.destination == destination
+        }
+        if isKnown { return }
+        bindingCount += 1
+        let diskKey = DiskKey.binding(bindingCount)
+        exchanges[source].bindings.append(
+            Exchange.Binding(
+                key: binding.key,
+                arguments: binding.arguments,
+                destination: destination,
+                diskKey: diskKey
+            )
+        )
+        exchanges[source].type.bind(binding.key, binding.arguments, to: destination)
+        router.forget()
+        guard exchanges[source].declaration.durable, isDurable(destination) else { return }
+        var stored = binding
+        if case .queue(let queue) = destination {
+            stored.destination = queues[Int(queue)].declaration.name
+        }
+        var packet = Packet()
+        let scope = turn.names.entries[Int(exchanges[source].symbol.raw)].scope
+        packet.parcel = turn.parcels.put(Stored(scope: scope, value: stored))
+        turn.store(packet, at: diskKey, as: WriteID(writeCount))
+    }
+
+    private func isDurable(_ destination: Destination) -> Bool {
+        switch destination {
+        case .queue(let queue):
+            queues[Int(queue)].declaration.durable && queues[Int(queue)].owner < 0
+        case .exchange(let exchange):
+            exchanges[Int(exchange)].declaration.durable
+        }
+    }
+
+    /// - Source: RMQ-DECL-39, -42, -43.
+    mutating func unbind(_ binding: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
+        throws(Refusal)
+    {
+        let session = sessions[Int(channels[channel].session)]
+        if binding.source.isEmpty {
+            throw .accessRefused("operation not permitted on the default exchange")
+        }
+        // RMQ-DECL-43: an exchange that does not exist is no error here.
+        guard exchangeIndex(binding.source, session.scope, turn.names) >= 0 else { return }
+        let (source, destination) = try ends(binding, channel, turn.names)
+        guard
+            let index = exchanges[source].bindings.firstIndex(where: {
+                $0.key == binding.key && $0.arguments == binding.arguments
+                    && $0.destination == destination
+            })
+        else { return }
+        removeBinding(index, of: source, &turn)
+    }
+
+    private mutating func removeBinding(_ index: Int, of source: Int, _ turn: inout Turn) {
+        let binding = exchanges[source].bindings.remove(at: index)
+        exchanges[source].type.unbind(binding.key, binding.arguments, from: binding.destination)
+        turn.erase(binding.diskKey)
+        router.forget()
+        // RMQ-DECL-39: an auto-delete exchange goes with its last outgoing binding.
+        if exchanges[source].declaration.autoDelete, exchanges[source].bindings.isEmpty {
+            removeExchange(source, &turn)
+        }
+    }
+
+    /// Takes away every binding that leads to what is being deleted.
+    ///
+    /// - Source: RMQ-DECL-40, -47; RMQ-ROUTE-18.
+    mutating func removeBindings(to destination: Destination, _ turn: inout Turn) {
+        for source in exchanges.indices where exchanges[source].exists {
+            while let index = exchanges[source].bindings.firstIndex(where: {
+                $0.destination == destination
+            }) {
+                removeBinding(index, of: source, &turn)
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+import WarrenKernel
+import WarrenTrace
+
+/// From an exchange to queues: bindings between exchanges, alternates, carbon copies.
+extension RabbitMQNode {
+    func exchangeIndex(_ symbol: Symbol) -> Int {
+        Int(symbol.raw) < exchangeOf.count ? Int(exchangeOf[Int(symbol.raw)]) : -1
+    }
+
+    func queueIndex(_ symbol: Symbol) -> Int {
+        Int(symbol.raw) < queueOf.count ? Int(queueOf[Int(symbol.raw)]) : -1
+    }
+
+    func exchangeIndex(_ name: String, _ scope: Symbol, _ names: Names) -> Int {
+        names.find(.exchange, name, in: scope).map(exchangeIndex) ?? -1
+    }
+
+    func queueIndex(_ name: String, _ scope: Symbol, _ names: Names) -> Int {
+        names.find(.queue, name, in: scope).map(queueIndex) ?? -1
+    }
+
+    /// The queues that a message reaches, each once.
+    ///
+    /// - Source: RMQ-ROUTE-06, -13 to -17 (exchange to exchange), -21 to -28 (alternates), -29 to -33
+    ///   (CC and BCC).
+    func reach(
+        from exchange: Int,
+        keys: [String],
+        headers: [FieldValue.Field],
+        _ names: Names
+    ) -> [Int32] {
+        var reached: [Int32] = []
+        var seenQueues: Set<Int32> = []
+        var seenExchanges: Set<Int32> = [Int32(exchange)]
+        var line = [Int32(exchange)]
+        var next = 0
+        while next < line.count {
+            let current = Int(line[next])
+            next += 1
+            var targets: [Destination] = []
+            for key in keys {
+                if exchanges[current].declaration.name.isEmpty {
+                    // RMQ-ROUTE-01: the default exchange knows every queue by its name.
+                    let queue = queueIndex(key, names.entries[Int(exchanges[current].symbol.raw)].scope, names)
+                    if queue >= 0 { targets.append(.queue(Int32(queue))) }
+                } else {
+                    let letter = Letter(key: key, headers: headers)
+                    exchanges[current].type.routes(for: letter, into: &targets)
+                }
+            }
+            if targets.isEmpty, let alternate = exchanges[current].declaration.alternate {
+                let scope = names.entries[Int(exchanges[current].symbol.raw)].scope
+                let index = exchangeIndex(alternate, scope, names)
+                if index >= 0 { targets.append(.exchange(Int32(index))) }
+            }
+            for target in targets {
+                switch target {
+                case .queue(let queue):
+                    if seenQueues.insert(queue).inserted { reached.append(queue) }
+                case .exchange(let other):
+                    if seenExchanges.insert(other).inserted { line.append(other) }
+                }
+            }
+        }
+        return reached
+    }
+
+    /// Whether the way from an exchange depends on anything but the key.
+    private func dependsOnHeaders(_ exchange: Int, _ names: Names) -> Bool {
+        var seen: Set<Int> = [exchange]
+        var line = [exchange]
+        while let current = line.popLast() {
+            if exchanges[current].declaration.type == "headers" { return true }
+            var others = exchanges[current].bindings.compactMap { binding -> Int? in
+                guard case .exchange(let index) = binding.destination else { return nil }
+                return Int(index)
+            }
+            if let alternate = exchanges[current].declaration.alternate {
+                let scope = names.entries[Int(exchanges[current].symbol.raw)].scope
+                others.append(exchangeIndex(alternate, scope, names))
+            }
+            for other in others where other >= 0 && seen.insert(other).inserted {
+                line.append(other)
+            }
+        }
+        return false
+    }
+
+    /// The queues that a message reaches, from memory if it can be.
+    @inline(__always)
+    mutating func route(_ exchange: Int, _ key: Symbol, _ parcel: ParcelID, _ turn: inout Turn)
+        throws(Refusal) -> RouteCache.Span
+    {
+        if parcel == .none, let span = router.find(exchange, key) { return span }
+        return try routeAnew(exchange, key, parcel, &turn)
+    }
+
+    @inline(never)
+    private mutating func routeAnew(
+        _ exchange: Int,
+        _ key: Symbol,
+        _ parcel: ParcelID,
+        _ turn: inout Turn
+    ) throws(Refusal) -> RouteCache.Span {
+        var headers: [FieldValue.Field] = []
+        var keys = [turn.names[key]]
+        if parcel != .none, let properties: Properties = turn.parcels.get(parcel) {
+            headers = properties.headers
+            keys += try Self.carbonCopies(headers)
+        }
+        if keys.count == 1, let span = router.find(exchange, key),
+            headers.isEmpty || !dependsOnHeaders(exchange, turn.names)
+        {
+            return span
+        }
+        let queues = reach(from: exchange, keys: keys, headers: headers, turn.names)
+        if keys.count == 1, !dependsOnHeaders(exchange, turn.names) {
+            return router.keep(queues, exchange, key)
+        }
+        return router.lend(queues)
+    }
+
+    /// The further keys that a message names in its headers.
+    ///
+    /// - Source: RMQ-ROUTE-29, -30, -32, -33.
+    static func carbonCopies(_ headers: [FieldValue.Field]) throws(Refusal) -> [String] {
+        var keys: [String] = []
+        for name in ["CC", "BCC"] {
+            guard let value = headers.first(where: { $0.name == name })?.value else { continue }
+            guard case .array(let elements) = value else {
+                throw .preconditionFailed("invalid type for header '\(name)': expected an array")
+            }
+            for case .string(let key) in elements { keys.append(key) }
+        }
+        return keys
+    }
+}

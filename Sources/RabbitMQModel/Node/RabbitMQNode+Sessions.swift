@@ -1,0 +1,170 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// Connections and channels: how they open, fail and end.
+extension RabbitMQNode {
+    func reply(
+        _ method: Method,
+        _ channel: UInt16,
+        _ connection: ConnectionID,
+        _ turn: inout Turn
+    ) {
+        turn.send(Packet(method, channel: channel), on: connection)
+    }
+
+    /// - Source: RMQ-CONN-06.
+    mutating func openConnection(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+        let vhost = turn.names[packet.key]
+        guard let known = definitions.first(where: { $0.vhost == vhost }) else {
+            refuse(.notAllowed("vhost \(vhost) not found"), packet, -1, session, &turn)
+            return
+        }
+        sessions[session].vhost = known.vhost
+        sessions[session].scope = VirtualHost.scope(
+            broker, brokerName, known.vhost, &turn.names)
+        sessions[session].isOpen = true
+        reply(.connectionOpenOk, 0, sessions[session].connection, &turn)
+    }
+
+    mutating func openChannel(_ number: UInt16, _ session: Int, _ turn: inout Turn) {
+        let connection = sessions[session].connection
+        // RMQ-CONN-02, RMQ-CONN-07: the count is limited, not the number.
+        if sessions[session].numbers.count >= 2047 {
+            let text =
+                "number of channels opened (2047) has reached the negotiated channel_max (2047)"
+            refuse(
+                .notAllowed(text), Packet(.channelOpen, channel: number), -1, session, &turn)
+            return
+        }
+        sessions[session].numbers.append(number)
+        sessions[session].indices.append(Int32(channels.count))
+        channels.append(
+            Channel(
+                connection: connection,
+                session: Int32(session),
+                number: number,
+                peer: sessions[session].peer
+            )
+        )
+        turn.record(
+            .channelOpened,
+            peer: sessions[session].peer.raw,
+            detail: UInt64(connection.raw) << 16 | UInt64(number)
+        )
+        reply(.channelOpenOk, number, connection, &turn)
+    }
+
+    /// Frees the number of a channel that is closed.
+    mutating func forget(_ channel: Int, _ session: Int) {
+        let number = channels[channel].number
+        guard let index = sessions[session].numbers.firstIndex(of: number) else { return }
+        sessions[session].numbers.remove(at: index)
+        sessions[session].indices.remove(at: index)
+        channels[channel].state = .closed
+    }
+
+    /// Tells a client that it did something wrong, and closes what the error says.
+    func errorPacket(_ refusal: Refusal, _ method: Method, _ channel: UInt16, _ turn: inout Turn)
+        -> Packet
+    {
+        var packet = Packet(method, channel: channel)
+        packet.c = UInt32(refusal.code)
+        packet.subject = turn.names.intern(.text, refusal.text)
+        return packet
+    }
+
+    /// - Source: RMQ-CONN-17, RMQ-CONN-26.
+    mutating func refuse(
+        _ refusal: Refusal,
+        _ packet: Packet,
+        _ channel: Int,
+        _ session: Int,
+        _ turn: inout Turn
+    ) {
+        let connection = sessions[session].connection
+        let hard = refusal.isHard || channel < 0
+        turn.record(
+            .errorRaised,
+            message: packet.message,
+            subject: turn.names.intern(.text, refusal.text),
+            peer: sessions[session].peer.raw,
+            variant: hard ? 1 : 0,
+            detail: UInt64(refusal.code)
+        )
+        if hard {
+            let word = errorPacket(refusal, .connectionClose, 0, &turn)
+            endSession(session, .connectionClosed, &turn)
+            turn.send(word, on: connection)
+        } else {
+            let word = errorPacket(refusal, .channelClose, channels[channel].number, &turn)
+            endChannel(channel, .channelClosed, &turn)
+            channels[channel].state = .closing
+            turn.send(word, on: connection)
+        }
+    }
+
+    /// Ends a channel: its consumers go, and what was unacknowledged returns in order.
+    ///
+    /// - Source: RMQ-REQ-05, RMQ-REQ-17, RMQ-DLX-24.
+    mutating func endChannel(_ channel: Int, _ reason: ReturnReason, _ turn: inout Turn) {
+        guard channels[channel].state == .open else { return }
+        channels[channel].state = .closed
+        turn.record(
+            .channelClosed,
+            peer: channels[channel].peer.raw,
+            detail: UInt64(channels[channel].connection.raw) << 16
+                | UInt64(channels[channel].number)
+        )
+        var touched: [Int32] = []
+        for consumer in channels[channel].consumers {
+            let queue = consumers[Int(consumer)].queue
+            detach(Int(consumer), &turn)
+            if !touched.contains(queue) { touched.append(queue) }
+        }
+        channels[channel].consumers = []
+        let unacked = channels[channel].unacked
+        channels[channel].unacked.removeAll()
+        channels[channel].unackedCount = 0
+        var returns: [Int32: [ReturnedEntry]] = [:]
+        for delivery in unacked where delivery.queue >= 0 {
+            guard queues[Int(delivery.queue)].exists else {
+                messages.release(delivery.row)
+                continue
+            }
+            if returns[delivery.queue] == nil, !touched.contains(delivery.queue) {
+                touched.append(delivery.queue)
+            }
+            returns[delivery.queue, default: []].append(
+                takeBack(delivery, reason, &turn)
+            )
+        }
+        for queue in touched {
+            if let entries = returns[queue] { queues[Int(queue)].putBack(entries) }
+            deleteIfUnused(Int(queue), &turn)
+        }
+        for queue in touched where queues[Int(queue)].exists { dispatch(Int(queue), &turn) }
+    }
+
+    /// Ends all that a connection owns.
+    ///
+    /// - Source: RMQ-CONN-24, RMQ-DECL-16.
+    mutating func endSession(_ session: Int, _ reason: ReturnReason, _ turn: inout Turn) {
+        guard sessionOf[Int(sessions[session].connection.raw)] >= 0 else { return }
+        for index in sessions[session].indices { endChannel(Int(index), reason, &turn) }
+        sessions[session].numbers = []
+        sessions[session].indices = []
+        sessions[session].isOpen = false
+        for queue in queues.indices where queues[queue].owner == Int32(session) {
+            deleteQueue(queue, &turn)
+        }
+    }
+}
+
+/// Virtual hosts, as scopes of names.
+enum VirtualHost {
+    /// The scope of the names of a virtual host: the broker itself for `/`.
+    static func scope(_ broker: Symbol, _ name: String, _ vhost: String, _ names: inout Names)
+        -> Symbol
+    { vhost == "/" ? broker : names.intern(.broker, "\(name)/\(vhost)") }
+}

@@ -1,0 +1,169 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// Acknowledgements, rejections, and what becomes of a copy after them.
+extension RabbitMQNode {
+    /// - Source: RMQ-ACK-01 to -13.
+    @inline(__always)
+    mutating func acknowledge(_ packet: Packet, _ channel: Int, _ turn: inout Turn)
+        throws(Refusal)
+    {
+        if packet.has(Flag.multiple) {
+            for delivery in try collect(packet, channel) { finish(delivery, channel, &turn) }
+            offerAgain(channel, &turn)
+            return
+        }
+        guard let delivery = channels[channel].settle(packet.tag) else {
+            throw unknownTag(packet.tag)
+        }
+        finish(delivery, channel, &turn)
+        if channels[channel].globalPrefetch != 0 { offerAgain(channel, &turn) }
+    }
+
+    private func unknownTag(_ tag: UInt64) -> Refusal {
+        .preconditionFailed("unknown delivery tag \(tag)")
+    }
+
+    /// The deliveries that an ack or nack speaks of; they are settled from now on.
+    private mutating func collect(_ packet: Packet, _ channel: Int) throws(Refusal) -> [Unacked] {
+        guard packet.has(Flag.multiple) else {
+            guard let delivery = channels[channel].settle(packet.tag) else {
+                throw unknownTag(packet.tag)
+            }
+            return [delivery]
+        }
+        let base = channels[channel].baseTag
+        var last = packet.tag
+        if last == 0 {
+            last = channels[channel].nextTag - 1
+        } else {
+            let index = last >= base ? Int(last - base) : -1
+            guard index >= 0, index < channels[channel].unacked.count,
+                channels[channel].unacked[index].queue >= 0
+            else { throw unknownTag(last) }
+        }
+        var collected: [Unacked] = []
+        while channels[channel].baseTag <= last, let first = channels[channel].unacked.popFirst() {
+            channels[channel].baseTag += 1
+            if first.queue >= 0 { collected.append(first) }
+        }
+        channels[channel].trim()
+        channels[channel].unackedCount -= UInt32(collected.count)
+        return collected
+    }
+
+    /// A copy has done its work. A consumer that has room again joins the end of the rotation.
+    ///
+    /// - Source: RMQ-CONS-16.
+    @inline(__always)
+    private mutating func finish(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
+        let queue = Int(delivery.queue)
+        let row = messages.release(delivery.row)
+        let hasRoom = delivery.consumer >= 0 && consumers[Int(delivery.consumer)].settleOne()
+        guard queues[queue].exists else { return }
+        turn.record(
+            .deliveryAcked,
+            message: row.message,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw
+        )
+        if row.persistent { erase(queue, delivery.position, &turn) }
+        if queues[queue].settleOne(hasRoom ? delivery.consumer : -1) { dispatch(queue, &turn) }
+    }
+
+    /// Puts every consumer of a channel that has room back into its rotation.
+    mutating func offerAgain(_ channel: Int, _ turn: inout Turn) {
+        for consumer in channels[channel].consumers
+        where !consumers[Int(consumer)].inRotation && hasRoom(Int(consumer)) {
+            consumers[Int(consumer)].inRotation = true
+            queues[Int(consumers[Int(consumer)].queue)].rotation.append(consumer)
+        }
+        for consumer in channels[channel].consumers {
+            dispatch(Int(consumers[Int(consumer)].queue), &turn)
+        }
+    }
+
+    /// basic.nack and basic.reject.
+    ///
+    /// - Source: RMQ-REQ-01 to -04, -10, -15, -16; RMQ-DLX-01, -03, -04.
+    mutating func reject(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+        var single = packet
+        if packet.method == .basicReject { single.flags &= ~Flag.multiple }
+        let deliveries = try collect(single, channel)
+        let requeue = packet.has(Flag.requeue)
+        var touched: [Int32] = []
+        var returns: [Int32: [ReturnedEntry]] = [:]
+        for delivery in deliveries {
+            let queue = Int(delivery.queue)
+            guard queues[queue].exists else {
+                if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+                messages.release(delivery.row)
+                continue
+            }
+            turn.record(
+                .deliveryRejected,
+                message: messages[delivery.row].message,
+                subject: queues[queue].symbol,
+                peer: channels[channel].peer.raw,
+                variant: requeue ? 1 : 0
+            )
+            if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+            if requeue {
+                if !touched.contains(delivery.queue) { touched.append(delivery.queue) }
+                returns[delivery.queue, default: []].append(takeBack(delivery, .nacked, &turn))
+            } else {
+                queues[queue].unackedCount -= 1
+                eraseIfStored(delivery.row, queue, delivery.position, &turn)
+                deadLetter(delivery.row, queue, .rejected, fromHand: true, &turn)
+            }
+        }
+        for queue in touched { queues[Int(queue)].putBack(returns[queue] ?? []) }
+        offerAgain(channel, &turn)
+        for queue in touched { dispatch(Int(queue), &turn) }
+    }
+
+    /// - Source: RMQ-REQ-12, -13.
+    mutating func recover(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+        guard packet.has(Flag.requeue) else { throw .notImplemented("recover with requeue=false") }
+        var all = Packet(.basicNack, channel: packet.channel)
+        all.flags = Flag.multiple
+        let deliveries = try collect(all, channel)
+        var touched: [Int32] = []
+        for delivery in deliveries {
+            if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+            guard queues[Int(delivery.queue)].exists else {
+                messages.release(delivery.row)
+                continue
+            }
+            let entry = takeBack(delivery, .recovered, &turn)
+            queues[Int(delivery.queue)].putBack([entry])
+            if !touched.contains(delivery.queue) { touched.append(delivery.queue) }
+        }
+        reply(.basicRecoverOk, packet.channel, channels[channel].connection, &turn)
+        offerAgain(channel, &turn)
+        for queue in touched { dispatch(Int(queue), &turn) }
+    }
+
+    /// The entry with which a delivery goes back to its queue.
+    func takeBackEntry(_ delivery: Unacked, _ now: Instant) -> ReturnedEntry {
+        ReturnedEntry(
+            position: delivery.position,
+            entry: Entry(readySince: now, row: delivery.row, redelivered: true)
+        )
+    }
+
+    /// A delivery goes back to its queue, and is redelivered from now on.
+    mutating func takeBack(_ delivery: Unacked, _ reason: ReturnReason, _ turn: inout Turn)
+        -> ReturnedEntry
+    {
+        queues[Int(delivery.queue)].unackedCount -= 1
+        turn.record(
+            .deliveryRequeued,
+            message: messages[delivery.row].message,
+            subject: queues[Int(delivery.queue)].symbol,
+            variant: reason.rawValue
+        )
+        return takeBackEntry(delivery, turn.now)
+    }
+}

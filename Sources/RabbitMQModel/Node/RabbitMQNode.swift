@@ -1,0 +1,224 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// A node of RabbitMQ: the switchboard that hands each method to the part that knows it.
+///
+/// - Differs: the handshake before connection.open takes one round trip instead of three or four.
+struct RabbitMQNode: Machine {
+    let broker: Symbol
+    let brokerName: String
+    let definitions: [Definitions]
+
+    var sessions: ContiguousArray<Session> = []
+    var sessionOf: ContiguousArray<Int32> = []
+    var channels: ContiguousArray<Channel> = []
+    var consumers: ContiguousArray<Consumer> = []
+    var queues: ContiguousArray<Queue> = []
+    var exchanges: ContiguousArray<Exchange> = []
+    /// By symbol: the queue or exchange of that name, or -1.
+    var queueOf: ContiguousArray<Int32> = []
+    var exchangeOf: ContiguousArray<Int32> = []
+    var messages = MessageSlab()
+    var router = RouteCache()
+    var confirms = ContiguousArray<PendingConfirm>()
+    var freeConfirms: ContiguousArray<UInt32> = []
+    var writes = Deque<PendingWrite>()
+    var writeCount: UInt64 = 0
+    var bindingCount: UInt64 = 0
+    var generatedNames: UInt64 = 0
+    var nameStream = StreamID(0)
+
+    init(broker: Symbol, name: String, definitions: [Definitions]) {
+        self.broker = broker
+        brokerName = name
+        self.definitions = definitions
+    }
+
+    mutating func handle(_ event: Event, _ turn: inout Turn) {
+        switch event {
+        case .arrived(let packet, let connection):
+            let session = Int(sessionOf[Int(connection.raw)])
+            receive(packet, session, &turn)
+        case .stored(let write):
+            completeWrites(upTo: write, &turn)
+        case .started(let recovery):
+            boot(recovery, &turn)
+        case .accepted(let connection, let peer):
+            accept(connection, peer, &turn)
+        case .closed(let connection, _):
+            let session = Int(sessionOf[Int(connection.raw)])
+            if session >= 0 { endSession(session, .connectionClosed, &turn) }
+        case .stopping:
+            shutDown(&turn)
+        case .connected, .rang, .ordered:
+            break
+        }
+    }
+
+    private mutating func accept(
+        _ connection: ConnectionID,
+        _ peer: NodeID,
+        _ turn: inout Turn
+    ) {
+        while sessionOf.count <= Int(connection.raw) { sessionOf.append(-1) }
+        sessionOf[Int(connection.raw)] = Int32(sessions.count)
+        sessions.append(
+            Session(connection: connection, peer: peer, scope: broker, vhost: "/")
+        )
+    }
+
+    /// The channel of a session with this number, or -1.
+    @inline(__always)
+    func channelIndex(_ session: Int, _ number: UInt16) -> Int {
+        let numbers = sessions[session].numbers
+        for index in numbers.indices where numbers[index] == number {
+            return Int(sessions[session].indices[index])
+        }
+        return -1
+    }
+
+    @inline(__always)
+    private mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+        guard let method = packet.method, session >= 0 else { return }
+        let channel = channelIndex(session, packet.channel)
+        guard channel >= 0 else {
+            receiveOutside(packet, method, session, &turn)
+            return
+        }
+        // After the broker closed a channel, everything but close-ok is discarded.
+        guard channels[channel].state == .open else {
+            if method == .channelCloseOk || method == .channelClose {
+                forget(channel, session)
+                if method == .channelClose {
+                    reply(.channelCloseOk, packet.channel, sessions[session].connection, &turn)
+                }
+            }
+            return
+        }
+        do throws(Refusal) {
+            switch method {
+            case .basicAck:
+                try acknowledge(packet, channel, &turn)
+            case .basicPublish:
+                try publish(packet, channel, &turn)
+            default:
+                try receiveRare(packet, method, channel, session, &turn)
+            }
+        } catch {
+            refuse(error, packet, channel, session, &turn)
+        }
+    }
+
+    @inline(never)
+    private mutating func receiveRare(
+        _ packet: Packet,
+        _ method: Method,
+        _ channel: Int,
+        _ session: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
+        switch method {
+        case .basicNack, .basicReject:
+            try reject(packet, channel, &turn)
+        case .basicRecover:
+            try recover(packet, channel, &turn)
+        case .basicGet:
+            try get(packet, channel, &turn)
+        case .basicConsume:
+            try consume(packet, channel, &turn)
+        case .basicCancel:
+            cancel(packet, channel, &turn)
+        case .basicQos:
+            setPrefetch(packet, channel, &turn)
+        case .confirmSelect:
+            channels[channel].confirming = true
+            reply(.confirmSelectOk, packet.channel, channels[channel].connection, &turn)
+        case .queueDeclare, .queueBind, .queueUnbind, .queuePurge, .queueDelete:
+            try receiveQueueMethod(packet, method, channel, &turn)
+        case .exchangeDeclare, .exchangeDelete, .exchangeBind, .exchangeUnbind:
+            try receiveExchangeMethod(packet, method, channel, &turn)
+        case .channelClose:
+            endChannel(channel, .channelClosed, &turn)
+            forget(channel, session)
+            reply(.channelCloseOk, packet.channel, sessions[session].connection, &turn)
+        case .channelOpen:
+            throw .channelError("second 'channel.open' seen")
+        case .connectionOpen, .connectionClose, .connectionCloseOk:
+            receiveOutside(packet, method, session, &turn)
+        case .basicAck, .basicPublish:
+            preconditionFailure("handled on the hot path")
+        case .connectionOpenOk, .channelOpenOk, .channelCloseOk, .exchangeDeclareOk,
+            .exchangeDeleteOk, .exchangeBindOk, .exchangeUnbindOk, .queueDeclareOk, .queueBindOk,
+            .queueUnbindOk, .queuePurgeOk, .queueDeleteOk, .basicQosOk, .basicConsumeOk,
+            .basicCancelOk, .basicReturn, .basicDeliver, .basicGetOk, .basicGetEmpty,
+            .basicRecoverOk, .confirmSelectOk:
+            throw .commandInvalid("a client may not send \(method)")
+        }
+    }
+
+    /// Methods that need no open channel.
+    private mutating func receiveOutside(
+        _ packet: Packet,
+        _ method: Method,
+        _ session: Int,
+        _ turn: inout Turn
+    ) {
+        let connection = sessions[session].connection
+        if method == .connectionOpen {
+            openConnection(packet, session, &turn)
+        } else if method == .connectionClose {
+            endSession(session, .connectionClosed, &turn)
+            reply(.connectionCloseOk, 0, connection, &turn)
+            turn.close(connection)
+        } else if method == .connectionCloseOk {
+            turn.close(connection)
+        } else if method == .channelOpen, sessions[session].isOpen {
+            openChannel(packet.channel, session, &turn)
+        } else if method != .channelCloseOk, sessions[session].isOpen {
+            // RMQ-CONN-15.
+            refuse(.channelError("expected 'channel.open'"), packet, -1, session, &turn)
+        }
+    }
+
+    // MARK: Looking
+
+    func inventory(_ report: inout Inventory) {
+        for queue in queues where queue.exists {
+            report.add(
+                queue: queue.symbol,
+                ready: UInt64(queue.readyCount),
+                unacked: UInt64(queue.unackedCount)
+            )
+        }
+    }
+
+    func inventory(onDisk records: [Disk.Record], _ report: inout Inventory) {
+        var counts: [Symbol: UInt64] = [:]
+        var order: [Symbol] = []
+        for record in records where DiskKey.kind(of: record.key) == .message {
+            let queue = DiskKey.queue(of: record.key)
+            if counts[queue] == nil { order.append(queue) }
+            counts[queue, default: 0] += 1
+        }
+        for queue in order { report.add(queue: queue, ready: counts[queue] ?? 0, unacked: 0) }
+    }
+
+    func parcels(_ holding: inout ParcelMarks) {
+        for row in messages.rows { holding.keep(row.parcel) }
+    }
+
+    func checkInvariants() {
+        var unacked = 0
+        for channel in channels where channel.state == .open {
+            unacked += channel.unacked.count { $0.queue >= 0 }
+            precondition(
+                channel.unacked.count { $0.queue >= 0 } == Int(channel.unackedCount),
+                "a channel miscounts what is unacknowledged"
+            )
+        }
+        for queue in queues where queue.exists { queue.checkInvariants() }
+        let counted = queues.reduce(0) { $0 + ($1.exists ? $1.unackedCount : 0) }
+        precondition(unacked >= counted, "queues count more unacknowledged than channels hold")
+    }
+}

@@ -1,0 +1,68 @@
+import WarrenKernel
+import WarrenTrace
+
+/// A message as the broker keeps it, once for all its copies.
+struct MessageRow: BitwiseCopyable, Sendable {
+    var message: MessageID
+    var parcel: ParcelID
+    /// The exchange that it was published to.
+    var exchange: Symbol
+    var key: Symbol
+    var size: UInt32
+    var replyTo: Symbol
+    var correlation: MessageID
+    /// Copies that refer to it; the next free row when there are none.
+    var references: UInt32
+    var persistent: Bool
+
+    @inline(__always)
+    mutating func free(next: UInt32) {
+        references = next
+        parcel = .none
+    }
+}
+
+/// The messages of a broker; a row is freed with its last copy.
+struct MessageSlab: Sendable {
+    private(set) var rows: ContiguousArray<MessageRow> = []
+    private var free: UInt32 = .max
+
+    /// How many messages are kept.
+    private(set) var count = 0
+
+    subscript(row: UInt32) -> MessageRow {
+        @inline(__always) get { rows[Int(row)] }
+    }
+
+    @inline(__always)
+    mutating func put(_ message: MessageRow) -> UInt32 {
+        count &+= 1
+        if free != .max {
+            let row = free
+            free = rows[Int(row)].references
+            rows[Int(row)] = message
+            return row
+        }
+        rows.append(message)
+        return UInt32(truncatingIfNeeded: rows.count &- 1)
+    }
+
+    mutating func setParcel(_ parcel: ParcelID, of row: UInt32) {
+        rows[Int(row)].parcel = parcel
+    }
+
+    /// Gives up one copy, and says what the message was.
+    @inline(__always)
+    @discardableResult
+    mutating func release(_ row: UInt32) -> MessageRow {
+        let message = rows[Int(row)]
+        if message.references > 1 {
+            rows[Int(row)].references = message.references &- 1
+            return message
+        }
+        rows[Int(row)].free(next: free)
+        free = row
+        count &-= 1
+        return message
+    }
+}

@@ -1,0 +1,38 @@
+/// An error in the broker's own words.
+///
+/// - Source: `rabbit_framing`: RMQ-CONN-17 (soft errors close the channel), RMQ-CONN-26 (hard errors
+///   close the connection).
+struct Refusal: Error, Hashable {
+    var code: UInt16
+    var text: String
+
+    /// Whether the whole connection is closed.
+    var isHard: Bool {
+        switch code {
+        case 320, 402, 501...506, 530, 540, 541: true
+        default: false
+        }
+    }
+
+    private static func make(_ code: UInt16, _ name: String, _ text: String) -> Refusal {
+        Refusal(code: code, text: "\(name) - \(text)")
+    }
+
+    static func accessRefused(_ text: String) -> Refusal { make(403, "ACCESS_REFUSED", text) }
+    static func notFound(_ text: String) -> Refusal { make(404, "NOT_FOUND", text) }
+    static func resourceLocked(_ text: String) -> Refusal { make(405, "RESOURCE_LOCKED", text) }
+    static func preconditionFailed(_ text: String) -> Refusal {
+        make(406, "PRECONDITION_FAILED", text)
+    }
+    static func commandInvalid(_ text: String) -> Refusal { make(503, "COMMAND_INVALID", text) }
+    static func channelError(_ text: String) -> Refusal { make(504, "CHANNEL_ERROR", text) }
+    static func notAllowed(_ text: String) -> Refusal { make(530, "NOT_ALLOWED", text) }
+    static func notImplemented(_ text: String) -> Refusal { make(540, "NOT_IMPLEMENTED", text) }
+
+    /// - Source: RMQ-CONN-31.
+    static let shutdown = make(
+        320,
+        "CONNECTION_FORCED",
+        "broker forced connection closure with reason 'shutdown'"
+    )
+}

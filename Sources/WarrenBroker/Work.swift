@@ -1,0 +1,79 @@
+public import WarrenKernel
+public import WarrenTrace
+
+/// What a consumer does with a message, and how that goes wrong.
+public struct WorkPlan: Sendable {
+    /// How the work of one message ends.
+    public enum Outcome: Sendable, Hashable {
+        case done, error, hang, crashAfterWork, crashDuringWork
+    }
+
+    /// How long the work takes.
+    public var service: Law
+    /// Where the lengths come from.
+    public var serviceStream: StreamID
+    /// How often the work throws an error.
+    public var error: Share
+    /// How often it never ends.
+    public var hang: Share
+    /// How often the client dies when the work is done and nothing was acknowledged yet.
+    public var crashAfterWork: Share
+    /// How often the client dies half-way.
+    public var crashDuringWork: Share
+    /// Where failures come from.
+    public var failureStream: StreamID
+    /// How long a client that died stays down.
+    public var restartAfter: Interval
+    /// What the work changes outside, if anything.
+    public var effect: Symbol
+    /// Whether the effect is applied once per message, whatever is delivered how often.
+    public var idempotent: Bool
+
+    /// A plan without failures and effects.
+    public init(
+        service: Law,
+        serviceStream: StreamID,
+        failureStream: StreamID,
+        error: Share = .never,
+        hang: Share = .never,
+        crashAfterWork: Share = .never,
+        crashDuringWork: Share = .never,
+        restartAfter: Interval = .seconds(1),
+        effect: Symbol = .none,
+        idempotent: Bool = false
+    ) {
+        self.service = service
+        self.serviceStream = serviceStream
+        self.failureStream = failureStream
+        self.error = error
+        self.hang = hang
+        self.crashAfterWork = crashAfterWork
+        self.crashDuringWork = crashDuringWork
+        self.restartAfter = restartAfter
+        self.effect = effect
+        self.idempotent = idempotent
+    }
+
+    /// Decides how the work of the next message ends. Costs nothing where nothing can fail.
+    public func outcome(_ chance: inout Chance) -> Outcome {
+        if chance.happens(error, failureStream) { return .error }
+        if chance.happens(hang, failureStream) { return .hang }
+        if chance.happens(crashAfterWork, failureStream) { return .crashAfterWork }
+        if chance.happens(crashDuringWork, failureStream) { return .crashDuringWork }
+        return .done
+    }
+
+    /// Records the effect of one finished piece of work.
+    public func applyEffect(_ message: MessageID, peer: UInt32, _ turn: inout Turn) {
+        guard effect != .none else { return }
+        let first = !idempotent || turn.outside.applyOnce(effect, key: message.raw)
+        turn.record(
+            first ? .effectApplied : .effectSkipped, message: message, subject: effect, peer: peer)
+    }
+}
+
+/// What the operator may say to any client; the word of an ``Event/ordered(_:)`` packet.
+public enum ClientOrder: UInt16, Sendable {
+    /// Work slower: `x` is the factor in thousandths.
+    case slowWork = 1
+}
