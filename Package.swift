@@ -30,18 +30,41 @@ let package = Package(
             linkerSettings: [.linkedLibrary("m")]
         ),
         .target(
+            name: "WarrenTopology",
+            dependencies: [.product(name: "Yams", package: "Yams")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "WarrenLedger",
+            dependencies: [
+                "WarrenTopology", "WarrenTrace",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "WarrenBroker",
-            dependencies: ["WarrenKernel", "WarrenTrace"],
+            dependencies: ["WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace"],
             swiftSettings: settings
         ),
         .target(
             name: "RabbitMQModel",
-            dependencies: ["WarrenBroker", "WarrenKernel", "WarrenTrace", collections],
+            dependencies: [
+                "WarrenBroker", "WarrenKernel", "WarrenTopology", "WarrenTrace", collections,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "WarrenCatalog",
+            dependencies: ["RabbitMQModel", "WarrenBroker", "WarrenTopology"],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "warren-bench",
-            dependencies: ["RabbitMQModel", "WarrenKernel", "WarrenTrace"],
+            dependencies: [
+                "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger", "WarrenTopology",
+                "WarrenTrace",
+            ],
             swiftSettings: settings
         ),
     ]

@@ -1,0 +1,223 @@
+import WarrenBroker
+import WarrenKernel
+import WarrenTopology
+import WarrenTrace
+
+/// Makes the machines of a client.
+struct ClientBuilder {
+    private let client: Topology.Client
+
+    init(_ client: Topology.Client) { self.client = client }
+
+    func build(into blueprint: inout Blueprint) {
+        guard let node = blueprint.brokerNodes[client.broker]?.first else { return }
+        let vhost = client.target["vhost"]?.text ?? "/"
+        let broker = blueprint.symbol(of: client.broker)
+        let scope = VirtualHost.scope(broker, client.broker, vhost, in: &blueprint)
+        switch client.role {
+        case .producer: addProducer(node, vhost, scope, &blueprint)
+        case .consumer, .server: addConsumer(node, vhost, scope, &blueprint)
+        case .caller: addCaller(node, vhost, scope, &blueprint)
+        }
+    }
+
+    private func flag(_ key: String) -> Bool { client.tree[key]?.text == "true" }
+
+    private var flags: UInt8 {
+        (flag("persistent") ? Flag.persistent : 0) | (flag("mandatory") ? Flag.mandatory : 0)
+    }
+
+    /// Where a producer or caller publishes: its exchange and its keys.
+    private func destination(_ scope: Symbol, _ blueprint: inout Blueprint)
+        -> (exchange: Symbol, keys: [(Symbol, weight: UInt64)])?
+    {
+        let target = client.target
+        if let queue = target["queue"] {
+            if target["exchange"] != nil || target["key"] != nil {
+                blueprint.findings.append(
+                    Finding(
+                        "said-twice",
+                        "'\(client.name)' names a queue and an exchange or key",
+                        at: queue.place,
+                        why: "a queue is reached through the default exchange by its own name",
+                        remedy: "keep `queue:`, or `exchange:` and `key:`"
+                    )
+                )
+            }
+            check(queue, .queue, scope, &blueprint)
+            let key = blueprint.world.intern(.key, queue.text ?? "")
+            return (blueprint.world.intern(.exchange, "", in: scope), [(key, weight: 1)])
+        }
+        guard let exchange = target["exchange"] else {
+            blueprint.findings.append(
+                Finding(
+                    "no-destination",
+                    "'\(client.name)' does not say where it publishes",
+                    at: target.place,
+                    remedy: "name `exchange: events` and a `key:`, or `queue: jobs`"
+                )
+            )
+            return nil
+        }
+        let name = exchange.text ?? ""
+        if !name.isEmpty, !name.hasPrefix("amq.") { check(exchange, .exchange, scope, &blueprint) }
+        let symbol = blueprint.world.intern(.exchange, name, in: scope)
+        let picks = target["key"]?["pick"]?.entries ?? []
+        guard !picks.isEmpty else {
+            let key = blueprint.world.intern(.key, target["key"]?.text ?? "")
+            return (symbol, [(key, weight: 1)])
+        }
+        let keys = picks.map { pick in
+            (blueprint.world.intern(.key, pick.key), weight: UInt64(pick.value.text ?? "") ?? 0)
+        }
+        if keys.allSatisfy({ $0.weight == 0 }) {
+            blueprint.findings.append(
+                Finding(
+                    "no-weight", "all keys of '\(client.name)' have the weight 0",
+                    at: target["key"]?.place, remedy: "give at least one a weight above 0"))
+            return nil
+        }
+        return (symbol, keys)
+    }
+
+    /// Says so if a queue or exchange does not exist.
+    private func check(
+        _ tree: Tree,
+        _ kind: NameKind,
+        _ scope: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        let names = blueprint.world.names
+        guard let name = tree.text, names.find(kind, name, in: scope) == nil else { return }
+        let known = names.entries.filter { $0.kind == kind && $0.scope == scope && !$0.text.isEmpty }
+        blueprint.findings.append(
+            Finding(
+                "unknown-name",
+                "there is no \(kind.word) '\(name)' for '\(client.name)'",
+                at: tree.place,
+                label: DidYouMean.hint(name, in: known.map(\.text)),
+                why: "the broker would close its channel with 404 NOT_FOUND"
+            )
+        )
+    }
+
+    private func confirmPlan() -> ConfirmPlan? {
+        guard let tree = client.tree["confirms"], tree.text != "false" else { return nil }
+        let timeout = tree["timeout"]?.text.flatMap(Units.duration)
+        return ConfirmPlan(
+            timeout: timeout.map { Interval(nanoseconds: UInt64($0)) },
+            retries: tree["retries"]?.text.flatMap { UInt32($0) } ?? 0
+        )
+    }
+
+    private func addProducer(
+        _ node: NodeID,
+        _ vhost: String,
+        _ scope: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        guard let (exchange, keys) = destination(scope, &blueprint) else { return }
+        var parcel = ParcelID.none
+        if let headers = client.tree["headers"], !headers.entries.isEmpty {
+            let fields = headers.entries.map { FieldValue.Field($0.key, FieldValue($0.value)) }
+            parcel = blueprint.world.put(Properties(headers: fields))
+        }
+        blueprint.addClient(client) { blueprint, symbol, name, _ in
+            let plan = Producer.Plan(
+                client: symbol,
+                node: node,
+                vhost: blueprint.world.intern(.text, vhost),
+                reconnect: client.reconnectInterval,
+                startAfter: client.startInterval,
+                exchange: exchange,
+                keys: Picker(keys, stream: blueprint.stream("key \(name)")),
+                pacer: blueprint.pacer(client, name),
+                size: blueprint.law(client.size),
+                sizeStream: blueprint.stream("size \(name)"),
+                parcel: parcel,
+                flags: flags,
+                confirms: confirmPlan()
+            )
+            return { _ in Producer(plan) }
+        }
+    }
+
+    private func addConsumer(
+        _ node: NodeID,
+        _ vhost: String,
+        _ scope: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        guard let queue = client.target["queue"] else { return }
+        check(queue, .queue, scope, &blueprint)
+        let ack = client.tree["ack"]?.text.flatMap { AckMode(rawValue: $0) } ?? .after
+        blueprint.addClient(client) { blueprint, symbol, name, _ in
+            var reply: ConsumerClient.Reply?
+            if client.role == .server {
+                reply = ConsumerClient.Reply(
+                    exchange: blueprint.world.intern(.exchange, "", in: scope),
+                    size: blueprint.law(client.size),
+                    sizeStream: blueprint.stream("size \(name)")
+                )
+            }
+            let plan = ConsumerClient.Plan(
+                client: symbol,
+                node: node,
+                vhost: blueprint.world.intern(.text, vhost),
+                reconnect: client.reconnectInterval,
+                startAfter: client.startInterval,
+                queue: blueprint.world.intern(.queue, queue.text ?? "", in: scope),
+                prefetch: client.tree["prefetch"]?.text.flatMap { UInt32($0) } ?? 0,
+                ack: ack,
+                work: blueprint.workPlan(client, name),
+                requeueOnError: client.tree["on_error"]?["requeue"]?.text == "true",
+                replies: reply
+            )
+            return { _ in ConsumerClient(plan) }
+        }
+    }
+
+    private func addCaller(
+        _ node: NodeID,
+        _ vhost: String,
+        _ scope: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        guard let (exchange, keys) = destination(scope, &blueprint) else { return }
+        var replyQueue: Symbol?
+        if let replies = client.tree["replies"], replies.text != "exclusive" {
+            if replies.text == "direct" {
+                blueprint.findings.append(
+                    Finding(
+                        "not-modelled",
+                        "direct reply-to is not modelled yet",
+                        at: replies.place,
+                        why: "it belongs to RMQ-DRT",
+                        remedy: "use `replies: exclusive`"
+                    )
+                )
+                return
+            }
+            check(replies, .queue, scope, &blueprint)
+            replyQueue = blueprint.world.intern(.queue, replies.text ?? "", in: scope)
+        }
+        blueprint.addClient(client) { blueprint, symbol, name, _ in
+            let plan = Caller.Plan(
+                client: symbol,
+                node: node,
+                vhost: blueprint.world.intern(.text, vhost),
+                reconnect: client.reconnectInterval,
+                startAfter: client.startInterval,
+                exchange: exchange,
+                keys: Picker(keys, stream: blueprint.stream("key \(name)")),
+                pacer: blueprint.pacer(client, name),
+                size: blueprint.law(client.size),
+                sizeStream: blueprint.stream("size \(name)"),
+                flags: flags,
+                timeout: Interval(nanoseconds: UInt64(client.timeout)),
+                replyQueue: replyQueue
+            )
+            return { _ in Caller(plan) }
+        }
+    }
+}

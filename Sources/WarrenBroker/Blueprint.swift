@@ -1,0 +1,122 @@
+public import WarrenKernel
+public import WarrenTopology
+public import WarrenTrace
+
+/// A world in the making: models add their nodes to it.
+public struct Blueprint: Sendable {
+    /// A client and its instances.
+    public struct ClientNodes: Sendable {
+        /// Its name.
+        public var name: String
+        /// Its symbol in facts.
+        public var symbol: Symbol
+        /// Its instances, the first one first.
+        public var nodes: [NodeID]
+    }
+
+    /// The world.
+    public var world: World
+    /// What is wrong with the topology.
+    public var findings: [Finding] = []
+    /// The symbol of each broker.
+    public private(set) var brokers: [String: Symbol] = [:]
+    /// The nodes of each broker.
+    public private(set) var brokerNodes: [String: [NodeID]] = [:]
+    /// Every node by its path, `broker/node`.
+    public private(set) var nodesByPath: [String: NodeID] = [:]
+    /// The clients, in file order.
+    public private(set) var clients: [ClientNodes] = []
+    /// The client of each node; none for brokers.
+    public private(set) var clientOfNode: [Symbol] = []
+
+    /// An empty world with this seed.
+    public init(seed: UInt64) { world = World(seed: seed) }
+
+    /// The symbol of a broker.
+    public mutating func symbol(of broker: String) -> Symbol {
+        let symbol = world.intern(.broker, broker)
+        brokers[broker] = symbol
+        return symbol
+    }
+
+    /// Adds a node of a broker.
+    public mutating func addNode(
+        _ name: String,
+        of broker: String,
+        sync: Law,
+        _ factory: @escaping World.Factory
+    ) {
+        let scope = symbol(of: broker)
+        let path = "\(broker)/\(name)"
+        let shown = name == broker ? name : path
+        let node = world.add(shown, scope: scope, sync: sync, factory)
+        brokerNodes[broker, default: []].append(node)
+        nodesByPath[path] = node
+        clientOfNode.append(.none)
+    }
+
+    /// Adds the instances of a client; `make` gets the name of the instance and its number from 1.
+    public mutating func addClient(
+        _ client: Topology.Client,
+        _ make: (inout Blueprint, Symbol, String, Int) -> World.Factory
+    ) {
+        let symbol = world.intern(.client, client.name)
+        var nodes: [NodeID] = []
+        for number in 1...client.instances {
+            let name = client.instances == 1 ? client.name : "\(client.name)#\(number)"
+            let factory = make(&self, symbol, name, number)
+            nodes.append(world.add(name, factory))
+            clientOfNode.append(symbol)
+        }
+        clients.append(ClientNodes(name: client.name, symbol: symbol, nodes: nodes))
+    }
+
+    /// The kernel's law for a law of a file.
+    public mutating func law(_ spec: LawSpec) -> Law {
+        switch spec {
+        case .constant(let value): .constant(units: value)
+        case .uniform(let low, let high): .uniform(low, high)
+        case .exponential(let mean): .exponential(mean: mean)
+        case .normal(let mean, let deviation): .normal(mean: mean, deviation: deviation)
+        case .lognormal(let median, let p99): .lognormal(median: median, p99: p99)
+        case .gamma(let mean, let variation): .gamma(mean: mean, variation: variation)
+        case .empirical(let values): world.withChance { .empirical(values, in: &$0) }
+        }
+    }
+
+    /// A stream of chance with this label.
+    public mutating func stream(_ label: String) -> StreamID {
+        world.withChance { $0.stream(label) }
+    }
+
+    /// What a consumer does with a message.
+    public mutating func workPlan(_ client: Topology.Client, _ name: String) -> WorkPlan {
+        WorkPlan(
+            service: law(client.service),
+            serviceStream: stream("service \(name)"),
+            failureStream: stream("failure \(name)"),
+            error: Share(client.fails.error),
+            hang: Share(client.fails.hang),
+            crashAfterWork: Share(client.fails.crashAfterWork),
+            crashDuringWork: Share(client.fails.crashDuringWork),
+            restartAfter: Interval(nanoseconds: UInt64(client.fails.restartAfter)),
+            effect: client.effect.map { world.intern(.effect, $0) } ?? .none,
+            idempotent: client.idempotent
+        )
+    }
+
+    /// When a client publishes.
+    public mutating func pacer(_ client: Topology.Client, _ name: String) -> Pacer {
+        Pacer(law: law(client.arrivals), stream: stream("arrivals \(name)"), count: client.count)
+    }
+}
+
+extension Topology.Client {
+    /// How long it waits before it connects again; nil for never.
+    public var reconnectInterval: Interval? {
+        reconnect.map { Interval(nanoseconds: UInt64($0)) }
+    }
+
+    /// When it begins.
+    public var startInterval: Interval { Interval(nanoseconds: UInt64(start)) }
+}

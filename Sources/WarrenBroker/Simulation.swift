@@ -1,0 +1,421 @@
+public import WarrenKernel
+public import WarrenLedger
+public import WarrenTopology
+public import WarrenTrace
+
+/// A topology that runs: its world, its faults, its ledger and its judge.
+///
+///     var simulation = try Simulation(topology, models: Catalog.models)
+///     while simulation.advance() == .running {}
+///     print(simulation.verdicts)
+public struct Simulation: Sendable {
+    /// The version that is part of every digest: a change of behaviour changes it.
+    public static let version = "0.1.0"
+
+    /// How a run stands.
+    public enum State: Sendable, Hashable {
+        /// There is more to come.
+        case running
+        /// It ended as the file says: nothing is left to happen, or the time is over.
+        case ended
+        /// It was stopped before; the sentence says why.
+        case stopped(String)
+    }
+
+    /// What is wrong with a topology once its brokers and clients are looked at.
+    public struct Rejection: Error, Sendable {
+        /// The findings.
+        public var findings: [Finding]
+    }
+
+    /// The topology.
+    public let topology: Topology
+    /// The seed of this run.
+    public let seed: UInt64
+    /// The world.
+    public private(set) var world: World
+    /// The account.
+    public private(set) var ledger: Ledger
+    /// How the run stands.
+    public private(set) var state = State.running
+    /// What is not wrong and still worth saying.
+    public let warnings: [Finding]
+    /// The clients and their nodes.
+    public let clients: [Blueprint.ClientNodes]
+    /// What the models of this topology simplify.
+    public let approximations: [Features.Approximation]
+
+    private var judge = Judge()
+    private var conditions: [(fault: Int, watched: Int)] = []
+    private let nodesByPath: [String: NodeID]
+    private let end: Instant
+    private var instant = Instant.zero
+    private var eventsAtInstant: UInt64 = 0
+
+    /// Without `run: for:` a run that never falls silent is stopped this long after its last
+    /// publication or fault.
+    static let patience = Interval.seconds(24 * 3600)
+
+    /// Builds the world of a topology.
+    ///
+    /// - Throws: ``Rejection`` if a model cannot build what the file asks for.
+    public init(
+        _ topology: Topology,
+        models: [any BrokerModel.Type],
+        seed: UInt64? = nil
+    ) throws(Rejection) {
+        self.topology = topology
+        self.seed = seed ?? topology.seed
+        var blueprint = Blueprint(seed: self.seed)
+        let kinds = Dictionary(
+            uniqueKeysWithValues: topology.brokers.map { ($0.name, $0.kind) })
+        func model(_ kind: String?) -> (any BrokerModel.Type)? {
+            models.first { $0.vocabulary.kind == kind }
+        }
+        let latency = blueprint.law(topology.latency)
+        blueprint.world.setLatency(latency)
+        var simplified: [Features.Approximation] = []
+        for broker in topology.brokers {
+            guard let model = model(broker.kind) else { continue }
+            model.build(broker, into: &blueprint)
+            for one in model.features.approximations where !simplified.contains(one) {
+                simplified.append(one)
+            }
+        }
+        for client in topology.clients { model(kinds[client.broker])?.build(client, into: &blueprint) }
+        Self.addLinks(topology, &blueprint)
+        Self.checkEnds(topology, &blueprint)
+
+        var watch = Watch()
+        watch.setClients(blueprint.clientOfNode)
+        for expectation in topology.expectations {
+            let names = Self.resolve(expectation.expression, expectation.place, &blueprint)
+            judge.add(expectation, names: names, in: &watch)
+        }
+        for (number, fault) in topology.faults.enumerated() {
+            guard case .when(let condition) = fault.moment else { continue }
+            let names = Self.resolve(condition, fault.place, &blueprint)
+            let watched = watch.addCondition(Watched(condition, names: names))
+            conditions.append((number, watched))
+        }
+        let errors = blueprint.findings.filter { $0.severity == .error }
+        guard errors.isEmpty else { throw Rejection(findings: blueprint.findings) }
+        warnings = blueprint.findings
+        ledger = Ledger(watch: watch)
+        world = blueprint.world
+        clients = blueprint.clients
+        nodesByPath = blueprint.nodesByPath
+        approximations = simplified
+        end = topology.duration.map { Instant(nanoseconds: UInt64($0)) } ?? .never
+        world.boot()
+        for (number, fault) in topology.faults.enumerated() {
+            if case .at(let moment) = fault.moment {
+                plan(fault, number, at: Instant(nanoseconds: UInt64(moment)))
+            }
+        }
+    }
+
+    // MARK: Running
+
+    /// Lives on until about `facts` facts have happened, hands them to `sink`, and says how it stands.
+    @discardableResult
+    public mutating func advance(
+        facts limit: Int = 1024,
+        _ sink: (UnsafeBufferPointer<Fact>) -> Void = { _ in }
+    ) -> State {
+        guard state == .running else { return state }
+        // A condition must be looked at after every turn; everything else can wait for a full buffer.
+        let before = world.eventCount
+        let horizon = end == .never ? ledger.lastStir + Self.patience : end
+        let stop = world.run(
+            until: horizon,
+            facts: conditions.isEmpty ? limit : 1,
+            events: 1_000_000
+        )
+        var account = Ledger()
+        swap(&account, &ledger)
+        world.drainFacts { facts in
+            account.take(facts)
+            sink(facts)
+        }
+        swap(&account, &ledger)
+        beginFaults()
+        if world.parcelsAreMany { world.sweepParcels() }
+        switch stop {
+        case .idle: if !hasPendingFault { state = .ended }
+        case .time:
+            if end == .never {
+                state = .stopped(
+                    "nothing was published for 24 simulated hours, and it is still busy; say "
+                        + "`run: { for: 10m }` to end it yourself")
+            } else {
+                state = .ended
+            }
+        case .facts, .events: watchForStandstill(world.eventCount - before)
+        }
+        return state
+    }
+
+    private var hasPendingFault: Bool {
+        conditions.contains { ledger.watch.hasHappened($0.watched) }
+    }
+
+    /// Runs to the end.
+    public mutating func run(_ sink: (UnsafeBufferPointer<Fact>) -> Void = { _ in }) {
+        while advance(sink) == .running {}
+    }
+
+    /// Stops the run here, as Ctrl-C does.
+    public mutating func stop(because reason: String) {
+        if state == .running { state = .stopped(reason) }
+    }
+
+    private mutating func watchForStandstill(_ handled: UInt64) {
+        if world.now != instant {
+            instant = world.now
+            eventsAtInstant = 0
+        }
+        eventsAtInstant += handled
+        if eventsAtInstant > 20_000_000 {
+            state = .stopped(
+                "20 million events happened without time moving on: a message goes round in a circle "
+                    + "of links and work that take no time")
+        }
+    }
+
+    // MARK: Faults
+
+    private mutating func beginFaults() {
+        for index in conditions.indices.reversed()
+        where ledger.watch.hasHappened(conditions[index].watched) {
+            let number = conditions.remove(at: index).fault
+            plan(topology.faults[number], number, at: world.now)
+        }
+    }
+
+    private mutating func plan(_ fault: Topology.Fault, _ number: Int, at moment: Instant) {
+        world.plan(.mark(.faultBegan, UInt64(number)), at: moment)
+        let lasting = fault.duration.map { Interval(nanoseconds: UInt64($0)) }
+        var mends: [Action] = []
+        switch fault.action {
+        case "kill":
+            for node in targets(fault) {
+                world.plan(.crash(node), at: moment)
+                mends.append(.start(node))
+            }
+        case "restart":
+            for node in targets(fault) { world.plan(.stop(node), at: moment) }
+            let back = moment + (lasting ?? .seconds(5))
+            for node in targets(fault) { world.plan(.start(node), at: back) }
+            world.plan(.mark(.faultEnded, UInt64(number)), at: back)
+            return
+        case "drop_connection":
+            for node in targets(fault) { world.plan(.sever(node), at: moment) }
+        case "slow":
+            let factor = UInt64(max(fault.factor * 1000, 1))
+            mends = slow(fault, factor, at: moment)
+        default:
+            return
+        }
+        guard let lasting else { return }
+        for mend in mends { world.plan(mend, at: moment + lasting) }
+        world.plan(.mark(.faultEnded, UInt64(number)), at: moment + lasting)
+    }
+
+    /// Slows a client's work, a node's links, or one link; returns what makes it fast again.
+    private mutating func slow(_ fault: Topology.Fault, _ factor: UInt64, at moment: Instant)
+        -> [Action]
+    {
+        var mends: [Action] = []
+        if fault.client != nil {
+            for node in targets(fault) {
+                let word = ClientOrder.slowWork.rawValue
+                world.plan(.order(node, Packet(word: word, x: factor)), at: moment)
+                mends.append(.order(node, Packet(word: word, x: 1000)))
+            }
+        } else if fault.between.count == 2 {
+            for one in ends(fault.between[0]) {
+                for other in ends(fault.between[1]) {
+                    world.plan(.slowBetween(one, other, factor: factor), at: moment)
+                    mends.append(.slowBetween(one, other, factor: 1000))
+                }
+            }
+        } else {
+            for node in targets(fault) {
+                world.plan(.slow(node, factor: factor), at: moment)
+                mends.append(.slow(node, factor: 1000))
+            }
+        }
+        return mends
+    }
+
+    private func targets(_ fault: Topology.Fault) -> [NodeID] {
+        if let path = fault.node { return nodesByPath[path].map { [$0] } ?? [] }
+        let nodes = clients.first { $0.name == fault.client }?.nodes ?? []
+        guard let instance = fault.instance else { return nodes }
+        return instance <= nodes.count ? [nodes[instance - 1]] : []
+    }
+
+    private func ends(_ name: String) -> [NodeID] {
+        Self.ends(name, nodesByPath, clients, topology)
+    }
+
+    private static func ends(
+        _ name: String,
+        _ nodesByPath: [String: NodeID],
+        _ clients: [Blueprint.ClientNodes],
+        _ topology: Topology
+    ) -> [NodeID] {
+        if let node = nodesByPath[name] { return [node] }
+        if let client = clients.first(where: { $0.name == name }) { return client.nodes }
+        guard let broker = topology.brokers.first(where: { $0.name == name }) else { return [] }
+        return broker.nodes.compactMap { nodesByPath["\(name)/\($0)"] }
+    }
+
+    // MARK: Building
+
+    private static func addLinks(_ topology: Topology, _ blueprint: inout Blueprint) {
+        for link in topology.links where link.between.count == 2 {
+            let law = blueprint.law(link.latency)
+            let paths = blueprint.nodesByPath
+            for one in ends(link.between[0], paths, blueprint.clients, topology) {
+                for other in ends(link.between[1], paths, blueprint.clients, topology) {
+                    blueprint.world.setLatency(law, from: one, to: other)
+                    blueprint.world.setLatency(law, from: other, to: one)
+                }
+            }
+        }
+    }
+
+    /// A run must be able to end.
+    private static func checkEnds(_ topology: Topology, _ blueprint: inout Blueprint) {
+        guard topology.duration == nil else { return }
+        for client in topology.clients
+        where client.count == nil && (client.role == .producer || client.role == .caller) {
+            blueprint.findings.append(
+                Finding(
+                    "endless",
+                    "'\(client.name)' publishes without end, and the run has no end either",
+                    at: client.place,
+                    remedy: "give it a `count:`, or the file `run: { for: 10m }`"
+                )
+            )
+        }
+    }
+
+    /// The symbols of the names in an expression.
+    private static func resolve(
+        _ expression: Expression,
+        _ place: Place,
+        _ blueprint: inout Blueprint
+    ) -> [String: Symbol] {
+        var symbols: [String: Symbol] = [:]
+        for (name, kind) in expression.names {
+            if let symbol = find(name, kind, blueprint) {
+                symbols[name] = symbol
+                continue
+            }
+            let known = blueprint.world.names.entries.filter { $0.kind == kind }.map(\.text)
+            blueprint.findings.append(
+                Finding(
+                    "unknown-name",
+                    "the expectation speaks of \(kind == .client ? "a client" : kind == .queue ? "a queue" : "an effect") '\(name)', and there is none",
+                    at: place,
+                    label: DidYouMean.hint(name, in: known)
+                )
+            )
+        }
+        return symbols
+    }
+
+    private static func find(_ name: String, _ kind: NameKind, _ blueprint: Blueprint) -> Symbol? {
+        let names = blueprint.world.names
+        if kind != .queue { return names.find(kind, name) }
+        let matches = names.entries.indices.filter {
+            let entry = names.entries[$0]
+            guard entry.kind == .queue else { return false }
+            return entry.text == name || "\(names[entry.scope])/\(entry.text)" == name
+        }
+        return matches.first.map { Symbol(UInt32($0)) }
+    }
+
+    // MARK: The verdict
+
+    /// The verdicts on the expectations so far, in file order.
+    public var verdicts: [Verdict] { judge.verdicts(ledger) }
+
+    /// The fingerprint of the run so far, its version, its names and its seed included.
+    public var digest: String {
+        var digest = ledger.digest
+        digest.add(Self.version)
+        digest.add(String(seed))
+        for entry in world.names.entries { digest.add(entry.text) }
+        return digest.text
+    }
+
+    /// What does not add up: between the facts themselves, and between them and the machines. Empty if
+    /// all is well.
+    public func imbalances() -> [String] {
+        var found: [String] = []
+        if ledger.misfits > 0, let fact = ledger.firstMisfit {
+            found.append(
+                "\(ledger.misfits) facts fit no copy; the first is \(fact.kind.name) of "
+                    + "m\(fact.message.raw) in '\(world.names[fact.subject])' at event \(fact.event)")
+        }
+        if ledger.unaccounted > 0 { found.append("\(ledger.unaccounted) copies are unaccounted for") }
+        let inventory = world.inventory()
+        for line in inventory.lines {
+            let account = ledger.account(of: line.queue)
+            let ready = account?.ready ?? 0
+            let unacked = account?.unacked ?? 0
+            if ready != line.ready || unacked != line.unacked {
+                found.append(
+                    "'\(world.names[line.queue])' holds \(line.ready) ready and \(line.unacked) "
+                        + "unacknowledged, and the facts say \(ready) and \(unacked)")
+            }
+        }
+        let transit = ledger.queues.reduce(0) { $0 + $1.transit }
+        let held = inventory.inHand + world.copiesOnTheWire
+        if transit != held {
+            found.append(
+                "\(held) settled copies wait in clients or on the wire, and the facts say \(transit)")
+        }
+        let settled =
+            ledger.totals.confirmed + ledger.totals.nacked + ledger.totals.gaveUp
+            + ledger.totals.returned
+        if settled + inventory.unconfirmed < ledger.totals.askedConfirm {
+            let missing = ledger.totals.askedConfirm - settled - inventory.unconfirmed
+            found.append("\(missing) publications wait for a confirm that nobody keeps")
+        }
+        return found
+    }
+}
+
+extension Expression {
+    /// The names that it speaks of, and what they name.
+    fileprivate var names: [(String, NameKind)] {
+        let terms = messageTerms.compactMap { term -> (String, NameKind)? in
+            switch term {
+            case .handled(let client?): (client, .client)
+            case .from(let client): (client, .client)
+            case .inQueue(let queue): (queue, .queue)
+            case .published, .confirmed, .nacked, .returned, .unknown, .unroutable, .deadLettered,
+                .dropped, .expired, .redelivered, .delivered, .handled:
+                nil
+            }
+        }
+        let quantities = quantities.compactMap { quantity -> (String, NameKind)? in
+            switch quantity {
+            case .depth(let queue), .unacked(let queue): (queue, .queue)
+            case .effects(let effect), .effectsPerMessage(let effect): (effect, .effect)
+            case .statistic(_, .wait(let queue)), .statistic(_, .depth(let queue)):
+                (queue, .queue)
+            case .statistic(_, .roundTrip(let client)), .statistic(_, .confirm(let client)),
+                .statistic(_, .work(let client)):
+                (client, .client)
+            case .count: nil
+            }
+        }
+        return terms + quantities
+    }
+}

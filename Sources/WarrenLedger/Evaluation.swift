@@ -1,0 +1,148 @@
+import WarrenTopology
+import WarrenTrace
+
+/// The values of expressions.
+extension Watch {
+    /// Whether an expression about the state, or about the whole run, holds now.
+    func holds(_ watched: Watched, _ ledger: Ledger) -> Bool {
+        holds(watched.expression, watched, ledger)
+    }
+
+    private func holds(_ expression: Expression, _ watched: Watched, _ ledger: Ledger) -> Bool {
+        switch expression {
+        case .and(let a, let b): holds(a, watched, ledger) && holds(b, watched, ledger)
+        case .or(let a, let b): holds(a, watched, ledger) || holds(b, watched, ledger)
+        case .not(let a): !holds(a, watched, ledger)
+        case .message: false
+        case .compare(let quantity, let comparison, let limit):
+            comparison.holds(value(of: quantity, watched, ledger), limit)
+        }
+    }
+
+    /// The value of a quantity now.
+    func value(
+        of quantity: Expression.Quantity,
+        _ watched: Watched,
+        _ ledger: Ledger
+    ) -> Double {
+        switch quantity {
+        case .depth(let queue):
+            return Double(ledger.account(of: watched.symbol(queue))?.ready ?? 0)
+        case .unacked(let queue):
+            return Double(ledger.account(of: watched.symbol(queue))?.unacked ?? 0)
+        case .count(let term):
+            return count(of: term, watched, ledger)
+        case .effects(let effect):
+            return Double(effectTotals[watched.symbol(effect)] ?? 0)
+        case .effectsPerMessage(let effect):
+            return Double(effectMost[watched.symbol(effect)]?.count ?? 0)
+        case .statistic(let statistic, .depth(let queue)):
+            guard let account = ledger.account(of: watched.symbol(queue)) else { return 0 }
+            switch statistic {
+            case .mean: return account.depthMean(at: ledger.now)
+            case .max: return Double(account.depthMax)
+            case .min, .percentile: return 0
+            }
+        case .statistic(let statistic, let series):
+            guard let series = self.series(series, watched, ledger) else { return 0 }
+            switch statistic {
+            case .mean: return series.mean
+            case .max: return Double(series.max)
+            case .min: return Double(series.min)
+            case .percentile(let share): return Double(series.percentile(Double(share) / 1000))
+            }
+        }
+    }
+
+    private func series(_ series: Expression.Series, _ watched: Watched, _ ledger: Ledger)
+        -> Series?
+    {
+        switch series {
+        case .wait(let queue): ledger.account(of: watched.symbol(queue))?.wait
+        case .depth: nil
+        case .roundTrip(let client): ledger.roundTrips[watched.symbol(client)]
+        case .work(let client): ledger.work[watched.symbol(client)]
+        case .confirm(let client):
+            clientOfNode.firstIndex(of: watched.symbol(client)).flatMap {
+                ledger.confirmWaits[NodeID(UInt32($0))]
+            }
+        }
+    }
+
+    private func count(
+        of term: Expression.MessageTerm,
+        _ watched: Watched,
+        _ ledger: Ledger
+    ) -> Double {
+        switch term {
+        case .published: return Double(ledger.totals.published)
+        case .confirmed: return Double(ledger.totals.confirmed)
+        case .nacked: return Double(ledger.totals.nacked)
+        case .returned: return Double(ledger.totals.returned)
+        case .unknown, .unroutable, .deadLettered, .dropped, .expired, .redelivered, .delivered,
+            .handled, .inQueue, .from:
+            guard let marks else { return 0 }
+            let messages = marks.bits.indices.dropFirst()
+            return Double(messages.count { holds(term, $0, watched) })
+        }
+    }
+
+    /// Whether something is true of one message, as far as the facts go.
+    func holds(_ term: Expression.MessageTerm, _ message: Int, _ watched: Watched) -> Bool {
+        guard let marks, message < marks.bits.count else { return false }
+        let bits = marks.bits[message]
+        switch term {
+        case .published: return bits & Self.published != 0
+        case .confirmed: return bits & Self.confirmed != 0
+        case .nacked: return bits & Self.nacked != 0
+        case .returned: return bits & Self.returned != 0
+        case .unknown:
+            let known = Self.confirmed | Self.nacked | Self.returned
+            return bits & Self.published != 0 && bits & known == 0
+        case .unroutable: return bits & Self.unroutable != 0
+        case .deadLettered: return bits & Self.deadLettered != 0
+        case .dropped: return bits & Self.dropped != 0
+        case .expired: return bits & Self.expired != 0
+        case .redelivered: return bits & Self.redelivered != 0
+        case .delivered: return bits & Self.delivered != 0
+        case .handled(nil): return bits & Self.handled != 0
+        case .handled(let client?):
+            guard let slot = marks.handlers.firstIndex(of: watched.symbol(client)) else {
+                return false
+            }
+            return bits & 1 << UInt32(16 + slot) != 0
+        case .from(let client):
+            guard let slot = marks.senders.firstIndex(of: watched.symbol(client)) else {
+                return false
+            }
+            return bits & 1 << UInt32(24 + slot) != 0
+        case .inQueue(let queue):
+            guard let slot = marks.queues.firstIndex(of: watched.symbol(queue)) else {
+                return false
+            }
+            return marks.copies[slot][message] > 0
+        }
+    }
+
+    /// Whether an expression is true of one message.
+    func isTrue(_ expression: Expression, of message: Int, _ watched: Watched, _ ledger: Ledger)
+        -> Bool
+    {
+        switch expression {
+        case .and(let a, let b):
+            isTrue(a, of: message, watched, ledger) && isTrue(b, of: message, watched, ledger)
+        case .or(let a, let b):
+            isTrue(a, of: message, watched, ledger) || isTrue(b, of: message, watched, ledger)
+        case .not(let a): !isTrue(a, of: message, watched, ledger)
+        case .message(let term): holds(term, message, watched)
+        case .compare: holds(expression, watched, ledger)
+        }
+    }
+
+    /// What the numbers of an expression are now, for the report.
+    func seen(_ watched: Watched, _ ledger: Ledger) -> String {
+        watched.expression.quantities.map { quantity in
+            "\(quantity.words) was \(quantity.text(of: value(of: quantity, watched, ledger)))"
+        }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,263 @@
+public import WarrenTrace
+
+/// The account of a run: a fold over its facts, the same for every broker and for a real one.
+///
+/// It knows nothing of the models. That is its use: at the end, what the facts add up to is held
+/// against what the machines say they hold.
+public struct Ledger: Sendable {
+    /// The counters of all messages together.
+    public struct Totals: Sendable, Hashable {
+        public var published: UInt64 = 0
+        /// Publications that asked for a confirm.
+        public var askedConfirm: UInt64 = 0
+        public var confirmed: UInt64 = 0
+        public var nacked: UInt64 = 0
+        public var returned: UInt64 = 0
+        /// Publications that asked for a confirm and stopped waiting.
+        public var gaveUp: UInt64 = 0
+        public var retried: UInt64 = 0
+        public var unroutable: UInt64 = 0
+        public var routedCopies: UInt64 = 0
+        public var delivered: UInt64 = 0
+        public var redelivered: UInt64 = 0
+        public var acked: UInt64 = 0
+        /// Pieces of work that were finished.
+        public var handled: UInt64 = 0
+        /// Of these, the ones that ended a copy that counted as settled when sent.
+        public var handledSettled: UInt64 = 0
+        public var deadLettered: UInt64 = 0
+        public var dropped: UInt64 = 0
+        public var expired: UInt64 = 0
+        public var requeued: UInt64 = 0
+        public var rejected: UInt64 = 0
+        public var effects: UInt64 = 0
+        public var calls: UInt64 = 0
+        public var answered: UInt64 = 0
+        public var callsFailed: UInt64 = 0
+        public var errors: UInt64 = 0
+    }
+
+    /// The counters.
+    public private(set) var totals = Totals()
+    /// The queues that facts spoke of, in the order of their first fact.
+    public private(set) var queues: [QueueAccount] = []
+    /// How many copies were dropped, by reason.
+    public private(set) var drops = [UInt64](repeating: 0, count: 32)
+    /// How many pieces of work went wrong, by ``WorkFailure``.
+    public private(set) var failures = [UInt64](repeating: 0, count: 8)
+    /// Facts that fit no copy that the ledger knew of: always a bug of a model.
+    public private(set) var misfits: UInt64 = 0
+    /// The first of them.
+    public private(set) var firstMisfit: Fact?
+    /// How many facts.
+    public private(set) var factCount: UInt64 = 0
+    /// When the last fact happened.
+    public private(set) var now = Instant.zero
+    /// When the last message was published or the last fault began or ended.
+    public private(set) var lastStir = Instant.zero
+    /// From request to answer, by caller; from publication to confirm, by node; work, by client.
+    public private(set) var roundTrips: [Symbol: Series] = [:]
+    public private(set) var confirmWaits: [NodeID: Series] = [:]
+    public private(set) var work: [Symbol: Series] = [:]
+    /// The fingerprint of all facts so far.
+    public private(set) var digest = Digest()
+
+    private var queueOf: ContiguousArray<Int32> = []
+    private let keepsSeries: Bool
+
+    /// The expectations that are watched while the run goes on.
+    public internal(set) var watch: Watch
+
+    /// An account that watches `expectations`.
+    ///
+    /// - Parameter keepsSeries: whether round trips, confirm waits and work are kept by client; queues
+    ///   are always.
+    public init(watch: Watch = Watch(), keepsSeries: Bool = true) {
+        self.watch = watch
+        self.keepsSeries = keepsSeries
+    }
+
+    /// Takes in facts, in their order.
+    public mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
+        for fact in facts { take(fact) }
+    }
+
+    /// Takes in one fact.
+    @inline(__always)
+    public mutating func take(_ fact: Fact) {
+        factCount &+= 1
+        now = fact.time
+        digest.add(fact)
+        switch fact.kind {
+        case .messageRouted:
+            totals.routedCopies &+= 1
+            queues[queue(fact)].add(fact.time)
+        case .deliverySent:
+            totals.delivered &+= 1
+            totals.redelivered &+= UInt64(fact.variant & 1)
+            send(fact)
+        case .deliveryAcked:
+            totals.acked &+= 1
+            settle(fact)
+        case .messageHandled:
+            handle(fact)
+        case .messagePublished:
+            totals.published &+= 1
+            totals.askedConfirm &+= UInt64(fact.variant & 1)
+            lastStir = fact.time
+        default:
+            takeRare(fact)
+        }
+        if watch.isActive { look(fact) }
+    }
+
+    /// Lets the watch look at the ledger, which does not hold it meanwhile.
+    private mutating func look(_ fact: Fact) {
+        var looking = Watch()
+        swap(&looking, &watch)
+        looking.take(fact, self)
+        swap(&looking, &watch)
+    }
+
+    @inline(__always)
+    private mutating func queue(_ fact: Fact) -> Int {
+        let raw = Int(fact.subject.raw)
+        if raw < queueOf.count, queueOf[raw] >= 0 { return Int(queueOf[raw]) }
+        return addQueue(fact.subject)
+    }
+
+    private mutating func addQueue(_ symbol: Symbol) -> Int {
+        while queueOf.count <= Int(symbol.raw) { queueOf.append(-1) }
+        queueOf[Int(symbol.raw)] = Int32(queues.count)
+        queues.append(QueueAccount(symbol: symbol))
+        return queues.count - 1
+    }
+
+    /// The account of a queue, if any fact spoke of it.
+    public func account(of symbol: Symbol) -> QueueAccount? {
+        let raw = Int(symbol.raw)
+        guard raw < queueOf.count, queueOf[raw] >= 0 else { return nil }
+        return queues[Int(queueOf[raw])]
+    }
+
+    @inline(__always)
+    private mutating func send(_ fact: Fact) {
+        let index = queue(fact)
+        if !queues[index].remove(fact.time) { misfit(fact) }
+        queues[index].delivered &+= 1
+        queues[index].wait.add(fact.detail)
+        if fact.variant & 2 == 0 {
+            queues[index].unacked &+= 1
+        } else {
+            queues[index].transit &+= 1
+        }
+    }
+
+    @inline(__always)
+    private mutating func settle(_ fact: Fact) {
+        let index = queue(fact)
+        if queues[index].unacked > 0 {
+            queues[index].unacked &-= 1
+        } else {
+            misfit(fact)
+        }
+    }
+
+    @inline(__always)
+    private mutating func handle(_ fact: Fact) {
+        totals.handled &+= 1
+        if fact.variant & 1 == 1 {
+            totals.handledSettled &+= 1
+            let index = queue(fact)
+            if queues[index].transit > 0 {
+                queues[index].transit &-= 1
+            } else {
+                misfit(fact)
+            }
+        }
+        if keepsSeries { work[Symbol(fact.peer), default: Series()].add(fact.detail) }
+    }
+
+    private mutating func misfit(_ fact: Fact) {
+        misfits += 1
+        if firstMisfit == nil { firstMisfit = fact }
+    }
+
+    private mutating func takeRare(_ fact: Fact) {
+        switch fact.kind {
+        case .messageConfirmed:
+            totals.confirmed += 1
+            if keepsSeries { confirmWaits[fact.node, default: Series()].add(fact.detail) }
+        case .messageNacked: totals.nacked += 1
+        case .messageReturned: totals.returned += 1
+        case .messageUnknown: totals.gaveUp += 1
+        case .messageRetried: totals.retried += 1
+        case .messageUnroutable: totals.unroutable += 1
+        case .deliveryRequeued:
+            totals.requeued += 1
+            settle(fact)
+            queues[queue(fact)].add(fact.time)
+        case .deliveryRejected: totals.rejected += 1
+        case .messageDeadLettered:
+            totals.deadLettered += 1
+            if fact.variant & 127 == DropReason.expired.rawValue { totals.expired += 1 }
+            leave(fact, fact.variant & 128 != 0 ? .unacked : .ready)
+        case .messageDropped:
+            totals.dropped += 1
+            drops[Int(fact.variant & 31)] += 1
+            if fact.variant == DropReason.expired.rawValue { totals.expired += 1 }
+            leave(fact, CopyPlace(rawValue: fact.detail) ?? .ready)
+        case .workFailed: failures[Int(fact.variant & 7)] += 1
+        case .effectApplied: totals.effects += 1
+        case .callStarted:
+            totals.calls += 1
+        case .callAnswered:
+            totals.answered += 1
+            if keepsSeries { roundTrips[Symbol(fact.peer), default: Series()].add(fact.detail) }
+        case .callFailed: totals.callsFailed += 1
+        case .errorRaised: totals.errors += 1
+        case .faultBegan, .faultEnded: lastStir = fact.time
+        case .queueDeclared: _ = queue(fact)
+        case .nodeStarted, .nodeCrashed, .nodeStopped, .connectionOpened, .connectionClosed,
+            .linkSlowed, .workSlowed, .channelOpened, .channelClosed, .queueDeleted,
+            .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered, .effectSkipped,
+            .answerDiscarded:
+            break
+        case .messageRouted, .deliverySent, .deliveryAcked, .messageHandled, .messagePublished:
+            preconditionFailure("the common facts are taken in take")
+        }
+    }
+
+    private mutating func leave(_ fact: Fact, _ place: CopyPlace) {
+        let index = queue(fact)
+        switch place {
+        case .ready:
+            if !queues[index].remove(fact.time) { misfit(fact) }
+        case .unacked:
+            settle(fact)
+        case .transit:
+            if queues[index].transit > 0 { queues[index].transit -= 1 } else { misfit(fact) }
+        }
+    }
+
+    // MARK: The balance
+
+    /// Copies that are still somewhere.
+    public var remaining: UInt64 {
+        queues.reduce(0) { $0 + $1.ready + $1.unacked + $1.transit }
+    }
+
+    /// Publications of which nobody knows what became: without a confirm, or given up.
+    public var unknown: UInt64 {
+        let known = totals.confirmed + totals.nacked + totals.returned
+        return totals.published - min(known, totals.published)
+    }
+
+    /// Copies that came to be and of which the facts do not say what became.
+    public var unaccounted: UInt64 {
+        let ended =
+            totals.acked + totals.handledSettled + totals.deadLettered + totals.dropped + remaining
+        return ended > totals.routedCopies
+            ? ended - totals.routedCopies : totals.routedCopies - ended
+    }
+}

@@ -1,0 +1,258 @@
+public import WarrenTopology
+public import WarrenTrace
+
+/// An expression whose names have become symbols, ready to be evaluated.
+public struct Watched: Sendable {
+    /// What is expected, as the file says it.
+    public let expression: Expression
+    let names: [String: Symbol]
+
+    /// An expression and the symbols of the names in it.
+    public init(_ expression: Expression, names: [String: Symbol]) {
+        self.expression = expression
+        self.names = names
+    }
+
+    func symbol(_ name: String) -> Symbol { names[name] ?? .none }
+}
+
+/// What must be looked at while the run goes on: expectations at every moment, conditions of faults,
+/// and, if anything asks about single messages, a few bits for each message.
+public struct Watch: Sendable {
+    /// Something about the state that is evaluated after each fact that can change it.
+    struct State: Sendable {
+        var watched: Watched
+        /// What must not come true.
+        var breaksWhen: Bool
+        var first: Broken?
+        /// For `eventually` and conditions: since when it has been true without a pause.
+        var trueSince: Instant?
+        /// Whether it may be false on the way.
+        var isPatient = false
+    }
+
+    /// The first moment at which an expectation was broken.
+    public struct Broken: Sendable, Hashable {
+        /// When.
+        public var time: Instant
+        /// The fact after which it was broken, from 1.
+        public var fact: UInt64
+        /// The event.
+        public var event: UInt64
+        /// The message, if it is about one.
+        public var message: MessageID
+        /// What was seen instead.
+        public var seen: String
+    }
+
+    /// What is known of each message, if it is asked for.
+    struct Marks: Sendable {
+        var bits: ContiguousArray<UInt32> = [0]
+        var last: ContiguousArray<Instant> = [.zero]
+        /// Clients that terms name, by bit from 16.
+        var handlers: [Symbol] = []
+        var senders: [Symbol] = []
+        /// Queues that terms name: copies per message.
+        var queues: [Symbol] = []
+        var copies: [ContiguousArray<UInt8>] = []
+        /// Effects that are counted per message.
+        var effects: [Symbol] = []
+        var effectCounts: [ContiguousArray<UInt16>] = []
+    }
+
+    static let published: UInt32 = 1
+    static let confirmed: UInt32 = 2
+    static let nacked: UInt32 = 4
+    static let returned: UInt32 = 8
+    static let gaveUp: UInt32 = 16
+    static let unroutable: UInt32 = 32
+    static let deadLettered: UInt32 = 64
+    static let dropped: UInt32 = 128
+    static let expired: UInt32 = 256
+    static let redelivered: UInt32 = 512
+    static let delivered: UInt32 = 1024
+    static let handled: UInt32 = 2048
+
+    var states: [State] = []
+    var marks: Marks?
+    /// The client of each node, for `from`.
+    var clientOfNode: [Symbol] = []
+    /// Effects counted in all.
+    var effectTotals: [Symbol: UInt64] = [:]
+    var effectMost: [Symbol: (count: UInt16, first: Broken)] = [:]
+    /// Whether anything is watched.
+    public internal(set) var isActive = false
+
+    /// Watches nothing.
+    public init() {}
+
+    /// The node's clients, so that `from` can be told.
+    public mutating func setClients(_ clients: [Symbol]) { clientOfNode = clients }
+
+    /// Watches an expression about the state; true breaks it if `breaksWhen` is true.
+    ///
+    /// - Returns: its number.
+    mutating func add(_ watched: Watched, breaksWhen: Bool) -> Int {
+        isActive = true
+        states.append(State(watched: watched, breaksWhen: breaksWhen))
+        prepare(watched)
+        return states.count - 1
+    }
+
+    /// Makes room for what an expression asks about.
+    mutating func prepare(_ watched: Watched) {
+        for term in watched.expression.messageTerms { prepare(term, watched) }
+        for quantity in watched.expression.quantities {
+            switch quantity {
+            case .effects: isActive = true
+            case .effectsPerMessage(let effect):
+                needMarks()
+                let symbol = watched.symbol(effect)
+                if marks?.effects.contains(symbol) == false {
+                    marks?.effects.append(symbol)
+                    marks?.effectCounts.append([0])
+                }
+            case .count(let term):
+                if !Self.isTotal(term) { needMarks() }
+                isActive = true
+            case .depth, .unacked, .statistic: break
+            }
+        }
+    }
+
+    private static func isTotal(_ term: Expression.MessageTerm) -> Bool {
+        switch term {
+        case .published, .confirmed, .nacked, .returned: true
+        case .unknown, .unroutable, .deadLettered, .dropped, .expired, .redelivered, .delivered,
+            .handled, .inQueue, .from:
+            false
+        }
+    }
+
+    private mutating func needMarks() {
+        isActive = true
+        if marks == nil { marks = Marks() }
+    }
+
+    private mutating func prepare(_ term: Expression.MessageTerm, _ watched: Watched) {
+        needMarks()
+        switch term {
+        case .handled(let client?):
+            let symbol = watched.symbol(client)
+            if marks?.handlers.contains(symbol) == false { marks?.handlers.append(symbol) }
+        case .from(let client):
+            let symbol = watched.symbol(client)
+            if marks?.senders.contains(symbol) == false { marks?.senders.append(symbol) }
+        case .inQueue(let queue):
+            let symbol = watched.symbol(queue)
+            if marks?.queues.contains(symbol) == false {
+                marks?.queues.append(symbol)
+                marks?.copies.append([0])
+            }
+        case .published, .confirmed, .nacked, .returned, .unknown, .unroutable, .deadLettered,
+            .dropped, .expired, .redelivered, .delivered, .handled:
+            break
+        }
+    }
+
+    // MARK: Facts
+
+    mutating func take(_ fact: Fact, _ ledger: Ledger) {
+        if fact.kind == .effectApplied { effectTotals[fact.subject, default: 0] += 1 }
+        if marks != nil { mark(fact, ledger) }
+        for index in states.indices { evaluate(index, fact, ledger) }
+    }
+
+    private mutating func mark(_ fact: Fact, _ ledger: Ledger) {
+        let message = Int(fact.message.raw)
+        guard message > 0 else { return }
+        grow(to: message)
+        var bits: UInt32 = 0
+        var copies = 0
+        switch fact.kind {
+        case .messagePublished:
+            bits = Self.published
+            let node = Int(fact.node.raw)
+            let client = node < clientOfNode.count ? clientOfNode[node] : .none
+            if let slot = marks?.senders.firstIndex(of: client) { bits |= 1 << UInt32(24 + slot) }
+        case .messageConfirmed: bits = Self.confirmed
+        case .messageNacked: bits = Self.nacked
+        case .messageReturned: bits = Self.returned
+        case .messageUnknown: bits = Self.gaveUp
+        case .messageUnroutable: bits = Self.unroutable
+        case .messageRouted: copies = 1
+        case .deliveryAcked: copies = -1
+        case .deliverySent:
+            bits = Self.delivered | (fact.variant & 1 == 1 ? Self.redelivered : 0)
+        case .messageDeadLettered:
+            bits = Self.deadLettered
+            if fact.variant & 127 == DropReason.expired.rawValue { bits |= Self.expired }
+            copies = -1
+        case .messageDropped:
+            bits = Self.dropped
+            if fact.variant == DropReason.expired.rawValue { bits |= Self.expired }
+            copies = -1
+        case .messageHandled:
+            bits = Self.handled
+            if let slot = marks?.handlers.firstIndex(of: Symbol(fact.peer)) {
+                bits |= 1 << UInt32(16 + slot)
+            }
+            if fact.variant & 1 == 1 { copies = -1 }
+        case .effectApplied: countEffect(fact, ledger)
+        default: return
+        }
+        marks?.bits[message] |= bits
+        marks?.last[message] = fact.time
+        if copies != 0, let slot = marks?.queues.firstIndex(of: fact.subject) {
+            let held = Int(marks?.copies[slot][message] ?? 0)
+            marks?.copies[slot][message] = UInt8(clamping: held + copies)
+        }
+    }
+
+    private mutating func grow(to message: Int) {
+        while let count = marks?.bits.count, count <= message {
+            marks?.bits.append(0)
+            marks?.last.append(.zero)
+            for slot in marks?.copies.indices ?? 0..<0 { marks?.copies[slot].append(0) }
+            for slot in marks?.effectCounts.indices ?? 0..<0 { marks?.effectCounts[slot].append(0) }
+        }
+    }
+
+    private mutating func countEffect(_ fact: Fact, _ ledger: Ledger) {
+        guard let slot = marks?.effects.firstIndex(of: fact.subject) else { return }
+        let message = Int(fact.message.raw)
+        marks?.effectCounts[slot][message] &+= 1
+        let count = marks?.effectCounts[slot][message] ?? 0
+        if count > effectMost[fact.subject]?.count ?? 0 {
+            let broken = Broken(
+                time: fact.time,
+                fact: ledger.factCount,
+                event: fact.event,
+                message: fact.message,
+                seen: "\(count)"
+            )
+            effectMost[fact.subject] = (count, broken)
+        }
+    }
+
+    private mutating func evaluate(_ index: Int, _ fact: Fact, _ ledger: Ledger) {
+        guard states[index].first == nil else { return }
+        let value = holds(states[index].watched, ledger)
+        if value, states[index].trueSince == nil { states[index].trueSince = fact.time }
+        if !value { states[index].trueSince = nil }
+        if !states[index].isPatient, value == states[index].breaksWhen {
+            states[index].first = Broken(
+                time: fact.time,
+                fact: ledger.factCount,
+                event: fact.event,
+                message: fact.message,
+                seen: seen(states[index].watched, ledger)
+            )
+        }
+    }
+
+    /// Whether a condition has come true; it stays so.
+    public func hasHappened(_ number: Int) -> Bool {
+        number < states.count && states[number].first != nil
+    }
+}

@@ -1,0 +1,122 @@
+/// An expectation or a condition, parsed.
+public indirect enum Expression: Sendable, Hashable {
+    case and(Expression, Expression)
+    case or(Expression, Expression)
+    case not(Expression)
+    /// Something that is true or false of one message.
+    case message(MessageTerm)
+    /// A number held against another.
+    case compare(Quantity, Comparison, Double)
+
+    /// How two numbers are compared.
+    public enum Comparison: String, Sendable, Hashable, CaseIterable {
+        case equal = "=="
+        case notEqual = "!="
+        case atMost = "<="
+        case atLeast = ">="
+        case less = "<"
+        case more = ">"
+
+        /// Whether the comparison holds.
+        public func holds(_ left: Double, _ right: Double) -> Bool {
+            switch self {
+            case .equal: left == right
+            case .notEqual: left != right
+            case .atMost: left <= right
+            case .atLeast: left >= right
+            case .less: left < right
+            case .more: left > right
+            }
+        }
+    }
+
+    /// What can be true of a message.
+    public enum MessageTerm: Sendable, Hashable {
+        case published, confirmed, nacked, returned, unknown, unroutable
+        case deadLettered, dropped, expired, redelivered, delivered
+        /// Worked on, by this client or by any.
+        case handled(by: String?)
+        /// A copy of it lies in this queue.
+        case inQueue(String)
+        /// This client published it.
+        case from(String)
+    }
+
+    /// A number that a run yields.
+    public enum Quantity: Sendable, Hashable {
+        /// Copies ready in a queue.
+        case depth(String)
+        /// Copies of a queue in consumers' hands.
+        case unacked(String)
+        /// How many messages have a property.
+        case count(MessageTerm)
+        /// How often an effect took place.
+        case effects(String)
+        /// How often an effect took place for one message: the most for any.
+        case effectsPerMessage(String)
+        /// A statistic of a series of numbers.
+        case statistic(Statistic, Series)
+    }
+
+    /// What is made of a series.
+    public enum Statistic: Sendable, Hashable {
+        case mean, max, min
+        /// The value that this share of the series does not exceed, in thousandths: 990 for p99.
+        case percentile(Int)
+
+        /// The word for it.
+        public var word: String {
+            switch self {
+            case .mean: "mean"
+            case .max: "max"
+            case .min: "min"
+            case .percentile(let share): share % 10 == 0 ? "p\(share / 10)" : "p\(share)"
+            }
+        }
+    }
+
+    /// A series of numbers.
+    public enum Series: Sendable, Hashable {
+        /// From ready to sent, per delivery of a queue.
+        case wait(String)
+        /// Ready copies of a queue over time.
+        case depth(String)
+        /// From request to answer, per call of a caller.
+        case roundTrip(String)
+        /// From publication to confirm, per message of a producer.
+        case confirm(String)
+        /// Length of the work, per message of a consumer.
+        case work(String)
+    }
+
+    /// Whether it speaks of single messages.
+    public var isAboutMessages: Bool {
+        switch self {
+        case .and(let a, let b), .or(let a, let b): a.isAboutMessages || b.isAboutMessages
+        case .not(let a): a.isAboutMessages
+        case .message: true
+        case .compare: false
+        }
+    }
+
+    /// The quantities that it looks at.
+    public var quantities: [Quantity] {
+        switch self {
+        case .and(let a, let b), .or(let a, let b): a.quantities + b.quantities
+        case .not(let a): a.quantities
+        case .message: []
+        case .compare(let quantity, _, _): [quantity]
+        }
+    }
+
+    /// The terms about messages that it looks at.
+    public var messageTerms: [MessageTerm] {
+        switch self {
+        case .and(let a, let b), .or(let a, let b): a.messageTerms + b.messageTerms
+        case .not(let a): a.messageTerms
+        case .message(let term): [term]
+        case .compare(.count(let term), _, _): [term]
+        case .compare: []
+        }
+    }
+}

@@ -1,0 +1,258 @@
+/// Reads the small grammar of expectations.
+///
+///     either  = both { "or" both }
+///     both    = one { "and" one }
+///     one     = "not" one | "(" either ")" | comparison | term
+///     term    = "confirmed" | "handled" [ "by" NAME ] | "in" "queue" "(" NAME ")" | …
+///     comparison = quantity ("==" | "!=" | "<=" | ">=" | "<" | ">") (number | length of time | size)
+struct ExpressionParser {
+    /// Why a text is not an expectation.
+    struct Failure: Error {
+        var sentence: String
+        var column: Int
+        var length: Int
+        var remedy: String
+    }
+
+    private struct Token {
+        var text: String
+        var column: Int
+    }
+
+    private static let plainTerms: [(String, Expression.MessageTerm)] = [
+        ("published", .published), ("confirmed", .confirmed), ("nacked", .nacked),
+        ("returned", .returned), ("unknown", .unknown), ("unroutable", .unroutable),
+        ("dead_lettered", .deadLettered), ("dropped", .dropped), ("expired", .expired),
+        ("redelivered", .redelivered), ("delivered", .delivered),
+    ]
+    private static let words =
+        plainTerms.map(\.0) + [
+            "handled", "in", "from", "not", "depth", "unacked", "effects", "mean", "max", "min",
+            "p50", "p90", "p95", "p99", "p999",
+        ]
+    private static let series = ["wait", "depth", "rtt", "confirm", "work"]
+
+    private var tokens: [Token] = []
+    private var next = 0
+    private let text: String
+
+    static func parse(_ text: String) throws(Failure) -> Expression {
+        var parser = try ExpressionParser(text)
+        let expression = try parser.either()
+        if let extra = parser.peek {
+            throw parser.failure("'\(extra.text)' is too much here", extra, "join with 'and' or 'or'")
+        }
+        return expression
+    }
+
+    private init(_ text: String) throws(Failure) {
+        self.text = text
+        let characters = Array(text)
+        var index = 0
+        while index < characters.count {
+            let character = characters[index]
+            if character == " " || character == "\n" {
+                index += 1
+                continue
+            }
+            let start = index
+            if "()".contains(character) {
+                index += 1
+            } else if "<>=!".contains(character) {
+                index += 1
+                if index < characters.count, characters[index] == "=" { index += 1 }
+            } else {
+                while index < characters.count, !" ()<>=!\n".contains(characters[index]) { index += 1 }
+            }
+            tokens.append(Token(text: String(characters[start..<index]), column: start))
+        }
+        if tokens.isEmpty {
+            throw Failure(
+                sentence: "the expectation is empty",
+                column: 0,
+                length: 1,
+                remedy: "write one such as \"depth(orders) <= 100\""
+            )
+        }
+    }
+
+    private var peek: Token? { next < tokens.count ? tokens[next] : nil }
+
+    private func failure(_ sentence: String, _ token: Token?, _ remedy: String) -> Failure {
+        Failure(
+            sentence: sentence,
+            column: token?.column ?? text.count,
+            length: token?.text.count ?? 1,
+            remedy: remedy
+        )
+    }
+
+    private mutating func take(_ word: String) -> Bool {
+        guard peek?.text == word else { return false }
+        next += 1
+        return true
+    }
+
+    private mutating func expect(_ word: String) throws(Failure) {
+        guard take(word) else {
+            let seen = peek.map { "'\($0.text)'" } ?? "the end"
+            throw failure("expected '\(word)' and found \(seen)", peek, "add '\(word)'")
+        }
+    }
+
+    private mutating func name() throws(Failure) -> String {
+        guard let token = peek, !"()<>=!".contains(token.text) else {
+            throw failure("a name is missing", peek, "name a queue, a client or an effect")
+        }
+        next += 1
+        return token.text
+    }
+
+    private mutating func argument() throws(Failure) -> String {
+        try expect("(")
+        let argument = try name()
+        try expect(")")
+        return argument
+    }
+
+    private mutating func either() throws(Failure) -> Expression {
+        var left = try both()
+        while take("or") { left = .or(left, try both()) }
+        return left
+    }
+
+    private mutating func both() throws(Failure) -> Expression {
+        var left = try one()
+        while take("and") { left = .and(left, try one()) }
+        return left
+    }
+
+    private mutating func one() throws(Failure) -> Expression {
+        if take("not") { return .not(try one()) }
+        if take("(") {
+            let inner = try either()
+            try expect(")")
+            return inner
+        }
+        if let quantity = try quantity() { return try comparison(quantity) }
+        let term = try messageTerm()
+        if let sign = peek, Expression.Comparison(rawValue: sign.text) != nil {
+            return try comparison(.count(term))
+        }
+        return .message(term)
+    }
+
+    private mutating func messageTerm() throws(Failure) -> Expression.MessageTerm {
+        guard let token = peek else {
+            throw failure("something is missing at the end", nil, "finish the sentence")
+        }
+        next += 1
+        if let plain = Self.plainTerms.first(where: { $0.0 == token.text }) { return plain.1 }
+        switch token.text {
+        case "handled": return .handled(by: take("by") ? try name() : nil)
+        case "from": return .from(try name())
+        case "in":
+            try expect("queue")
+            return .inQueue(try argument())
+        default:
+            throw failure(
+                "'\(token.text)' is not a word of expectations",
+                token,
+                DidYouMean.hint(token.text, in: Self.words)
+            )
+        }
+    }
+
+    private mutating func quantity() throws(Failure) -> Expression.Quantity? {
+        guard let token = peek else { return nil }
+        switch token.text {
+        case "depth":
+            next += 1
+            return .depth(try argument())
+        case "unacked":
+            next += 1
+            return .unacked(try argument())
+        case "effects":
+            next += 1
+            let effect = try argument()
+            if take("per") {
+                try expect("message_id")
+                return .effectsPerMessage(effect)
+            }
+            return .effects(effect)
+        default:
+            guard let statistic = Self.statistic(token.text) else { return nil }
+            next += 1
+            try expect("(")
+            let series = try self.series()
+            try expect(")")
+            return .statistic(statistic, series)
+        }
+    }
+
+    private static func statistic(_ word: String) -> Expression.Statistic? {
+        switch word {
+        case "mean": .mean
+        case "max": .max
+        case "min": .min
+        case "p50": .percentile(500)
+        case "p90": .percentile(900)
+        case "p95": .percentile(950)
+        case "p99": .percentile(990)
+        case "p999": .percentile(999)
+        default: nil
+        }
+    }
+
+    private mutating func series() throws(Failure) -> Expression.Series {
+        let token = peek
+        switch try name() {
+        case "wait": return .wait(try argument())
+        case "depth": return .depth(try argument())
+        case "rtt": return .roundTrip(try argument())
+        case "confirm": return .confirm(try argument())
+        case "work": return .work(try argument())
+        default:
+            throw failure(
+                "'\(token?.text ?? "")' is not a series",
+                token,
+                DidYouMean.hint(token?.text ?? "", in: Self.series)
+            )
+        }
+    }
+
+    private mutating func comparison(_ quantity: Expression.Quantity) throws(Failure) -> Expression {
+        guard let sign = peek, let comparison = Expression.Comparison(rawValue: sign.text) else {
+            throw failure(
+                "a comparison is missing after the quantity",
+                peek,
+                "go on with ==, !=, <, <=, > or >= and a number"
+            )
+        }
+        next += 1
+        guard let token = peek else {
+            throw failure("a number is missing at the end", nil, "such as 100, 3s or 64KiB")
+        }
+        next += 1
+        let value =
+            Units.number(token.text) ?? Units.duration(token.text) ?? Units.size(token.text)
+        guard let value else {
+            throw failure("'\(token.text)' is not a number", token, "such as 100, 3s or 64KiB")
+        }
+        if quantity.isTime, Units.duration(token.text) == nil {
+            throw failure(
+                "'\(token.text)' is not a length of time", token, "give it a unit: 3s, 250ms")
+        }
+        return .compare(quantity, comparison, value)
+    }
+}
+
+extension Expression.Quantity {
+    /// Whether it is a length of time.
+    public var isTime: Bool {
+        switch self {
+        case .statistic(_, .depth), .depth, .unacked, .count, .effects, .effectsPerMessage: false
+        case .statistic: true
+        }
+    }
+}

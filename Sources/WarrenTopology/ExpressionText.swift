@@ -1,0 +1,109 @@
+/// Expectations as plain sentences.
+extension Expression {
+    /// The sentence without a full stop.
+    public var sentence: String {
+        switch self {
+        case .and(let a, let b): "\(a.sentence) and \(b.sentence)"
+        case .or(let a, let b): "(\(a.sentence) or \(b.sentence))"
+        case .not(.message(let term)): term.negation
+        case .not(let a): "not (\(a.sentence))"
+        case .message(let term): term.words
+        case .compare(let quantity, let comparison, let value):
+            "\(quantity.words) is \(comparison.words) \(quantity.text(of: value))"
+        }
+    }
+}
+
+extension Expression.Comparison {
+    var words: String {
+        switch self {
+        case .equal: "exactly"
+        case .notEqual: "not"
+        case .atMost: "at most"
+        case .atLeast: "at least"
+        case .less: "below"
+        case .more: "above"
+        }
+    }
+}
+
+extension Expression.MessageTerm {
+    /// What is true of the message.
+    public var words: String {
+        switch self {
+        case .published: "was published"
+        case .confirmed: "was confirmed"
+        case .nacked: "was nacked"
+        case .returned: "was returned"
+        case .unknown: "has an unknown outcome"
+        case .unroutable: "reached no queue"
+        case .deadLettered: "was dead-lettered"
+        case .dropped: "was dropped"
+        case .expired: "expired"
+        case .redelivered: "was redelivered"
+        case .delivered: "was delivered"
+        case .handled(nil): "was handled"
+        case .handled(let client?): "was handled by \(client)"
+        case .inQueue(let queue): "lies in \(queue)"
+        case .from(let client): "came from \(client)"
+        }
+    }
+
+    var negation: String {
+        switch self {
+        case .unknown: "has a known outcome"
+        case .unroutable: "reached a queue"
+        case .expired: "did not expire"
+        case .inQueue(let queue): "does not lie in \(queue)"
+        case .from(let client): "did not come from \(client)"
+        case .published, .confirmed, .nacked, .returned, .deadLettered, .dropped, .redelivered,
+            .delivered, .handled:
+            words.hasPrefix("was ") ? "was not " + words.dropFirst(4) : "not: \(words)"
+        }
+    }
+}
+
+extension Expression.Quantity {
+    /// The quantity in words.
+    public var words: String {
+        switch self {
+        case .depth(let queue): "the depth of \(queue)"
+        case .unacked(let queue): "what is unacknowledged of \(queue)"
+        case .count(let term): "the number of messages of which each \(term.words)"
+        case .effects(let effect): "the number of effects on \(effect)"
+        case .effectsPerMessage(let effect): "the number of effects on \(effect) of one message"
+        case .statistic(let statistic, let series): "the \(statistic.word) of \(series.words)"
+        }
+    }
+
+    /// A value of this quantity in words.
+    public func text(of value: Double) -> String {
+        guard isTime else {
+            return value == value.rounded() && abs(value) < 1e15
+                ? String(Int(value)) : Self.round(value)
+        }
+        let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")]
+        for (size, unit) in units where value >= size { return Self.round(value / size) + unit }
+        return "\(Int(value))ns"
+    }
+
+    private static func round(_ value: Double) -> String {
+        let scaled = Int((value * 1000).rounded())
+        let whole = scaled / 1000
+        var rest = String(scaled % 1000 + 1000).dropFirst()
+        while rest.last == "0" { rest.removeLast() }
+        return rest.isEmpty ? "\(whole)" : "\(whole).\(rest)"
+    }
+}
+
+extension Expression.Series {
+    var words: String {
+        switch self {
+        case .wait(let queue): "the wait in \(queue)"
+        case .depth(let queue): "the depth of \(queue)"
+        case .roundTrip(let client): "the round trip of \(client)"
+        case .confirm(let client): "the wait for a confirm of \(client)"
+        case .work(let client): "the work of \(client)"
+        }
+    }
+}

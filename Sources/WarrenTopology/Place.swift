@@ -1,0 +1,43 @@
+/// A place in a file: which file, which line and column (both from 1), and how many columns.
+public struct Place: Sendable, Hashable {
+    /// The position of the file in ``Topology/files``.
+    public var file: Int
+    /// The line, from 1.
+    public var line: Int
+    /// The column in characters, from 1.
+    public var column: Int
+    /// How much of the line is meant, in characters.
+    public var length: Int
+
+    /// A place.
+    public init(file: Int = 0, line: Int, column: Int, length: Int = 1) {
+        self.file = file
+        self.line = line
+        self.column = column
+        self.length = length
+    }
+
+    /// The start of a file.
+    public static func start(of file: Int) -> Place { Place(file: file, line: 1, column: 1) }
+}
+
+/// A file that was read.
+public struct SourceFile: Sendable, Hashable {
+    /// The path as it was given or included.
+    public var path: String
+    /// Its text.
+    public var text: String
+
+    /// A file.
+    public init(path: String, text: String) {
+        self.path = path
+        self.text = text
+    }
+
+    /// The line with this number, from 1; nil if there is none.
+    public func line(_ number: Int) -> String? {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard number >= 1, number <= lines.count else { return nil }
+        return String(lines[number - 1].filter { $0 != "\r" })
+    }
+}

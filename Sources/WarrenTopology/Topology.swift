@@ -1,0 +1,156 @@
+/// A topology with its scenario, read and checked.
+public struct Topology: Sendable {
+    /// A broker.
+    public struct Broker: Sendable {
+        /// Its name.
+        public var name: String
+        /// Where the name stands.
+        public var place: Place
+        /// Its kind, such as `rabbitmq`.
+        public var kind: String
+        /// The version whose behaviour is simulated, as text.
+        public var version: String
+        /// Its nodes.
+        public var nodes: [String]
+        /// All of its section, for the model.
+        public var tree: Tree
+    }
+
+    /// What a client does.
+    public enum Role: String, Sendable, CaseIterable {
+        case producer, consumer, caller, server
+
+        /// The section of the file.
+        public var section: String { rawValue + "s" }
+    }
+
+    /// A client.
+    public struct Client: Sendable {
+        /// Its name.
+        public var name: String
+        /// Where the name stands.
+        public var place: Place
+        /// What it does.
+        public var role: Role
+        /// The broker that it talks to.
+        public var broker: String
+        /// How many instances.
+        public var instances: Int
+        /// `to` or `from`, a map: the short form is spelled out.
+        public var target: Tree
+        /// How long it waits before it connects again, in nanoseconds; nil for never.
+        public var reconnect: Double?
+        /// When it begins, in nanoseconds.
+        public var start: Double
+        /// The gaps between its messages, for producers and callers.
+        public var arrivals: LawSpec
+        /// How many messages each instance sends.
+        public var count: UInt64?
+        /// Body sizes: of messages, or of a server's answers.
+        public var size: LawSpec
+        /// How long its work takes, for consumers and servers.
+        public var service: LawSpec
+        /// How its work goes wrong.
+        public var fails: Fails
+        /// What its work changes.
+        public var effect: String?
+        /// Whether the effect is applied once per message.
+        public var idempotent: Bool
+        /// How long a caller waits, in nanoseconds.
+        public var timeout: Double
+        /// All of its section, for the model.
+        public var tree: Tree
+    }
+
+    /// How often work goes wrong, as shares from 0 to 1.
+    public struct Fails: Sendable, Hashable {
+        public var error = 0.0
+        public var hang = 0.0
+        public var crashAfterWork = 0.0
+        public var crashDuringWork = 0.0
+        /// Nanoseconds.
+        public var restartAfter = 1e9
+    }
+
+    /// A link with a law of its own.
+    public struct Link: Sendable {
+        /// The names of its two ends.
+        public var between: [String]
+        /// The delay one way.
+        public var latency: LawSpec
+        /// Where it stands.
+        public var place: Place
+    }
+
+    /// When a fault begins.
+    public enum Moment: Sendable {
+        /// Nanoseconds from the start.
+        case at(Double)
+        /// The first moment at which this holds.
+        case when(Expression)
+    }
+
+    /// A fault.
+    public struct Fault: Sendable {
+        /// When.
+        public var moment: Moment
+        /// What: one of the fault words.
+        public var action: String
+        /// The node, as `broker/node`.
+        public var node: String?
+        /// The client.
+        public var client: String?
+        /// Which instance, from 1; nil for all.
+        public var instance: Int?
+        /// The two ends of a link.
+        public var between: [String]
+        /// How long, in nanoseconds.
+        public var duration: Double?
+        /// How many times slower.
+        public var factor: Double
+        /// Where it stands.
+        public var place: Place
+    }
+
+    /// How an expectation is meant.
+    public enum ExpectationKind: String, Sendable, CaseIterable {
+        case never, always, eventually, measure
+    }
+
+    /// Something that must hold.
+    public struct Expectation: Sendable {
+        /// How it is meant.
+        public var kind: ExpectationKind
+        /// Its name.
+        public var name: String
+        /// What it says.
+        public var expression: Expression
+        /// For `eventually`: how long after the last publication and fault, in nanoseconds.
+        public var within: Double?
+        /// Where it stands.
+        public var place: Place
+    }
+
+    /// What it is called.
+    public var name: String
+    /// One line about it.
+    public var title: String
+    /// The seed in the file.
+    public var seed: UInt64
+    /// The brokers, in file order.
+    public var brokers: [Broker]
+    /// The clients: producers, consumers, callers, servers, each in file order.
+    public var clients: [Client]
+    /// The delay of links without a law of their own.
+    public var latency: LawSpec
+    /// The links with one.
+    public var links: [Link]
+    /// The faults, in file order.
+    public var faults: [Fault]
+    /// The expectations, in file order.
+    public var expectations: [Expectation]
+    /// How long to simulate at most, in nanoseconds.
+    public var duration: Double?
+    /// The files that it was read from, the first one first.
+    public var files: [SourceFile]
+}

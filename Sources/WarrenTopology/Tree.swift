@@ -1,0 +1,67 @@
+/// A YAML document as a tree with places.
+public struct Tree: Sendable, Hashable {
+    /// What a node of the tree holds.
+    public indirect enum Content: Sendable, Hashable {
+        /// A text; `isPlain` if it was written without quotes.
+        case scalar(String, isPlain: Bool)
+        case list([Tree])
+        case map([Entry])
+    }
+
+    /// A key and its value.
+    public struct Entry: Sendable, Hashable {
+        /// The key.
+        public var key: String
+        /// Where the key stands.
+        public var place: Place
+        /// The value.
+        public var value: Tree
+    }
+
+    /// What it holds.
+    public var content: Content
+    /// Where it begins.
+    public var place: Place
+
+    /// The entries of a map; empty for anything else.
+    public var entries: [Entry] {
+        if case .map(let entries) = content { return entries }
+        return []
+    }
+
+    /// The elements of a list; a scalar counts as a list of one.
+    public var elements: [Tree] {
+        switch content {
+        case .list(let elements): elements
+        case .scalar: isNothing ? [] : [self]
+        case .map: []
+        }
+    }
+
+    /// The text of a scalar.
+    public var text: String? {
+        if case .scalar(let text, _) = content { return text }
+        return nil
+    }
+
+    /// Whether nothing stands here: an empty plain scalar, or `null`.
+    public var isNothing: Bool {
+        if case .scalar(let text, true) = content {
+            return text.isEmpty || text == "~" || text == "null"
+        }
+        return false
+    }
+
+    /// The value under a key.
+    public subscript(key: String) -> Tree? { entries.first { $0.key == key }?.value }
+
+    /// What it is, for a sentence.
+    public var description: String {
+        switch content {
+        case .scalar(let text, _):
+            isNothing ? "nothing" : "'\(text.count > 40 ? text.prefix(40) + "…" : text)'"
+        case .list: "a list"
+        case .map: "a map"
+        }
+    }
+}

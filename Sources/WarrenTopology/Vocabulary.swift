@@ -1,0 +1,185 @@
+/// The words of one kind of broker in a topology file.
+///
+/// Each model brings its own; the parser, the JSON Schema and the manual read it. Adding a kind adds a
+/// vocabulary and changes nothing here.
+public struct Vocabulary: Sendable {
+    /// The word under `kind:`.
+    public var kind: String
+    /// The versions that the model knows, the default first.
+    public var versions: [String]
+    /// The keys of a broker of this kind, beside `kind`, `version` and `nodes`.
+    public var broker: [Field]
+    /// The keys of `to:`.
+    public var to: [Field]
+    /// The keys of `from:`.
+    public var from: [Field]
+    /// The key of `to:` and `from:` that a plain text stands for.
+    public var shortTarget: String
+    /// Further keys of a producer.
+    public var producer: [Field]
+    /// Further keys of a consumer.
+    public var consumer: [Field]
+    /// Further keys of a caller.
+    public var caller: [Field]
+    /// Further keys of a server.
+    public var server: [Field]
+
+    /// A vocabulary.
+    public init(
+        kind: String,
+        versions: [String],
+        broker: [Field],
+        to: [Field],
+        from: [Field],
+        shortTarget: String,
+        producer: [Field] = [],
+        consumer: [Field] = [],
+        caller: [Field] = [],
+        server: [Field] = []
+    ) {
+        self.kind = kind
+        self.versions = versions
+        self.broker = broker
+        self.to = to
+        self.from = from
+        self.shortTarget = shortTarget
+        self.producer = producer
+        self.consumer = consumer
+        self.caller = caller
+        self.server = server
+    }
+
+    /// The kinds of which the product speaks; a file may name one that is not modelled yet.
+    public static let knownKinds = ["rabbitmq", "emqx", "kafka", "nats", "nsq"]
+}
+
+/// The shapes that are the same for every kind of broker.
+enum CommonShapes {
+    static let reconnect = Shape.either([.choice(["never"]), .duration])
+    static let effect = Shape.either([
+        .text,
+        .record([
+            Field("name", .text, "what the effect is called", required: true),
+            Field("idempotent_by", .choice(["message_id"]), "apply it once per message"),
+        ]),
+    ])
+    static let fails = Shape.record([
+        Field("error", .share, "how often the work throws an error"),
+        Field("hang", .share, "how often the work never ends"),
+        Field(
+            "crash_after_work_before_ack", .share,
+            "how often the client dies between the work and the ack"),
+        Field("crash_during_work", .share, "how often the client dies half-way"),
+        Field("restart_after", .duration, "how long a client that died stays down; 1s"),
+    ])
+    static let instances = Field("instances", .integer(1...10_000), "how many of them; 1")
+    static let connecting = [
+        Field("reconnect", reconnect, "how long to wait before connecting again; 5s, or never"),
+        Field("start", .duration, "when it begins; 0s"),
+    ]
+    static let publishing = [
+        Field("arrivals", .arrivals, "when it publishes", required: true),
+        Field("count", .integer(1...4_000_000_000), "how many messages in all, of each instance"),
+        Field("size", .sizeLaw, "body sizes; 1KiB"),
+    ]
+    static let working = [
+        Field("service", .timeLaw, "how long the work of one message takes; 1ms"),
+        Field("fails", fails, "how the work goes wrong"),
+        Field("effect", effect, "what the work changes outside"),
+    ]
+
+    static func target(_ fields: [Field]) -> Shape {
+        let broker = Field("broker", .text, "which broker; needed if there are several")
+        return .either([.record([broker] + fields), .text])
+    }
+
+    static func producer(_ words: Vocabulary) -> [Field] {
+        [Field("to", target(words.to), "where it publishes", required: true), instances] + publishing
+            + connecting + words.producer
+    }
+
+    static func consumer(_ words: Vocabulary) -> [Field] {
+        [Field("from", target(words.from), "what it consumes", required: true), instances] + working
+            + connecting + words.consumer
+    }
+
+    static func caller(_ words: Vocabulary) -> [Field] {
+        [
+            Field("to", target(words.to), "where the requests go", required: true),
+            instances,
+            Field("timeout", .duration, "how long it waits for an answer; 5s"),
+        ] + publishing + connecting + words.caller
+    }
+
+    static func server(_ words: Vocabulary) -> [Field] {
+        [
+            Field("from", target(words.from), "where the requests come from", required: true),
+            instances,
+            Field("reply_size", .sizeLaw, "body sizes of its answers; 1KiB"),
+            Field("idempotent_by", .choice(["message_id"]), "apply the effect once per request"),
+        ] + working + connecting + words.server
+    }
+
+    static let network = Shape.record([
+        Field(
+            "default",
+            .record([Field("latency", .timeLaw, "one way, between any two nodes; 50us")]),
+            "links without a law of their own"
+        ),
+        Field(
+            "links",
+            .list(
+                .record([
+                    Field("between", .list(.text), "two clients or nodes", required: true),
+                    Field("latency", .timeLaw, "one way", required: true),
+                ])
+            ),
+            "links with a law of their own"
+        ),
+        Field("loss", .share, "lost packets", notModelled: "the faults of the cluster issue"),
+    ])
+
+    static let faultWords = ["kill", "restart", "drop_connection", "slow"]
+    static let laterFaults = [
+        "stop", "pause", "partition", "cut", "lose", "duplicate", "reorder", "disk_full",
+        "memory_alarm", "clock_jump", "rolling_restart",
+    ]
+
+    static let fault = Shape.record([
+        Field("at", .duration, "when, from the start of the run"),
+        Field("when", .expression, "the moment when this holds for the first time"),
+        Field("do", .choice(faultWords + laterFaults), "what happens", required: true),
+        Field("node", .text, "a node, as broker/node"),
+        Field("client", .text, "a client"),
+        Field("instance", .integer(1...10_000), "which instance of the client; all if left out"),
+        Field("between", .list(.text), "the two ends of a link"),
+        Field("for", .duration, "how long it lasts"),
+        Field("factor", .text, "how many times slower, such as 5"),
+    ])
+
+    static let expect = Shape.record([
+        Field("never", .map(.expression), "what must not be true, of any message or at any moment"),
+        Field("always", .map(.expression), "what must be true at every moment"),
+        Field("eventually", .map(.expression), "what must become true and stay so; `within: 30s`"),
+        Field("measure", .map(.expression), "what must be true of the whole run"),
+    ])
+
+    static let run = Shape.record([
+        Field("for", .duration, "how long to simulate, at most")
+    ])
+
+    static let top: [Field] = [
+        Field("warren", .choice(["1"]), "the version of this format: 1", required: true),
+        Field("name", .text, "what the topology is called", required: true),
+        Field("title", .text, "one line about it"),
+        Field("seed", .integer(0...UInt64(Int64.max)), "the seed of the run; 1"),
+        Field("include", .list(.text), "further files, whose names join these"),
+        Field("network", network, "how long packets travel"),
+        Field("faults", .list(fault), "what goes wrong, and when"),
+        Field("expect", expect, "what must hold"),
+        Field("run", run, "how long"),
+    ]
+
+    /// The sections that hold maps of named things.
+    static let sections = ["brokers", "producers", "consumers", "callers", "servers", "scripts"]
+}
