@@ -59,6 +59,26 @@ let package = Package(
             dependencies: ["RabbitMQModel", "WarrenBroker", "WarrenTopology"],
             swiftSettings: settings
         ),
+        .target(
+            name: "WarrenStore",
+            dependencies: [
+                "WarrenTrace",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(name: "WarrenView", dependencies: ["WarrenTrace"], swiftSettings: settings),
+        .executableTarget(
+            name: "warren",
+            dependencies: [
+                "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger", "WarrenStore",
+                "WarrenTopology", "WarrenTrace", "WarrenView",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",
+                "TextTable",
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "warren-bench",
             dependencies: [

@@ -1,0 +1,137 @@
+import GRDB
+import WarrenTrace
+
+/// The tables and views of a trace file.
+///
+/// `application_id` is 0x57617272 ("Warr"), `user_version` is the number of the last migration.
+enum Schema {
+    static let applicationID = 0x5761_7272
+    static let version = 1
+
+    /// Brings a file up to date.
+    ///
+    /// - Throws: ``StoreError`` if the file is something else or comes from a later Warren.
+    static func migrate(_ database: Database, path: String) throws {
+        let application = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+        let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+        let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+        if application != applicationID && tables > 0 { throw StoreError.notATrace(path) }
+        if version > Self.version { throw StoreError.fromTheFuture(path, version) }
+        guard version < 1 else { return }
+        try database.execute(sql: first)
+        try database.execute(sql: "PRAGMA application_id = \(applicationID)")
+        for kind in FactKind.allCases {
+            try database.execute(
+                sql: "INSERT INTO fact_kinds (kind, name) VALUES (?, ?)",
+                arguments: [Int(kind.rawValue), kind.name]
+            )
+        }
+        for reason in DropReason.allCases {
+            try database.execute(
+                sql: "INSERT INTO drop_reasons (reason, name) VALUES (?, ?)",
+                arguments: [Int(reason.rawValue), "\(reason)"]
+            )
+        }
+        try database.execute(sql: "PRAGMA user_version = 1")
+    }
+
+    /// The first version: everything.
+    private static let first = """
+        CREATE TABLE runs (
+            run INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            topology TEXT NOT NULL,
+            seed TEXT NOT NULL,
+            version TEXT NOT NULL,
+            schedule TEXT NOT NULL,
+            first_fact INTEGER NOT NULL,
+            last_fact INTEGER,
+            digest TEXT,
+            simulated_ns INTEGER,
+            events INTEGER,
+            messages INTEGER,
+            complete INTEGER NOT NULL DEFAULT 0,
+            summary TEXT
+        );
+        CREATE TABLE symbols (
+            run INTEGER NOT NULL, symbol INTEGER NOT NULL, kind TEXT NOT NULL,
+            scope INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (run, symbol)
+        ) WITHOUT ROWID;
+        CREATE TABLE nodes (
+            run INTEGER NOT NULL, node INTEGER NOT NULL, name TEXT NOT NULL,
+            PRIMARY KEY (run, node)
+        ) WITHOUT ROWID;
+        CREATE TABLE fact_kinds (kind INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        CREATE TABLE drop_reasons (reason INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        CREATE TABLE fact_rows (
+            time_ns INTEGER NOT NULL, kind INTEGER NOT NULL, variant INTEGER NOT NULL,
+            node INTEGER NOT NULL, message INTEGER NOT NULL, subject INTEGER NOT NULL,
+            peer INTEGER NOT NULL, event INTEGER NOT NULL, lag INTEGER NOT NULL,
+            detail INTEGER NOT NULL
+        );
+        CREATE VIEW run_ranges AS
+            SELECT run, name, first_fact,
+                coalesce(last_fact,
+                    (SELECT min(later.first_fact) - 1 FROM runs later WHERE later.run > runs.run),
+                    9223372036854775807) AS last_fact
+            FROM runs;
+        CREATE VIEW facts AS
+            SELECT r.run AS run, f.rowid - r.first_fact + 1 AS fact, f.time_ns AS time_ns,
+                f.event AS event, f.event - f.lag AS cause, n.name AS node, k.name AS kind,
+                CASE f.message WHEN 0 THEN NULL ELSE 'm' || f.message END AS message,
+                s.text AS subject,
+                CASE WHEN f.kind IN (4, 5, 6, 10, 11, 12, 22, 23, 61, 62, 66)
+                    THEN (SELECT name FROM nodes p WHERE p.run = r.run AND p.node = f.peer)
+                    WHEN f.peer = 0 THEN NULL
+                    ELSE (SELECT text FROM symbols p WHERE p.run = r.run AND p.symbol = f.peer)
+                END AS peer,
+                f.variant AS variant, f.detail AS detail
+            FROM fact_rows f
+            JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
+            JOIN fact_kinds k ON k.kind = f.kind
+            LEFT JOIN nodes n ON n.run = r.run AND n.node = f.node
+            LEFT JOIN symbols s ON s.run = r.run AND s.symbol = f.subject AND f.subject > 0;
+        CREATE VIEW messages AS
+            SELECT r.run AS run, 'm' || f.message AS message,
+                max(CASE f.kind WHEN 40 THEN f.time_ns END) AS published_ns,
+                max(CASE f.kind WHEN 40 THEN f.detail END) AS size,
+                max(CASE f.kind WHEN 40 THEN
+                    (SELECT text FROM symbols s WHERE s.run = r.run AND s.symbol = f.subject)
+                    END) AS exchange,
+                max(CASE f.kind WHEN 40 THEN
+                    (SELECT text FROM symbols s WHERE s.run = r.run AND s.symbol = f.peer)
+                    END) AS routing_key,
+                CASE WHEN sum(f.kind = 43) > 0 THEN 'returned' WHEN sum(f.kind = 41) > 0
+                    THEN 'confirmed' WHEN sum(f.kind = 42) > 0 THEN 'nacked' ELSE 'unknown' END
+                    AS outcome,
+                sum(f.kind = 60) AS copies, sum(f.kind = 61) AS deliveries,
+                sum(f.kind = 61 AND f.variant & 1) AS redeliveries, sum(f.kind = 62) AS acks,
+                sum(f.kind = 80) AS handled, sum(f.kind = 64) AS dead_lettered,
+                sum(f.kind = 65) AS dropped
+            FROM fact_rows f
+            JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
+            WHERE f.message > 0
+            GROUP BY r.run, f.message
+            HAVING published_ns IS NOT NULL;
+        CREATE VIEW deliveries AS
+            SELECT run, fact, time_ns, message, subject AS queue, peer AS consumer,
+                detail AS waited_ns, variant & 1 AS redelivered, (variant >> 1) & 1 AS settled
+            FROM facts WHERE kind = 'delivery.sent';
+        CREATE VIEW queue_depths AS
+            SELECT r.run AS run, f.time_ns AS time_ns, s.text AS queue,
+                sum(CASE WHEN f.kind IN (60, 63) THEN 1
+                         WHEN f.kind = 61 THEN -1
+                         WHEN f.kind = 64 AND f.variant < 128 THEN -1
+                         WHEN f.kind = 65 AND f.detail = 0 THEN -1 ELSE 0 END)
+                    OVER (PARTITION BY r.run, f.subject ORDER BY f.rowid) AS depth
+            FROM fact_rows f
+            JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
+            JOIN symbols s ON s.run = r.run AND s.symbol = f.subject
+            WHERE f.kind IN (60, 61, 63) OR (f.kind = 64 AND f.variant < 128)
+                OR (f.kind = 65 AND f.detail = 0);
+        CREATE VIEW faults AS
+            SELECT run, fact, time_ns, kind, node, detail AS number FROM facts
+            WHERE kind IN ('fault.began', 'fault.ended', 'node.crashed', 'node.stopped',
+                'node.started', 'link.slowed', 'work.slowed');
+        """
+}

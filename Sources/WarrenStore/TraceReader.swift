@@ -1,0 +1,252 @@
+import GRDB
+public import WarrenTrace
+
+/// Reads a trace file.
+public final class TraceReader: Sendable {
+    /// A run of the file.
+    public struct Run: Sendable {
+        /// Its number.
+        public var number: Int64
+        /// The name of its topology.
+        public var name: String
+        /// The text of its topology.
+        public var topology: String
+        /// Its seed, as text.
+        public var seed: String
+        /// The version of Warren that wrote it.
+        public var version: String
+        /// Its digest, if it came to an end.
+        public var digest: String?
+        /// Whether it came to its end.
+        public var complete: Bool
+        /// How long it was, in nanoseconds.
+        public var simulated: UInt64
+        /// How many events, as far as written.
+        public var events: UInt64
+        /// Its first and last row.
+        public var rows: ClosedRange<Int64>?
+        /// The summary as JSON, if it came to an end.
+        public var summary: String?
+    }
+
+    /// A table of texts.
+    public struct Table: Sendable {
+        /// The names of the columns.
+        public var columns: [String]
+        /// The rows.
+        public var rows: [[String]]
+    }
+
+    private let database: DatabaseQueue
+    private let path: String
+
+    /// Opens a trace for reading.
+    ///
+    /// - Throws: ``StoreError``.
+    public init(path: String) throws {
+        self.path = path
+        var configuration = Configuration()
+        configuration.readonly = true
+        do {
+            database = try DatabaseQueue(path: path, configuration: configuration)
+            let application = try database.read {
+                try Int.fetchOne($0, sql: "PRAGMA application_id") ?? 0
+            }
+            let version = try database.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+            guard application == Schema.applicationID else { throw StoreError.notATrace(path) }
+            guard version <= Schema.version else { throw StoreError.fromTheFuture(path, version) }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError.cannotOpen(path, StoreError.reason(error))
+        }
+    }
+
+    private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        do {
+            return try database.read(body)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError.cannotOpen(path, StoreError.reason(error))
+        }
+    }
+
+    /// The runs of the file, the first one first.
+    public func runs() throws -> [Run] {
+        try read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT runs.*, run_ranges.last_fact AS last_row FROM runs
+                    JOIN run_ranges USING (run) ORDER BY run
+                    """
+            ).map { row in
+                let first: Int64 = row["first_fact"]
+                let bound: Int64 = row["last_row"]
+                let highest = try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
+                let last = min(bound, highest)
+                let end = try Row.fetchOne(
+                    database,
+                    sql: "SELECT time_ns, event FROM fact_rows WHERE rowid = ?",
+                    arguments: [last]
+                )
+                let simulated: Int64 = row["simulated_ns"] ?? end?["time_ns"] ?? 0
+                let events: Int64 = row["events"] ?? end?["event"] ?? 0
+                return Run(
+                    number: row["run"],
+                    name: row["name"],
+                    topology: row["topology"],
+                    seed: row["seed"],
+                    version: row["version"],
+                    digest: row["digest"],
+                    complete: row["complete"],
+                    simulated: UInt64(simulated),
+                    events: UInt64(events),
+                    rows: first <= last ? first...last : nil,
+                    summary: row["summary"]
+                )
+            }
+        }
+    }
+
+    /// The run with this number, or the last one.
+    ///
+    /// - Throws: ``StoreError/noRun(_:)``.
+    public func run(_ number: Int64?) throws -> Run {
+        let runs = try runs()
+        guard let last = runs.last else {
+            throw StoreError.noRun("\(path) holds no run; `warren run FILE --trace \(path)` adds one")
+        }
+        guard let number else { return last }
+        if let run = runs.first(where: { $0.number == number }) { return run }
+        throw StoreError.noRun(
+            "\(path) has no run \(number); its runs are \(runs.map { String($0.number) }.joined(separator: ", "))"
+        )
+    }
+
+    /// The names of a run. A run that was killed has those that were known at its start.
+    public func names(of run: Run) throws -> Names {
+        try read { database in
+            var names = Names()
+            let rows = try Row.fetchAll(
+                database,
+                sql: "SELECT kind, scope, text FROM symbols WHERE run = ? AND symbol > 0 ORDER BY symbol",
+                arguments: [run.number]
+            )
+            for row in rows {
+                let word: String = row["kind"]
+                let kind = NameKind.allCases.first { $0.word == word } ?? .text
+                let scope: Int64 = row["scope"]
+                _ = names.intern(kind, row["text"], in: Symbol(UInt32(scope)))
+            }
+            return names
+        }
+    }
+
+    /// The names of the nodes of a run, by number.
+    public func nodes(of run: Run) throws -> [String] {
+        try read {
+            try String.fetchAll(
+                $0,
+                sql: "SELECT name FROM nodes WHERE run = ? ORDER BY node",
+                arguments: [run.number]
+            )
+        }
+    }
+
+    /// The facts of a run for which `condition` holds, an SQL expression over `fact_rows`.
+    private func facts(
+        of run: Run,
+        where condition: String,
+        _ arguments: [Int64],
+        limit: Int? = nil
+    ) throws -> [Fact] {
+        guard let range = run.rows else { return [] }
+        return try read { database in
+            let values: [Int64] = [range.lowerBound, range.upperBound] + arguments
+            let rows = try Row.fetchAll(
+                database,
+                sql: "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND \(condition) ORDER BY rowid"
+                    + (limit.map { " LIMIT \($0)" } ?? ""),
+                arguments: StatementArguments(values)
+            )
+            return rows.compactMap { Fact(row: $0) }
+        }
+    }
+
+    /// Everything that happened to a message.
+    public func facts(of run: Run, message: MessageID) throws -> [Fact] {
+        try facts(of: run, where: "message = ?", [Int64(message.raw)])
+    }
+
+    /// Calls `body` with every fact of a run up to a moment, in order.
+    public func forEachFact(
+        of run: Run,
+        until end: Instant = .never,
+        _ body: (Fact) throws -> Void
+    ) throws {
+        guard let range = run.rows else { return }
+        try read { database in
+            let cursor = try Row.fetchCursor(
+                database,
+                sql: "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND time_ns <= ? ORDER BY rowid",
+                arguments: [range.lowerBound, range.upperBound, Int64(clamping: end.nanoseconds)]
+            )
+            while let row = try cursor.next() {
+                if let fact = Fact(row: row) { try body(fact) }
+            }
+        }
+    }
+
+    /// Runs a statement that a person wrote; it may only read.
+    ///
+    /// - Throws: ``StoreError/badSQL(_:)``.
+    public func query(_ sql: String, limit: Int = 100_000) throws -> Table {
+        do {
+            return try database.read { database in
+                let statement = try database.makeStatement(sql: sql)
+                let cursor = try Row.fetchCursor(statement)
+                var rows: [[String]] = []
+                while let row = try cursor.next(), rows.count < limit {
+                    rows.append(row.databaseValues.map(Self.text))
+                }
+                return Table(columns: statement.columnNames, rows: rows)
+            }
+        } catch {
+            throw StoreError.badSQL(
+                (error as? DatabaseError)?.message ?? StoreError.reason(error))
+        }
+    }
+
+    private static func text(_ value: DatabaseValue) -> String {
+        switch value.storage {
+        case .null: ""
+        case .int64(let number): String(number)
+        case .double(let number): String(number)
+        case .string(let text): text
+        case .blob(let data): "\(data.count) bytes"
+        }
+    }
+}
+
+extension Fact {
+    /// A fact as it lies in the file; nil for a kind that this version does not know.
+    fileprivate init?(row: Row) {
+        let number: Int64 = row["kind"]
+        guard let kind = FactKind(rawValue: UInt8(truncatingIfNeeded: number)) else { return nil }
+        let event = row["event"] as Int64
+        self.init(
+            time: Instant(nanoseconds: UInt64(bitPattern: row["time_ns"] as Int64)),
+            event: UInt64(event),
+            cause: UInt64(event &- (row["lag"] as Int64)),
+            kind: kind,
+            node: NodeID(UInt32(truncatingIfNeeded: row["node"] as Int64)),
+            message: MessageID(UInt32(truncatingIfNeeded: row["message"] as Int64)),
+            subject: Symbol(UInt32(truncatingIfNeeded: row["subject"] as Int64)),
+            peer: UInt32(truncatingIfNeeded: row["peer"] as Int64),
+            variant: UInt8(truncatingIfNeeded: row["variant"] as Int64),
+            detail: UInt64(bitPattern: row["detail"] as Int64)
+        )
+    }
+}

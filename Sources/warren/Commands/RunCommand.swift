@@ -1,0 +1,117 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import WarrenBroker
+import WarrenCatalog
+import WarrenKernel
+import WarrenStore
+import WarrenTopology
+import WarrenTrace
+
+/// How results are printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+}
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Simulates a topology and its scenario, and says which expectations held.",
+        discussion: """
+            Every step is recorded in an SQLite file, NAME.trace.sqlite in this folder unless \
+            --trace says otherwise; `warren trace` looks into it.
+
+            Example: warren run Topologies/rabbitmq/order-pipeline.yaml --seed 7
+            """
+    )
+
+    @Argument(help: "The topology file.")
+    var file: String
+
+    @Option(help: "The seed of the run, instead of the one in the file.")
+    var seed: UInt64?
+
+    @Option(help: "Where to record the run; a file that is there already gets one more run.")
+    var trace: String?
+
+    @Flag(help: "Record nothing.")
+    var noTrace = false
+
+    @Option(help: "How to print the result: text or json.")
+    var format = OutputFormat.text
+
+    func validate() throws {
+        if noTrace, trace != nil {
+            throw ValidationError("--trace and --no-trace exclude each other; keep one of them")
+        }
+    }
+
+    func run() throws {
+        let topology = try Files.topology(file)
+        var simulation: Simulation
+        do {
+            simulation = try Simulation(topology, models: Catalog.models, seed: seed)
+        } catch {
+            throw Files.rejected(error.findings, topology.files)
+        }
+        for warning in simulation.warnings { Console.error(warning.text(in: topology.files)) }
+        let recorder = try noTrace ? nil : Recorder(path: trace, simulation)
+        let interrupt = Interrupt.watch()
+        defer { interrupt.cancel() }
+        let started = DispatchTime.now().uptimeNanoseconds
+        try live(&simulation, recorder)
+        let wall = DispatchTime.now().uptimeNanoseconds - started
+        let report = Report(simulation, wall: wall, trace: recorder?.path)
+        try recorder?.finish(simulation, report)
+        print(format == .json ? report.json : report.text(for: file))
+        if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.held }) {
+            throw ExitCode(Failure.broken)
+        }
+    }
+
+    private func live(_ simulation: inout Simulation, _ recorder: Recorder?) throws {
+        var progress = Progress()
+        var failure: (any Error)?
+        while simulation.state == .running {
+            simulation.advance { facts in
+                do { try recorder?.take(facts) } catch { failure = error }
+            }
+            if let failure {
+                progress.end()
+                throw Failure(code: Failure.outside, text: "error: \(failure)")
+            }
+            if Interrupt.happened { simulation.stop(because: "stopped by Ctrl-C") }
+            progress.show(simulation)
+        }
+        progress.end()
+    }
+}
+
+/// The line that shows how far a long run has come; only on a terminal.
+private struct Progress {
+    private let started = DispatchTime.now().uptimeNanoseconds
+    private var last: UInt64 = 0
+    private var shown = false
+
+    mutating func show(_ simulation: Simulation) {
+        guard Console.isTerminal else { return }
+        let now = DispatchTime.now().uptimeNanoseconds - started
+        guard now > 1_000_000_000, now - last > 200_000_000 else { return }
+        last = now
+        shown = true
+        let seconds = Double(now) * 1e-9
+        let events = simulation.world.eventCount
+        let rate = Double(events) / seconds / 1e6
+        let simulated = Double(simulation.world.now.nanoseconds) * 1e-9
+        Console.progress(
+            String(
+                format: "%.1fs simulated in %.1fs · %llu events · %.1f million/s · Ctrl-C ends it",
+                simulated, seconds, events, rate
+            )
+        )
+    }
+
+    func end() {
+        if shown { Console.progress("") }
+    }
+}

@@ -1,0 +1,318 @@
+import ArgumentParser
+import Foundation
+import TextTable
+import WarrenLedger
+import WarrenStore
+import WarrenTopology
+import WarrenTrace
+import WarrenView
+
+struct TraceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trace",
+        abstract: "Looks into a recorded run.",
+        discussion: "Example: warren trace message m41 order-pipeline.trace.sqlite",
+        subcommands: [
+            TraceSummary.self, TraceMessage.self, TraceAt.self, TraceSQL.self, TraceExport.self,
+        ],
+        defaultSubcommand: TraceSummary.self
+    )
+}
+
+/// What every look into a trace needs: the file and the run.
+struct TraceOptions: ParsableArguments {
+    @Argument(help: "The trace file; the newest *.trace.sqlite in this folder if left out.")
+    var file: String?
+
+    @Option(help: "Which run of the file; the last one if left out.")
+    var run: Int64?
+
+    /// Opens the trace, or says why it cannot be.
+    func open() throws -> TraceReader {
+        let path = try file ?? newest()
+        do throws(ReadFailure) {
+            _ = try checkedPath(path)
+        } catch {
+            throw Failure(code: Failure.input, text: "error: \(path): \(error.reason)")
+        }
+        return try Self.wrap { try TraceReader(path: path) }
+    }
+
+    private func checkedPath(_ path: String) throws(ReadFailure) -> String {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw ReadFailure("there is no such trace; `warren run FILE` writes one")
+        }
+        if isFolder.boolValue { throw ReadFailure("it is a folder") }
+        return path
+    }
+
+    private func newest() throws -> String {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: ".")) ?? []
+        let traces = names.filter { $0.hasSuffix(".trace.sqlite") }.sorted()
+        let dated = traces.map { name -> (String, Date) in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: name)
+            return (name, attributes?[.modificationDate] as? Date ?? .distantPast)
+        }
+        guard let newest = dated.max(by: { $0.1 < $1.1 }) else {
+            throw Failure(
+                code: Failure.input,
+                text: "error: no trace in this folder\n  try: warren run FILE, or name the trace file"
+            )
+        }
+        return newest.0
+    }
+
+    /// Turns an error of the store into a sentence and a code.
+    static func wrap<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as StoreError {
+            let code =
+                switch error {
+                case .badSQL, .noRun, .notATrace: Failure.input
+                case .cannotOpen, .cannotWrite, .fromTheFuture: Failure.outside
+                }
+            throw Failure(code: code, text: "error: \(error)")
+        }
+    }
+}
+
+struct TraceSummary: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "summary",
+        abstract: "Says which runs a trace holds and how the last one ended.",
+        discussion: "Example: warren trace summary order-pipeline.trace.sqlite"
+    )
+
+    @OptionGroup var options: TraceOptions
+
+    @Option(help: "How to print: text or json.")
+    var format = OutputFormat.text
+
+    func run() throws {
+        let reader = try options.open()
+        let runs = try TraceOptions.wrap { try reader.runs() }
+        let run = try TraceOptions.wrap { try reader.run(options.run) }
+        if format == .json {
+            print(run.summary ?? "{\"complete\": false, \"events\": \(run.events)}")
+            return
+        }
+        for one in runs {
+            let length = FactText.length(Interval(nanoseconds: one.simulated))
+            let facts = one.rows.map { $0.upperBound - $0.lowerBound + 1 } ?? 0
+            let state = one.complete ? "complete" : "incomplete"
+            print(
+                "run \(one.number)  \(one.name)  seed \(one.seed)  \(length)  \(one.events) events  "
+                    + "\(facts) facts  \(state)  digest \(one.digest ?? "none")"
+            )
+        }
+        var ledger = Ledger()
+        try TraceOptions.wrap { try reader.forEachFact(of: run) { ledger.take($0) } }
+        let totals = ledger.totals
+        print("")
+        print("run \(run.number), as its facts tell it:")
+        print(
+            "\(totals.published) published · \(totals.confirmed) confirmed · \(totals.routedCopies) copies · "
+                + "\(totals.delivered) deliveries, \(totals.redelivered) redelivered · \(totals.acked) acked · "
+                + "\(totals.deadLettered) dead-lettered · \(totals.dropped) dropped · \(ledger.remaining) remaining"
+        )
+        if !run.complete {
+            print("The run did not come to its end: this is what was written until then.")
+        }
+    }
+}
+
+struct TraceMessage: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "message",
+        abstract: "Tells the whole life of a message.",
+        discussion: "Example: warren trace message m41 order-pipeline.trace.sqlite"
+    )
+
+    @Argument(help: "The message, such as m41.")
+    var message: String
+
+    @OptionGroup var options: TraceOptions
+
+    func run() throws {
+        let digits = message.hasPrefix("m") ? String(message.dropFirst()) : message
+        guard let number = UInt32(digits), number > 0 else {
+            throw Failure(
+                code: Failure.input,
+                text: "error: '\(message)' is not a message; messages are written m1, m2, …"
+            )
+        }
+        let reader = try options.open()
+        try TraceOptions.wrap {
+            let run = try reader.run(options.run)
+            let facts = try reader.facts(of: run, message: MessageID(number))
+            guard !facts.isEmpty else {
+                throw StoreError.noRun("run \(run.number) tells nothing of m\(number)")
+            }
+            let text = FactText(names: try reader.names(of: run), nodes: try reader.nodes(of: run))
+            print("m\(number) in run \(run.number) of \(run.name):")
+            for fact in facts {
+                let time = FactText.time(fact.time)
+                let padding = String(repeating: " ", count: max(0, 11 - time.count))
+                print("\(padding)\(time)  \(text.sentence(fact))  (#\(fact.event) ← #\(fact.cause))")
+            }
+        }
+    }
+}
+
+struct TraceAt: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "at",
+        abstract: "Shows what every queue held at a moment.",
+        discussion: "Example: warren trace at 3.2s order-pipeline.trace.sqlite"
+    )
+
+    @Argument(help: "The moment, such as 3.2s or 250ms.")
+    var time: String
+
+    @OptionGroup var options: TraceOptions
+
+    func run() throws {
+        guard let nanoseconds = Units.duration(time) else {
+            throw Failure(
+                code: Failure.input,
+                text: "error: '\(time)' is not a moment; write one such as 3.2s or 250ms"
+            )
+        }
+        let reader = try options.open()
+        let moment = Instant(nanoseconds: UInt64(nanoseconds))
+        var ledger = Ledger()
+        var names = Names()
+        try TraceOptions.wrap {
+            let run = try reader.run(options.run)
+            names = try reader.names(of: run)
+            try reader.forEachFact(of: run, until: moment) { ledger.take($0) }
+        }
+        print("at \(FactText.time(moment)):")
+        let table = TextTable<QueueAccount> { account in
+            [
+                Column(title: "queue", value: names[account.symbol]),
+                Column(title: "ready", value: account.ready, align: .right),
+                Column(title: "unacked", value: account.unacked, align: .right),
+                Column(title: "settled, not done", value: account.transit, align: .right),
+                Column(title: "delivered", value: account.delivered, align: .right),
+            ]
+        }
+        print(table.string(for: ledger.queues, style: Style.plain) ?? "no queue was there yet")
+        print(
+            "\(ledger.totals.published) published, \(ledger.totals.acked) acknowledged, "
+                + "\(ledger.totals.dropped) dropped until then"
+        )
+    }
+}
+
+struct TraceSQL: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sql",
+        abstract: "Asks a trace a question in SQL.",
+        discussion: """
+            Views: facts, messages, deliveries, queue_depths, faults, runs.
+
+            Example: warren trace sql "SELECT message, deliveries FROM messages WHERE redeliveries > 0"
+            """
+    )
+
+    @Argument(help: "A SELECT statement.")
+    var statement: String
+
+    @OptionGroup var options: TraceOptions
+
+    func run() throws {
+        let reader = try options.open()
+        let table = try TraceOptions.wrap { try reader.query(statement) }
+        print(table.columns.joined(separator: "\t"))
+        for row in table.rows { print(row.joined(separator: "\t")) }
+    }
+}
+
+/// The formats of an export.
+enum ExportFormat: String, ExpressibleByArgument, CaseIterable {
+    case jsonl, csv
+}
+
+struct TraceExport: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Writes every fact of a run to standard output.",
+        discussion: "Example: warren trace export --format csv order-pipeline.trace.sqlite > facts.csv"
+    )
+
+    @OptionGroup var options: TraceOptions
+
+    @Option(help: "jsonl (one JSON object a line) or csv.")
+    var format = ExportFormat.jsonl
+
+    func run() throws {
+        let reader = try options.open()
+        try TraceOptions.wrap {
+            let run = try reader.run(options.run)
+            let names = try reader.names(of: run)
+            let text = FactText(names: names, nodes: try reader.nodes(of: run))
+            var output = ""
+            if format == .csv {
+                output = "fact,time_ns,event,cause,node,kind,message,subject,variant,detail,sentence\n"
+            }
+            var number = 0
+            try reader.forEachFact(of: run) { fact in
+                number += 1
+                output += format == .csv ? csv(fact, number, names, text) : json(fact, number, names, text)
+                if output.utf8.count > 1 << 16 {
+                    FileHandle.standardOutput.write(Data(output.utf8))
+                    output = ""
+                }
+            }
+            FileHandle.standardOutput.write(Data(output.utf8))
+        }
+    }
+
+    private func csv(_ fact: Fact, _ number: Int, _ names: Names, _ text: FactText) -> String {
+        func quote(_ field: String) -> String {
+            field.contains { ",\"\n".contains($0) }
+                ? "\"" + field.replacing("\"", with: "\"\"") + "\"" : field
+        }
+        let message = fact.message == .none ? "" : "m\(fact.message.raw)"
+        return [
+            String(number), String(fact.time.nanoseconds), String(fact.event), String(fact.cause),
+            quote(text.node(fact.node.raw)), fact.kind.name, message, quote(names[fact.subject]),
+            String(fact.variant), String(fact.detail), quote(text.sentence(fact)),
+        ].joined(separator: ",") + "\n"
+    }
+
+    private struct Line: Encodable {
+        var fact: Int
+        var time_ns: UInt64
+        var event, cause: UInt64
+        var node, kind: String
+        var message: String?
+        var subject: String?
+        var variant: UInt8
+        var detail: UInt64
+        var sentence: String
+    }
+
+    private func json(_ fact: Fact, _ number: Int, _ names: Names, _ text: FactText) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let line = Line(
+            fact: number,
+            time_ns: fact.time.nanoseconds,
+            event: fact.event,
+            cause: fact.cause,
+            node: text.node(fact.node.raw),
+            kind: fact.kind.name,
+            message: fact.message == .none ? nil : "m\(fact.message.raw)",
+            subject: fact.subject == .none ? nil : names[fact.subject],
+            variant: fact.variant,
+            detail: fact.detail,
+            sentence: text.sentence(fact)
+        )
+        guard let data = try? encoder.encode(line) else { return "" }
+        return String(decoding: data, as: UTF8.self) + "\n"
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import WarrenBroker
+import WarrenCatalog
+import WarrenTopology
+
+/// Reading what the user names.
+enum Files {
+    /// The bytes of a file, or why they cannot be had.
+    static func bytes(_ path: String) throws(ReadFailure) -> [UInt8] {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw ReadFailure("there is no such file")
+        }
+        if isFolder.boolValue {
+            throw ReadFailure("it is a folder; name one of the files in it")
+        }
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw ReadFailure("permission is denied")
+        }
+        defer { try? handle.close() }
+        // One byte more than a topology may have is enough to know that it is too large.
+        guard let data = try? handle.read(upToCount: 64 << 20) else { return [] }
+        return [UInt8](data)
+    }
+
+    /// Reads a topology and says on standard error what there is to say.
+    ///
+    /// - Throws: ``Failure`` with code 2 if there are errors.
+    static func topology(_ path: String) throws -> Topology {
+        let result = TopologyReader.read(
+            path, vocabularies: Catalog.vocabularies, source: Files.bytes)
+        guard let topology = result.topology else {
+            throw rejected(result.findings, result.files)
+        }
+        for finding in result.findings { Console.error(finding.text(in: result.files)) }
+        return topology
+    }
+
+    static func rejected(_ findings: [Finding], _ files: [SourceFile]) -> Failure {
+        let errors = findings.count { $0.severity == .error }
+        let texts = findings.map { $0.text(in: files) }.joined(separator: "\n\n")
+        let count = errors == 1 ? "1 error" : "\(errors) errors"
+        return Failure(code: Failure.input, text: "\(texts)\n\n\(count); nothing was simulated")
+    }
+}

@@ -1,0 +1,82 @@
+import Foundation
+import WarrenBroker
+import WarrenKernel
+import WarrenStore
+import WarrenTopology
+import WarrenTrace
+
+/// Collects the facts of a run into chunks for the trace file.
+final class Recorder {
+    /// The file.
+    let path: String
+
+    private let writer: TraceWriter
+    private var chunk: [Fact] = []
+
+    /// Begins a run in the file at `path`, or in a new file named after the topology.
+    init(path: String?, _ simulation: Simulation) throws {
+        self.path = path ?? Self.defaultPath(simulation.topology.name)
+        do {
+            if path == nil { try Self.replace(self.path) }
+            writer = try TraceWriter(
+                path: self.path,
+                heading: TraceWriter.Heading(
+                    name: simulation.topology.name,
+                    topology: simulation.topology.files.map(\.text).joined(separator: "\n---\n"),
+                    seed: simulation.seed,
+                    version: Simulation.version
+                ),
+                names: simulation.world.names,
+                nodes: (0..<simulation.world.nodeCount).map {
+                    simulation.world.name(of: NodeID(UInt32($0)))
+                }
+            )
+        } catch {
+            throw Failure(
+                code: Failure.outside,
+                text: "error: \(error)\n  try: another --trace PATH, or --no-trace"
+            )
+        }
+        chunk.reserveCapacity(TraceWriter.chunkSize)
+    }
+
+    /// A file of one's own for each topology, in this folder.
+    static func defaultPath(_ name: String) -> String {
+        let safe = name.map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" }
+        return (safe.isEmpty ? "warren" : String(safe)) + ".trace.sqlite"
+    }
+
+    /// Takes away the last run of the same topology, but nobody else's file.
+    private static func replace(_ path: String) throws {
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        _ = try TraceReader(path: path)
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+    }
+
+    func take(_ facts: UnsafeBufferPointer<Fact>) throws {
+        chunk.append(contentsOf: facts)
+        guard chunk.count >= TraceWriter.chunkSize else { return }
+        try writer.append(chunk)
+        chunk = []
+        chunk.reserveCapacity(TraceWriter.chunkSize)
+    }
+
+    func finish(_ simulation: Simulation, _ report: Report) throws {
+        do {
+            if !chunk.isEmpty { try writer.append(chunk) }
+            try writer.finish(
+                TraceWriter.Ending(
+                    digest: report.digest,
+                    simulated: report.simulated_ns,
+                    events: report.events,
+                    messages: report.messages.published,
+                    complete: report.complete,
+                    summary: report.json
+                ),
+                names: simulation.world.names
+            )
+        } catch {
+            throw Failure(code: Failure.outside, text: "error: \(error)")
+        }
+    }
+}

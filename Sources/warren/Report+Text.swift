@@ -1,0 +1,136 @@
+import Foundation
+import TextTable
+import WarrenTrace
+import WarrenView
+
+/// The report for people.
+extension Report {
+    func text(for file: String) -> String {
+        var lines: [String] = []
+        lines.append(heading)
+        lines.append("")
+        lines += ledgerLines
+        if !queues.isEmpty { lines += ["", queueTable] }
+        if !imbalances.isEmpty {
+            lines += ["", Console.bad("The books do not balance. This is a bug of Warren:")]
+            lines += imbalances.map { "  \($0)" }
+        }
+        if !expectations.isEmpty { lines += [""] + expectationLines }
+        lines += [""] + closing(file)
+        return lines.joined(separator: "\n")
+    }
+
+    private static func seconds(_ nanoseconds: UInt64) -> String {
+        FactText.length(Interval(nanoseconds: nanoseconds))
+    }
+
+    private var heading: String {
+        let rate = wall_ns == 0 ? 0 : Double(events) / (Double(wall_ns) * 1e-9)
+        let speed = String(format: "%.1f million events/s", rate / 1e6)
+        return Console.strong(topology)
+            + "  \(Self.seconds(simulated_ns)) simulated in \(Self.seconds(wall_ns)), "
+            + "\(events) events, \(speed)"
+            + (stopped.map { "\n\(Console.bad("stopped")): \($0)" } ?? "")
+    }
+
+    /// One line per kind of account; what is zero and not asked for stays out.
+    private var ledgerLines: [String] {
+        func list(_ parts: [(UInt64, String)]) -> String {
+            let shown = parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+            return shown.isEmpty ? "none" : shown.joined(separator: " · ")
+        }
+        var lines = [
+            "messages   \(messages.published) published = "
+                + list([
+                    (messages.confirmed, "confirmed"), (messages.nacked, "nacked"),
+                    (messages.returned, "returned"), (messages.unknown, "of unknown outcome"),
+                ]),
+            "copies     \(messages.routed_copies) routed = "
+                + list([
+                    (messages.routed_copies - min(messages.routed_copies, ended), "handled"),
+                    (messages.dead_lettered, "dead-lettered"), (copiesDropped, "dropped"),
+                    (messages.remaining, "remaining"),
+                ]),
+            "deliveries \(messages.delivered) sent, \(messages.redelivered) of them redelivered; "
+                + "\(messages.acked) acknowledged; \(messages.handled) pieces of work done",
+        ]
+        if effects > 0 { lines.append("effects    \(effects)") }
+        if calls.started > 0 {
+            lines.append(
+                "calls      \(calls.started) started, \(calls.answered) answered, \(calls.failed) failed")
+        }
+        if errors > 0 { lines.append("errors     \(errors) raised by a broker") }
+        for (reason, count) in drops.sorted(by: { $0.key < $1.key }) {
+            lines.append("dropped    \(count): \(reason)")
+        }
+        for (failure, count) in failures.sorted(by: { $0.key < $1.key }) {
+            lines.append("failures   \(count) times a client \(failure)")
+        }
+        return lines
+    }
+
+    private var copiesDropped: UInt64 {
+        messages.dropped - min(messages.dropped, drops[DropReason.unroutable.words] ?? 0)
+    }
+
+    private var ended: UInt64 {
+        messages.dead_lettered + copiesDropped + messages.remaining
+    }
+
+    private var queueTable: String {
+        let table = TextTable<QueueLine> { line in
+            [
+                Column(title: "queue", value: line.name),
+                Column(title: "now", value: line.depth, align: .right),
+                Column(title: "most", value: line.depth_max, align: .right),
+                Column(title: "delivered", value: line.delivered, align: .right),
+                Column(
+                    title: "wait mean", value: Self.seconds(UInt64(line.wait_mean_ns)),
+                    align: .right),
+                Column(title: "p50", value: Self.seconds(line.wait_p50_ns), align: .right),
+                Column(title: "p99", value: Self.seconds(line.wait_p99_ns), align: .right),
+            ]
+        }
+        // A run may make thousands of callback queues; the busiest are shown.
+        let shown = queues.sorted { $0.delivered > $1.delivered }.prefix(20)
+        let order = queues.filter { line in
+            shown.contains { $0.name == line.name && $0.broker == line.broker }
+        }
+        let rest = queues.count - order.count
+        return (table.string(for: order, style: Style.plain) ?? "")
+            + (rest > 0 ? "\n… and \(rest) more" : "")
+    }
+
+    private var expectationLines: [String] {
+        expectations.flatMap { line -> [String] in
+            let mark = line.held ? Console.good("held  ") : Console.bad("broken")
+            var lines = ["\(mark)  \(line.name): \(line.sentence)"]
+            if let first = line.first {
+                let whom = first.message.map { "first by \($0)" } ?? first.seen
+                lines.append("        \(whom), at \(Self.seconds(first.time_ns))")
+                if let trace {
+                    let command =
+                        first.message.map { "warren trace message \($0) \(trace)" }
+                        ?? "warren trace at \(Self.seconds(first.time_ns)) \(trace)"
+                    lines.append("        see it: \(command)")
+                }
+            }
+            return lines
+        }
+    }
+
+    private func closing(_ file: String) -> [String] {
+        var lines = ["seed \(seed)  digest \(digest)  version \(version)"]
+        for approximation in approximations {
+            lines.append(Console.quiet("approximated  \(approximation)"))
+        }
+        if let trace {
+            lines.append("trace \(trace)")
+            let broken = expectations.first { !$0.held }?.first?.message
+            lines.append("next: warren trace message \(broken ?? "m1") \(trace)")
+        } else {
+            lines.append("next: warren run \(file)    (without --no-trace, to look into it)")
+        }
+        return lines
+    }
+}

@@ -1,0 +1,148 @@
+import Foundation
+import WarrenBroker
+import WarrenKernel
+import WarrenLedger
+import WarrenTopology
+import WarrenTrace
+
+/// The result of a run, as JSON says it. The shape is stable: keys are added, never renamed.
+struct Report: Encodable {
+    struct Messages: Encodable {
+        var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
+            acked, handled, dead_lettered, dropped, expired, remaining, unaccounted: UInt64
+    }
+
+    struct QueueLine: Encodable {
+        var name, broker: String
+        var depth, depth_max: UInt64
+        var depth_mean: Double
+        var delivered: UInt64
+        var wait_mean_ns: Double
+        var wait_p50_ns, wait_p99_ns: UInt64
+    }
+
+    struct First: Encodable {
+        var time_ns: UInt64
+        var message: String?
+        var seen: String
+    }
+
+    struct ExpectationLine: Encodable {
+        var name, kind: String
+        var held: Bool
+        var sentence: String
+        var first: First?
+    }
+
+    struct Calls: Encodable {
+        var started, answered, failed: UInt64
+    }
+
+    let topology: String
+    let seed: UInt64
+    let digest: String
+    let version: String
+    let simulated_ns: UInt64
+    let wall_ns: UInt64
+    let events: UInt64
+    let complete: Bool
+    let stopped: String?
+    let trace: String?
+    let messages: Messages
+    let drops: [String: UInt64]
+    let failures: [String: UInt64]
+    let effects: UInt64
+    let errors: UInt64
+    let calls: Calls
+    let queues: [QueueLine]
+    let expectations: [ExpectationLine]
+    let imbalances: [String]
+    let approximations: [String]
+
+    init(_ simulation: Simulation, wall: UInt64, trace: String?) {
+        let ledger = simulation.ledger
+        let totals = ledger.totals
+        let names = simulation.world.names
+        topology = simulation.topology.name
+        seed = simulation.seed
+        digest = simulation.digest
+        version = Simulation.version
+        simulated_ns = simulation.world.now.nanoseconds
+        wall_ns = wall
+        events = simulation.world.eventCount
+        complete = simulation.state == .ended
+        if case .stopped(let reason) = simulation.state { stopped = reason } else { stopped = nil }
+        self.trace = trace
+        messages = Messages(
+            published: totals.published,
+            confirmed: totals.confirmed,
+            nacked: totals.nacked,
+            returned: totals.returned,
+            unknown: ledger.unknown,
+            routed_copies: totals.routedCopies,
+            delivered: totals.delivered,
+            redelivered: totals.redelivered,
+            acked: totals.acked,
+            handled: totals.handled,
+            dead_lettered: totals.deadLettered,
+            dropped: totals.dropped + totals.unroutable,
+            expired: totals.expired,
+            remaining: ledger.remaining,
+            unaccounted: ledger.unaccounted
+        )
+        var drops: [String: UInt64] = [:]
+        for reason in DropReason.allCases where ledger.drops[Int(reason.rawValue)] > 0 {
+            drops[reason.words] = ledger.drops[Int(reason.rawValue)]
+        }
+        if totals.unroutable > 0 { drops[DropReason.unroutable.words] = totals.unroutable }
+        self.drops = drops
+        var failures: [String: UInt64] = [:]
+        for failure in WorkFailure.allCases where ledger.failures[Int(failure.rawValue)] > 0 {
+            failures[failure.words] = ledger.failures[Int(failure.rawValue)]
+        }
+        self.failures = failures
+        effects = totals.effects
+        errors = totals.errors
+        calls = Calls(
+            started: totals.calls, answered: totals.answered, failed: totals.callsFailed)
+        queues = ledger.queues.map { account in
+            let entry = names.entries[Int(account.symbol.raw)]
+            return QueueLine(
+                name: entry.text,
+                broker: names[entry.scope],
+                depth: account.ready,
+                depth_max: account.depthMax,
+                depth_mean: account.depthMean(at: simulation.world.now),
+                delivered: account.delivered,
+                wait_mean_ns: account.wait.mean,
+                wait_p50_ns: account.wait.percentile(0.5),
+                wait_p99_ns: account.wait.percentile(0.99)
+            )
+        }
+        expectations = simulation.verdicts.map { verdict in
+            ExpectationLine(
+                name: verdict.name,
+                kind: verdict.kind.rawValue,
+                held: verdict.held,
+                sentence: verdict.sentence,
+                first: verdict.first.map { first in
+                    First(
+                        time_ns: first.time.nanoseconds,
+                        message: first.message == .none ? nil : "m\(first.message.raw)",
+                        seen: first.seen
+                    )
+                }
+            )
+        }
+        imbalances = simulation.imbalances()
+        approximations = simulation.approximations.map { "\($0.behaviour): \($0.instead)" }
+    }
+
+    /// The report as JSON with sorted keys.
+    var json: String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(self) else { return "{}" }
+        return String(decoding: data, as: UTF8.self)
+    }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import WarrenBroker
+
+@main
+struct Warren: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "warren",
+        abstract: "Simulates message brokers in memory, breaks them on purpose, and shows every step.",
+        discussion: """
+            Exit codes: 0 all held, 1 an expectation or check failed, 2 the input or the command line \
+            is wrong, 3 something outside failed.
+            """,
+        version: Simulation.version,
+        subcommands: [RunCommand.self, TraceCommand.self, SchemaCommand.self]
+    )
+
+    /// Without a verb: three doors, and the next command for each.
+    func run() {
+        print(
+            """
+            Warren lives an hour of your traffic in a few seconds, breaks it on purpose, and shows you
+            every step of every message.
+
+              learn      warren run Topologies/rabbitmq/worker-queue.yaml
+              rehearse   warren run Topologies/rabbitmq/order-pipeline.yaml
+              check      warren run YOUR-TOPOLOGY.yaml
+
+            `warren help run` says more; `warren schema` completes topology files in an editor.
+            """
+        )
+    }
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            Console.error(failure.text)
+            Foundation_exit(failure.code)
+        } catch {
+            // Asked-for help and version are no failure; everything else is a wrong command line.
+            let code = exitCode(for: error)
+            if code == .success { exit(withError: error) }
+            Console.error(fullMessage(for: error))
+            Foundation_exit(2)
+        }
+    }
+}
