@@ -55,8 +55,15 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "NATSModel",
+            dependencies: [
+                "WarrenBroker", "WarrenKernel", "WarrenTopology", "WarrenTrace", collections,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "WarrenCatalog",
-            dependencies: ["RabbitMQModel", "WarrenBroker", "WarrenTopology"],
+            dependencies: ["NATSModel", "RabbitMQModel", "WarrenBroker", "WarrenTopology"],
             swiftSettings: settings
         ),
         .target(

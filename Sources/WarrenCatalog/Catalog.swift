@@ -1,3 +1,4 @@
+import NATSModel
 import RabbitMQModel
 public import WarrenBroker
 public import WarrenTopology
@@ -6,7 +7,7 @@ public import WarrenTopology
 public enum Catalog {
     /// The kinds of broker that Warren simulates.
     public static let models: [any BrokerModel.Type] = [
-        RabbitMQ.self,
+        RabbitMQ.self, NATS.self,
     ]
 
     /// Their words.

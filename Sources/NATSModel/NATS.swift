@@ -1,0 +1,172 @@
+public import WarrenBroker
+import WarrenKernel
+public import WarrenTopology
+import WarrenTrace
+
+/// NATS core: the only type that the catalog sees.
+public enum NATS: BrokerModel {
+    /// At most once, always.
+    public static let features = Features(
+        delivery: .atMostOnce,
+        approximations: [
+            Features.Approximation(
+                "slow consumers at the server (NATS-SLW-02, -03)",
+                instead: "the server's outbound buffers have no limit; the library's buffer has one"
+            ),
+            Features.Approximation(
+                "the NATS handshake (NATS-CON-01)", instead: "one round trip"),
+        ]
+    )
+
+    /// The words of `kind: nats`.
+    public static let vocabulary = Vocabulary(
+        kind: "nats",
+        versions: ["2.9"],
+        broker: [
+            Field("max_payload", .size, "the largest message; 1MiB"),
+            Field("streams", .anything, "", notModelled: "NATS-STR (JetStream)"),
+        ],
+        to: [
+            Field(
+                "subject",
+                .either([
+                    .record([
+                        Field("pick", .map(.integer(0...1_000_000)), "subjects and weights", required: true)
+                    ]), .text,
+                ]),
+                "the subject, or several with their weights",
+                required: true
+            )
+        ],
+        from: [
+            Field("subject", .text, "the subject, with * for a token and > for the rest", required: true),
+            Field("group", .text, "the queue group: one member gets each message"),
+        ],
+        shortTarget: "subject",
+        producer: [buffer],
+        consumer: [pending],
+        caller: [buffer],
+        server: [pending]
+    )
+
+    private static let buffer = Field(
+        "reconnect_buffer", .size, "what waits while the connection is down; 8MiB")
+    private static let pending = Field(
+        "pending_limit", .integer(1...100_000_000),
+        "messages that wait in the library; the newest beyond is dropped; 500000")
+
+    /// Adds the server.
+    public static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
+        let symbol = blueprint.symbol(of: broker.name)
+        if broker.nodes.count > 1 {
+            blueprint.findings.append(
+                Finding(
+                    "not-modelled",
+                    "clusters of several NATS servers are not modelled yet",
+                    at: broker.tree["nodes"]?.place,
+                    why: "it belongs to NATS-CLU",
+                    remedy: "name one node"
+                )
+            )
+            return
+        }
+        let limit = broker.tree["max_payload"]?.text.flatMap(Units.size) ?? 1_048_576
+        let stream = blueprint.stream("groups \(broker.name)")
+        blueprint.addNode(broker.nodes[0], of: broker.name, sync: .constant(.zero)) { _ in
+            NATSNode(broker: symbol, maxPayload: UInt32(min(limit, 4e9)), stream: stream)
+        }
+    }
+
+    /// Adds the instances of a client.
+    public static func build(_ client: Topology.Client, into blueprint: inout Blueprint) {
+        guard let node = blueprint.brokerNodes[client.broker]?.first else { return }
+        let broker = blueprint.symbol(of: client.broker)
+        let account = blueprint.world.intern(.queue, client.name, in: broker)
+        switch client.role {
+        case .producer, .caller: addPublisher(client, node, account, &blueprint)
+        case .consumer, .server: addSubscriber(client, node, account, &blueprint)
+        }
+    }
+
+    private static func addPublisher(
+        _ client: Topology.Client,
+        _ node: NodeID,
+        _ account: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        guard let subject = client.target["subject"] else { return }
+        let picks = subject["pick"]?.entries ?? []
+        let choices =
+            picks.isEmpty
+            ? [(subject.text ?? "", weight: UInt64(1))]
+            : picks.map { ($0.key, weight: UInt64($0.value.text ?? "") ?? 0) }
+        let subjects = choices.map {
+            (blueprint.world.intern(.subject, $0.0), weight: $0.weight)
+        }
+        guard subjects.contains(where: { $0.weight > 0 }) else {
+            blueprint.findings.append(
+                Finding(
+                    "no-weight", "all subjects of '\(client.name)' have the weight 0",
+                    at: subject.place))
+            return
+        }
+        let bytes = client.tree["reconnect_buffer"]?.text.flatMap(Units.size) ?? 8_388_608
+        blueprint.addClient(client) { blueprint, symbol, name, _ in
+            let plan = Publisher.Plan(
+                client: symbol,
+                node: node,
+                reconnect: client.reconnectInterval,
+                startAfter: client.startInterval,
+                subjects: Picker(subjects, stream: blueprint.stream("subject \(name)")),
+                pacer: blueprint.pacer(client, name),
+                size: blueprint.law(client.size),
+                sizeStream: blueprint.stream("size \(name)"),
+                timeout: client.role == .caller
+                    ? Interval(nanoseconds: UInt64(client.timeout)) : nil,
+                inbox: blueprint.world.intern(.subject, "_INBOX.\(name)"),
+                account: account,
+                bufferBytes: UInt64(bytes)
+            )
+            return { _ in Publisher(plan) }
+        }
+    }
+
+    private static func addSubscriber(
+        _ client: Topology.Client,
+        _ node: NodeID,
+        _ account: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        guard let subject = client.target["subject"], let pattern = subject.text else { return }
+        if let fault = Subject.fault(in: pattern) {
+            blueprint.findings.append(
+                Finding(
+                    "invalid-subject",
+                    "'\(client.name)' cannot subscribe to '\(pattern)': \(fault)",
+                    at: subject.place,
+                    why: "the server answers -ERR 'Invalid Subject' and subscribes nothing (NATS-SUB-04, -05)",
+                    remedy: "let > stand last, and something between two dots"
+                )
+            )
+        }
+        let group = client.target["group"]?.text
+        let limit = client.tree["pending_limit"]?.text.flatMap { Int($0) } ?? 500_000
+        blueprint.addClient(client) { blueprint, symbol, name, _ in
+            let isServer = client.role == .server
+            let plan = Subscriber.Plan(
+                client: symbol,
+                account: account,
+                node: node,
+                reconnect: client.reconnectInterval,
+                startAfter: client.startInterval,
+                pattern: blueprint.world.intern(.subject, pattern),
+                group: group.map { blueprint.world.intern(.text, $0) } ?? .none,
+                pendingLimit: limit,
+                work: blueprint.workPlan(client, name),
+                answers: isServer
+                    ? (blueprint.law(client.size), blueprint.stream("size \(name)")) : nil
+            )
+            return { _ in Subscriber(plan) }
+        }
+    }
+}
