@@ -89,10 +89,63 @@ let package = Package(
         .executableTarget(
             name: "warren-bench",
             dependencies: [
-                "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger", "WarrenTopology",
-                "WarrenTrace",
+                "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger", "WarrenStore",
+                "WarrenTopology", "WarrenTrace", "TextTable",
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            exclude: ["Peers"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Support",
+            dependencies: ["WarrenBroker", "WarrenCatalog", "WarrenTopology", "WarrenTrace"],
+            path: "Tests/Support",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenKernelTests",
+            dependencies: ["WarrenKernel", "WarrenTrace"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenTopologyTests",
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenCatalog", "WarrenLedger", "WarrenTopology",
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "RabbitMQModelTests",
+            dependencies: ["RabbitMQModel", "WarrenKernel", "WarrenTrace"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NATSModelTests",
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTrace",
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenBrokerTests",
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger",
+                "WarrenTopology", "WarrenTrace",
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenStoreTests",
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenKernel", "WarrenStore", "WarrenTrace",
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "warrenTests",
+            dependencies: ["Support", "warren"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "HouseTests", dependencies: ["Support"], swiftSettings: settings),
     ]
 )

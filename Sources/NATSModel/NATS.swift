@@ -14,7 +14,9 @@ public enum NATS: BrokerModel {
                 instead: "the server's outbound buffers have no limit; the library's buffer has one"
             ),
             Features.Approximation(
-                "the NATS handshake (NATS-CON-01)", instead: "one round trip"),
+                "the NATS handshake (NATS-CON-01)",
+                instead: "one round trip"
+            ),
         ]
     )
 
@@ -31,7 +33,12 @@ public enum NATS: BrokerModel {
                 "subject",
                 .either([
                     .record([
-                        Field("pick", .map(.integer(0...1_000_000)), "subjects and weights", required: true)
+                        Field(
+                            "pick",
+                            .map(.integer(0...1_000_000)),
+                            "subjects and weights",
+                            required: true
+                        )
                     ]), .text,
                 ]),
                 "the subject, or several with their weights",
@@ -39,7 +46,12 @@ public enum NATS: BrokerModel {
             )
         ],
         from: [
-            Field("subject", .text, "the subject, with * for a token and > for the rest", required: true),
+            Field(
+                "subject",
+                .text,
+                "the subject, with * for a token and > for the rest",
+                required: true
+            ),
             Field("group", .text, "the queue group: one member gets each message"),
         ],
         shortTarget: "subject",
@@ -50,10 +62,15 @@ public enum NATS: BrokerModel {
     )
 
     private static let buffer = Field(
-        "reconnect_buffer", .size, "what waits while the connection is down; 8MiB")
+        "reconnect_buffer",
+        .size,
+        "what waits while the connection is down; 8MiB"
+    )
     private static let pending = Field(
-        "pending_limit", .integer(1...100_000_000),
-        "messages that wait in the library; the newest beyond is dropped; 500000")
+        "pending_limit",
+        .integer(1...100_000_000),
+        "messages that wait in the library; the newest beyond is dropped; 500000"
+    )
 
     /// Adds the server.
     public static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
@@ -106,8 +123,11 @@ public enum NATS: BrokerModel {
         guard subjects.contains(where: { $0.weight > 0 }) else {
             blueprint.findings.append(
                 Finding(
-                    "no-weight", "all subjects of '\(client.name)' have the weight 0",
-                    at: subject.place))
+                    "no-weight",
+                    "all subjects of '\(client.name)' have the weight 0",
+                    at: subject.place
+                )
+            )
             return
         }
         let bytes = client.tree["reconnect_buffer"]?.text.flatMap(Units.size) ?? 8_388_608
@@ -144,7 +164,8 @@ public enum NATS: BrokerModel {
                     "invalid-subject",
                     "'\(client.name)' cannot subscribe to '\(pattern)': \(fault)",
                     at: subject.place,
-                    why: "the server answers -ERR 'Invalid Subject' and subscribes nothing (NATS-SUB-04, -05)",
+                    why:
+                        "the server answers -ERR 'Invalid Subject' and subscribes nothing (NATS-SUB-04, -05)",
                     remedy: "let > stand last, and something between two dots"
                 )
             )

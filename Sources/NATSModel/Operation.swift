@@ -29,7 +29,9 @@ extension Packet {
         set { d = newValue }
     }
 
-    /// sub: the queue group, or none. pub, msg: the subject that wants the answer.
+    /// sub: the queue group, or none.
+    ///
+    /// Pub, msg: the subject that wants the answer.
     var reply: Symbol {
         get { Symbol(UInt32(truncatingIfNeeded: y &>> 32)) }
         set { y = UInt64(newValue.raw) &<< 32 | y & 0xFFFF_FFFF }

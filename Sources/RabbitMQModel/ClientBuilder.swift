@@ -73,8 +73,12 @@ struct ClientBuilder {
         if keys.allSatisfy({ $0.weight == 0 }) {
             blueprint.findings.append(
                 Finding(
-                    "no-weight", "all keys of '\(client.name)' have the weight 0",
-                    at: target["key"]?.place, remedy: "give at least one a weight above 0"))
+                    "no-weight",
+                    "all keys of '\(client.name)' have the weight 0",
+                    at: target["key"]?.place,
+                    remedy: "give at least one a weight above 0"
+                )
+            )
             return nil
         }
         return (symbol, keys)
@@ -89,7 +93,9 @@ struct ClientBuilder {
     ) {
         let names = blueprint.world.names
         guard let name = tree.text, names.find(kind, name, in: scope) == nil else { return }
-        let known = names.entries.filter { $0.kind == kind && $0.scope == scope && !$0.text.isEmpty }
+        let known = names.entries.filter {
+            $0.kind == kind && $0.scope == scope && !$0.text.isEmpty
+        }
         blueprint.findings.append(
             Finding(
                 "unknown-name",

@@ -49,9 +49,13 @@ struct DefinitionsReader {
         -> ExchangeDeclaration
     {
         var made = ExchangeDeclaration(
-            name: entry.key, type: entry.value["type"]?.text ?? "direct")
+            name: entry.key,
+            type: entry.value["type"]?.text ?? "direct"
+        )
         if made.type == "x-consistent-hash" {
-            findings.append(notModelled("the consistent-hash exchange", "RMQ-CHASH", entry.value["type"]))
+            findings.append(
+                notModelled("the consistent-hash exchange", "RMQ-CHASH", entry.value["type"])
+            )
         }
         reserve(entry, "exchange", &findings)
         made.durable = flag(entry.value, "durable", true)
@@ -88,7 +92,8 @@ struct DefinitionsReader {
     }
 
     /// The broker accepts an exchange that is missing and drops what should go there.
-    private func warn(_ tree: Tree, _ known: [String], _ what: String, _ findings: inout [Finding]) {
+    private func warn(_ tree: Tree, _ known: [String], _ what: String, _ findings: inout [Finding])
+    {
         guard let name = tree.text, !known.contains(name) else { return }
         findings.append(
             Finding(
@@ -120,7 +125,8 @@ struct DefinitionsReader {
                     "exclusive-without-owner",
                     "the queue '\(entry.key)' is exclusive and no connection declares it",
                     at: tree["exclusive"]?.place,
-                    why: "an exclusive queue belongs to the connection that declares it and goes with it",
+                    why:
+                        "an exclusive queue belongs to the connection that declares it and goes with it",
                     remedy: "leave it out here: callers with `replies: exclusive` declare their own"
                 )
             )
@@ -223,7 +229,9 @@ struct DefinitionsReader {
                 }
                 if let match = element["match"]?.text {
                     binding.arguments.insert(
-                        FieldValue.Field("x-match", .string(match)), at: 0)
+                        FieldValue.Field("x-match", .string(match)),
+                        at: 0
+                    )
                 }
                 made.append(binding)
             }

@@ -1,7 +1,9 @@
 import WarrenKernel
 import WarrenTrace
 
-/// What an AMQP 0-9-1 peer says. The names are the protocol's own.
+/// What an AMQP 0-9-1 peer says.
+///
+/// The names are the protocol's own.
 enum Method: UInt16, Sendable {
     case connectionOpen = 1
     case connectionOpenOk, connectionClose, connectionCloseOk
@@ -67,10 +69,14 @@ extension Packet {
     /// deliver: the tag without the consumer's number.
     var deliveryTag: UInt64 { x & 0xFF_FFFF_FFFF }
 
-    /// deliver: the consumer, as consume-ok named it. get-ok: how many are left.
+    /// deliver: the consumer, as consume-ok named it.
+    ///
+    /// Get-ok: how many are left.
     var consumerNumber: UInt32 { UInt32(truncatingIfNeeded: x &>> 40) }
 
-    /// deliver: the exchange that it was published to. The packet's subject is the queue.
+    /// deliver: the exchange that it was published to.
+    ///
+    /// The packet's subject is the queue.
     var exchange: Symbol {
         get { Symbol(d) }
         set { d = newValue.raw }

@@ -19,8 +19,10 @@ extension RabbitMQ {
                 "further virtual hosts"
             ),
             Field(
-                "disk", .record([Field("sync", .timeLaw, "how long a batch of writes takes; 1ms")]),
-                "the node's disk"),
+                "disk",
+                .record([Field("sync", .timeLaw, "how long a batch of writes takes; 1ms")]),
+                "the node's disk"
+            ),
             later("policies", "RMQ-POL"), later("operator_policies", "RMQ-POL"),
             later("users", "RMQ-PERM"), later("permissions", "RMQ-PERM"),
             later("partition_handling", "RMQ-PART"), later("limits", "RMQ-PERM"),
@@ -33,7 +35,16 @@ extension RabbitMQ {
             Field("vhost", .text, "the virtual host; /"),
             Field(
                 "key",
-                .either([.record([Field("pick", .map(.integer(0...1_000_000)), "keys and weights", required: true)]), .text]),
+                .either([
+                    .record([
+                        Field(
+                            "pick",
+                            .map(.integer(0...1_000_000)),
+                            "keys and weights",
+                            required: true
+                        )
+                    ]), .text,
+                ]),
                 "the routing key, or several with their weights"
             ),
         ],
@@ -70,8 +81,16 @@ extension RabbitMQ {
     )
 
     private static let consuming = [
-        Field("prefetch", .integer(0...65_535), "unacknowledged deliveries at most; 0 for no limit"),
-        Field("ack", .choice(AckMode.allCases.map(\.rawValue)), "automatic, before or after the work; after"),
+        Field(
+            "prefetch",
+            .integer(0...65_535),
+            "unacknowledged deliveries at most; 0 for no limit"
+        ),
+        Field(
+            "ack",
+            .choice(AckMode.allCases.map(\.rawValue)),
+            "automatic, before or after the work; after"
+        ),
         Field(
             "on_error",
             .record([Field("requeue", .boolean, "back to the queue instead of rejecting; false")]),
@@ -90,17 +109,32 @@ extension RabbitMQ {
         .either([
             .record([
                 Field("key", .text, "the binding key"),
-                Field("match", .choice(["all", "any", "all-with-x", "any-with-x"]), "how many headers; all"),
-                Field("headers", .map(.anything), "the headers to match; an empty value means presence"),
+                Field(
+                    "match",
+                    .choice(["all", "any", "all-with-x", "any-with-x"]),
+                    "how many headers; all"
+                ),
+                Field(
+                    "headers",
+                    .map(.anything),
+                    "the headers to match; an empty value means presence"
+                ),
             ]), .text,
         ])
     )
 
     private static let bind = Field(
-        "bind", .map(binding), "exchanges to bind to, each with its keys or headers")
+        "bind",
+        .map(binding),
+        "exchanges to bind to, each with its keys or headers"
+    )
 
     private static let exchange = Shape.record([
-        Field("type", .choice(["direct", "fanout", "topic", "headers", "x-consistent-hash"]), "how it routes; direct"),
+        Field(
+            "type",
+            .choice(["direct", "fanout", "topic", "headers", "x-consistent-hash"]),
+            "how it routes; direct"
+        ),
         Field("durable", .boolean, "survives a restart; true"),
         Field("auto_delete", .boolean, "goes with its last binding; false"),
         Field("internal", .boolean, "clients may not publish to it; false"),

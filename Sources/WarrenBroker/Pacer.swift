@@ -53,7 +53,9 @@ public struct Picker<Element: Sendable>: Sendable {
         self.stream = stream
     }
 
-    /// One of them. No draw is made if there is only one.
+    /// One of them.
+    ///
+    /// No draw is made if there is only one.
     public func pick(_ chance: inout Chance) -> Element {
         if elements.count == 1 { return elements[0] }
         let drawn = chance.below(total, stream)

@@ -26,6 +26,9 @@ public struct Simulation: Sendable {
     public struct Rejection: Error, Sendable {
         /// The findings.
         public var findings: [Finding]
+
+        /// A rejection for these reasons.
+        public init(findings: [Finding]) { self.findings = findings }
     }
 
     /// The topology.
@@ -68,7 +71,8 @@ public struct Simulation: Sendable {
         self.seed = seed ?? topology.seed
         var blueprint = Blueprint(seed: self.seed)
         let kinds = Dictionary(
-            uniqueKeysWithValues: topology.brokers.map { ($0.name, $0.kind) })
+            uniqueKeysWithValues: topology.brokers.map { ($0.name, $0.kind) }
+        )
         func model(_ kind: String?) -> (any BrokerModel.Type)? {
             models.first { $0.vocabulary.kind == kind }
         }
@@ -82,7 +86,9 @@ public struct Simulation: Sendable {
                 simplified.append(one)
             }
         }
-        for client in topology.clients { model(kinds[client.broker])?.build(client, into: &blueprint) }
+        for client in topology.clients {
+            model(kinds[client.broker])?.build(client, into: &blueprint)
+        }
         Self.addLinks(topology, &blueprint)
         Self.checkEnds(topology, &blueprint)
 
@@ -147,7 +153,8 @@ public struct Simulation: Sendable {
             if end == .never {
                 state = .stopped(
                     "nothing was published for 24 simulated hours, and it is still busy; say "
-                        + "`run: { for: 10m }` to end it yourself")
+                        + "`run: { for: 10m }` to end it yourself"
+                )
             } else {
                 state = .ended
             }
@@ -179,7 +186,8 @@ public struct Simulation: Sendable {
         if eventsAtInstant > 20_000_000 {
             state = .stopped(
                 "20 million events happened without time moving on: a message goes round in a circle "
-                    + "of links and work that take no time")
+                    + "of links and work that take no time"
+            )
         }
     }
 
@@ -353,16 +361,20 @@ public struct Simulation: Sendable {
         return digest.text
     }
 
-    /// What does not add up: between the facts themselves, and between them and the machines. Empty if
-    /// all is well.
+    /// What does not add up: between the facts themselves, and between them and the machines.
+    ///
+    /// Empty if all is well.
     public func imbalances() -> [String] {
         var found: [String] = []
         if ledger.misfits > 0, let fact = ledger.firstMisfit {
             found.append(
                 "\(ledger.misfits) facts fit no copy; the first is \(fact.kind.name) of "
-                    + "m\(fact.message.raw) in '\(world.names[fact.subject])' at event \(fact.event)")
+                    + "m\(fact.message.raw) in '\(world.names[fact.subject])' at event \(fact.event)"
+            )
         }
-        if ledger.unaccounted > 0 { found.append("\(ledger.unaccounted) copies are unaccounted for") }
+        if ledger.unaccounted > 0 {
+            found.append("\(ledger.unaccounted) copies are unaccounted for")
+        }
         let inventory = world.inventory()
         for line in inventory.lines {
             let account = ledger.account(of: line.queue)
@@ -371,14 +383,16 @@ public struct Simulation: Sendable {
             if ready != line.ready || unacked != line.unacked {
                 found.append(
                     "'\(world.names[line.queue])' holds \(line.ready) ready and \(line.unacked) "
-                        + "unacknowledged, and the facts say \(ready) and \(unacked)")
+                        + "unacknowledged, and the facts say \(ready) and \(unacked)"
+                )
             }
         }
         let transit = ledger.queues.reduce(0) { $0 + $1.transit }
         let held = inventory.inHand + world.copiesOnTheWire
         if transit != held {
             found.append(
-                "\(held) settled copies wait in clients or on the wire, and the facts say \(transit)")
+                "\(held) settled copies wait in clients or on the wire, and the facts say \(transit)"
+            )
         }
         let settled =
             ledger.totals.confirmed + ledger.totals.nacked + ledger.totals.gaveUp

@@ -54,7 +54,9 @@ public struct WorkPlan: Sendable {
         self.idempotent = idempotent
     }
 
-    /// Decides how the work of the next message ends. Costs nothing where nothing can fail.
+    /// Decides how the work of the next message ends.
+    ///
+    /// Costs nothing where nothing can fail.
     public func outcome(_ chance: inout Chance) -> Outcome {
         if chance.happens(error, failureStream) { return .error }
         if chance.happens(hang, failureStream) { return .hang }
@@ -68,7 +70,11 @@ public struct WorkPlan: Sendable {
         guard effect != .none else { return }
         let first = !idempotent || turn.outside.applyOnce(effect, key: message.raw)
         turn.record(
-            first ? .effectApplied : .effectSkipped, message: message, subject: effect, peer: peer)
+            first ? .effectApplied : .effectSkipped,
+            message: message,
+            subject: effect,
+            peer: peer
+        )
     }
 }
 

@@ -13,7 +13,9 @@ struct Links: Sendable {
         var factor: UInt64 = 1000
     }
 
-    /// A connection as its two ends see it. End 0 opened it, end 1 accepted it.
+    /// A connection as its two ends see it.
+    ///
+    /// End 0 opened it, end 1 accepted it.
     struct Connection: BitwiseCopyable, Sendable {
         var a: NodeID
         var b: NodeID

@@ -80,7 +80,9 @@ public struct ConnectionID: BitwiseCopyable, Sendable, Hashable {
     public static let none = ConnectionID(.max)
 }
 
-/// A timer of a machine: a small number that the machine chooses. Arming it again moves it.
+/// A timer of a machine: a small number that the machine chooses.
+///
+/// Arming it again moves it.
 @frozen
 public struct TimerID: BitwiseCopyable, Sendable, Hashable {
     /// The machine's number for it; keep it small, the world keeps a row for each.
@@ -121,7 +123,9 @@ public struct Recovery: Sendable {
     /// A first start.
     public static let nothing = Recovery(first: true, crashed: false, records: [])
 
-    /// The record with this key, or nil. Logarithmic.
+    /// The record with this key, or nil.
+    ///
+    /// Logarithmic.
     public func record(_ key: UInt64) -> Disk.Record? {
         var low = 0
         var high = records.count

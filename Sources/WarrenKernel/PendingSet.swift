@@ -32,12 +32,15 @@ public struct PendingSet: Sendable {
     /// How many events are pending, stale ones included.
     public var count: Int { keys.count - (hole ? 1 : 0) }
 
-    /// When the next event is due, or nil. Not to be asked between ``take()`` and ``settle()``.
+    /// When the next event is due, or nil.
+    ///
+    /// Not to be asked between ``take()`` and ``settle()``.
     @inlinable
     public var nextTime: UInt64? { keys.isEmpty ? nil : keys[0].time }
 
-    /// Adds an event that lies in `slot`. `tie` orders events of the same moment before their sequence
-    /// does; 0 to 4095.
+    /// Adds an event that lies in `slot`.
+    ///
+    /// `tie` orders events of the same moment before their sequence does; 0 to 4095.
     ///
     /// - Returns: the stamp that ``take()`` will hand back, different for each event.
     @inlinable
@@ -56,8 +59,10 @@ public struct PendingSet: Sendable {
         return key.order
     }
 
-    /// Takes the earliest event out and leaves a hole at the top; call ``settle()`` when its follow-ups
-    /// were added. The set must not be empty.
+    /// Takes the earliest event out and leaves a hole at the top; call ``settle()`` when its
+    /// follow-ups were added.
+    ///
+    /// The set must not be empty.
     @inlinable
     public mutating func take() -> (time: UInt64, stamp: UInt64) {
         hole = true

@@ -17,8 +17,10 @@ extension Turn {
         return chance.below(4095, tieStream) &+ 1
     }
 
-    /// Sends a packet over a connection. It arrives after the link's delay, behind what was sent
-    /// before on the same connection; on a connection that has ended it goes nowhere.
+    /// Sends a packet over a connection.
+    ///
+    /// It arrives after the link's delay, behind what was sent before on the same connection; on a
+    /// connection that has ended it goes nowhere.
     public mutating func send(_ packet: Packet, on connection: ConnectionID) {
         let index = Int(connection.raw)
         guard index < links.connections.count, !isDead else { return }
@@ -43,7 +45,9 @@ extension Turn {
         )
     }
 
-    /// Arms a timer, or moves it if it is armed. A `background` timer does not keep a run alive.
+    /// Arms a timer, or moves it if it is armed.
+    ///
+    /// A `background` timer does not keep a run alive.
     public mutating func arm(_ timer: TimerID, after delay: Interval, background: Bool = false) {
         let index = Int(timer.raw)
         guard !isDead else { return }
@@ -84,7 +88,9 @@ extension Turn {
         startBatch(node)
     }
 
-    /// Removes a record from the disk. Nothing is answered.
+    /// Removes a record from the disk.
+    ///
+    /// Nothing is answered.
     public mutating func erase(_ key: UInt64) {
         guard !isDead else { return }
         disks[Int(node.raw)].add(.erase(key))
@@ -105,7 +111,9 @@ extension Turn {
         )
     }
 
-    /// Asks for a connection. The world answers `.connected`, or `.closed` with `.refused`.
+    /// Asks for a connection.
+    ///
+    /// The world answers `.connected`, or `.closed` with `.refused`.
     public mutating func connect(to target: NodeID) -> ConnectionID {
         let connection = ConnectionID(UInt32(links.connections.count))
         let here = names[nodeNames[Int(node.raw)]]

@@ -44,15 +44,21 @@ public struct World: Sendable {
     var machines: ContiguousArray<any Machine> = []
     var actions: ContiguousArray<Action> = []
     private var parcelLimit = 4096
-    /// Runs `checkInvariants()` of the machine after each turn. For tests and searches.
+    /// Runs `checkInvariants()` of the machine after each turn.
+    ///
+    /// For tests and searches.
     public var checksInvariants = false
 
-    /// An empty world. Nodes are added, then ``boot()`` starts them.
+    /// An empty world.
+    ///
+    /// Nodes are added, then ``boot()`` starts them.
     public init(seed: UInt64) { turn = Turn(seed: seed) }
 
     // MARK: Building
 
-    /// Adds a node. `sync` is how long its disk takes to make a batch of writes safe.
+    /// Adds a node.
+    ///
+    /// `sync` is how long its disk takes to make a batch of writes safe.
     @discardableResult
     public mutating func add(
         _ name: String,
@@ -87,7 +93,9 @@ public struct World: Sendable {
     /// Keeps a parcel for those who build the world; it is never swept if a machine names it.
     public mutating func put(_ value: some Sendable) -> ParcelID { turn.parcels.put(value) }
 
-    /// The delay of links that have no law of their own. Set it before nodes connect.
+    /// The delay of links that have no law of their own.
+    ///
+    /// Set it before nodes connect.
     public mutating func setLatency(_ law: Law) { turn.links.defaultLaw = law }
 
     /// The delay from one node to another.
@@ -154,6 +162,11 @@ public struct World: Sendable {
 
     /// How many messages were published.
     public var messageCount: UInt64 { turn.messageCount }
+
+    /// A parcel, to be looked at.
+    public func parcel<Value>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value? {
+        turn.parcels.get(id)
+    }
 
     /// What all machines hold, and what lies on the disks of those that are down.
     public func inventory() -> Inventory {
@@ -286,7 +299,9 @@ public struct World: Sendable {
         let node = NodeID(turn.slab.rows[slot].node)
         switch turn.slab.rows[slot].kind {
         case .timer:
-            guard turn.slab.rows[slot].stamp == stamp, turn.slab.rows[slot].armed else { return false }
+            guard turn.slab.rows[slot].stamp == stamp, turn.slab.rows[slot].armed else {
+                return false
+            }
             turn.slab.rows[slot].armed = false
             let timer = turn.slab.rows[slot]
             if !timer.background { turn.live &-= 1 }
@@ -349,7 +364,8 @@ public struct World: Sendable {
 
         case .closed:
             let isA = turn.links.connections[index].a == node && event.generation == 0
-            guard isA ? turn.links.connections[index].openA : turn.links.connections[index].openB else {
+            guard isA ? turn.links.connections[index].openA : turn.links.connections[index].openB
+            else {
                 return false
             }
             if isA {
@@ -522,8 +538,9 @@ public struct World: Sendable {
 
     // MARK: Parcels
 
-    /// Frees the parcels that no machine, packet or disk holds. Called by whoever runs the world, at
-    /// the same moments of every run; see ``parcelsAreMany``.
+    /// Frees the parcels that no machine, packet or disk holds.
+    ///
+    /// Called by whoever runs the world, at the same moments of every run; see ``parcelsAreMany``.
     public mutating func sweepParcels() {
         var marks = ParcelMarks(capacity: turn.parcels.capacity)
         for index in machines.indices { machines[index].parcels(&marks) }

@@ -82,7 +82,12 @@ public struct Judge: Sendable {
 
     private func atEnd(_ ledger: Ledger, _ seen: String) -> Watch.Broken {
         Watch.Broken(
-            time: ledger.now, fact: ledger.factCount, event: 0, message: .none, seen: seen)
+            time: ledger.now,
+            fact: ledger.factCount,
+            event: 0,
+            message: .none,
+            seen: seen
+        )
     }
 
     private func brokenPromise(_ item: Item, _ state: Watch.State, _ ledger: Ledger)
@@ -90,14 +95,20 @@ public struct Judge: Sendable {
     {
         guard ledger.watch.holds(item.watched, ledger) else {
             return atEnd(
-                ledger, "at the end " + ledger.watch.seen(item.watched, ledger))
+                ledger,
+                "at the end " + ledger.watch.seen(item.watched, ledger)
+            )
         }
         guard let within = item.expectation.within, let since = state.trueSince else { return nil }
         let deadline = ledger.lastStir + Interval(nanoseconds: UInt64(within))
         guard since > deadline else { return nil }
         return Watch.Broken(
-            time: since, fact: 0, event: 0, message: .none,
-            seen: "it came true too late")
+            time: since,
+            fact: 0,
+            event: 0,
+            message: .none,
+            seen: "it came true too late"
+        )
     }
 
     /// The first message that an expectation is broken for.
@@ -107,7 +118,11 @@ public struct Judge: Sendable {
         for message in marks.bits.indices.dropFirst()
         where marks.bits[message] & Watch.published != 0 {
             let value = ledger.watch.isTrue(
-                item.expectation.expression, of: message, item.watched, ledger)
+                item.expectation.expression,
+                of: message,
+                item.watched,
+                ledger
+            )
             if value == bad {
                 return Watch.Broken(
                     time: marks.last[message],

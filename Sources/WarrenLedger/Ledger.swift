@@ -43,6 +43,8 @@ public struct Ledger: Sendable {
     public private(set) var queues: [QueueAccount] = []
     /// How many copies were dropped, by reason.
     public private(set) var drops = [UInt64](repeating: 0, count: 32)
+    /// How many messages found nobody at all, by reason.
+    public private(set) var unrouted = [UInt64](repeating: 0, count: 32)
     /// How many pieces of work went wrong, by ``WorkFailure``.
     public private(set) var failures = [UInt64](repeating: 0, count: 8)
     /// Facts that fit no copy that the ledger knew of: always a bug of a model.
@@ -70,7 +72,9 @@ public struct Ledger: Sendable {
 
     /// An account that watches `expectations`.
     ///
-    /// - Parameter keepsSeries: whether round trips, confirm waits and work are kept by client; queues
+    /// - Parameters:
+    ///   - watch: what is looked at while the run goes on.
+    ///   - keepsSeries: whether round trips, confirm waits and work are kept by client; queues
     ///   are always.
     public init(watch: Watch = Watch(), keepsSeries: Bool = true) {
         self.watch = watch
@@ -192,7 +196,9 @@ public struct Ledger: Sendable {
         case .messageReturned: totals.returned += 1
         case .messageUnknown: totals.gaveUp += 1
         case .messageRetried: totals.retried += 1
-        case .messageUnroutable: totals.unroutable += 1
+        case .messageUnroutable:
+            totals.unroutable += 1
+            unrouted[Int(fact.variant & 31)] += 1
         case .deliveryRequeued:
             totals.requeued += 1
             settle(fact)

@@ -11,7 +11,9 @@ public struct Series: Sendable {
     /// An empty series.
     public init() {}
 
-    /// Adds a number, in nanoseconds. Zero costs a counter: most waits in a healthy topology are none.
+    /// Adds a number, in nanoseconds.
+    ///
+    /// Zero costs a counter: most waits in a healthy topology are none.
     @inline(__always)
     mutating func add(_ value: UInt64) {
         count &+= 1

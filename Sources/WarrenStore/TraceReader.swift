@@ -52,7 +52,9 @@ public final class TraceReader: Sendable {
             let application = try database.read {
                 try Int.fetchOne($0, sql: "PRAGMA application_id") ?? 0
             }
-            let version = try database.read { try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0 }
+            let version = try database.read {
+                try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0
+            }
             guard application == Schema.applicationID else { throw StoreError.notATrace(path) }
             guard version <= Schema.version else { throw StoreError.fromTheFuture(path, version) }
         } catch let error as StoreError {
@@ -84,7 +86,8 @@ public final class TraceReader: Sendable {
             ).map { row in
                 let first: Int64 = row["first_fact"]
                 let bound: Int64 = row["last_row"]
-                let highest = try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
+                let highest =
+                    try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
                 let last = min(bound, highest)
                 let end = try Row.fetchOne(
                     database,
@@ -116,7 +119,9 @@ public final class TraceReader: Sendable {
     public func run(_ number: Int64?) throws -> Run {
         let runs = try runs()
         guard let last = runs.last else {
-            throw StoreError.noRun("\(path) holds no run; `warren run FILE --trace \(path)` adds one")
+            throw StoreError.noRun(
+                "\(path) holds no run; `warren run FILE --trace \(path)` adds one"
+            )
         }
         guard let number else { return last }
         if let run = runs.first(where: { $0.number == number }) { return run }
@@ -125,13 +130,16 @@ public final class TraceReader: Sendable {
         )
     }
 
-    /// The names of a run. A run that was killed has those that were known at its start.
+    /// The names of a run.
+    ///
+    /// A run that was killed has those that were known at its start.
     public func names(of run: Run) throws -> Names {
         try read { database in
             var names = Names()
             let rows = try Row.fetchAll(
                 database,
-                sql: "SELECT kind, scope, text FROM symbols WHERE run = ? AND symbol > 0 ORDER BY symbol",
+                sql:
+                    "SELECT kind, scope, text FROM symbols WHERE run = ? AND symbol > 0 ORDER BY symbol",
                 arguments: [run.number]
             )
             for row in rows {
@@ -167,7 +175,8 @@ public final class TraceReader: Sendable {
             let values: [Int64] = [range.lowerBound, range.upperBound] + arguments
             let rows = try Row.fetchAll(
                 database,
-                sql: "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND \(condition) ORDER BY rowid"
+                sql:
+                    "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND \(condition) ORDER BY rowid"
                     + (limit.map { " LIMIT \($0)" } ?? ""),
                 arguments: StatementArguments(values)
             )
@@ -190,7 +199,8 @@ public final class TraceReader: Sendable {
         try read { database in
             let cursor = try Row.fetchCursor(
                 database,
-                sql: "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND time_ns <= ? ORDER BY rowid",
+                sql:
+                    "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND time_ns <= ? ORDER BY rowid",
                 arguments: [range.lowerBound, range.upperBound, Int64(clamping: end.nanoseconds)]
             )
             while let row = try cursor.next() {
@@ -215,7 +225,8 @@ public final class TraceReader: Sendable {
             }
         } catch {
             throw StoreError.badSQL(
-                (error as? DatabaseError)?.message ?? StoreError.reason(error))
+                (error as? DatabaseError)?.message ?? StoreError.reason(error)
+            )
         }
     }
 

@@ -84,7 +84,8 @@ public final class TraceWriter: Sendable {
             database = try Self.open(path)
             run = try database.write { database in
                 try Schema.migrate(database, path: path)
-                let last = try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
+                let last =
+                    try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
                 try database.execute(
                     sql: """
                         INSERT INTO runs (name, topology, seed, version, schedule, first_fact)
@@ -169,7 +170,8 @@ public final class TraceWriter: Sendable {
         do {
             try database.write { database in
                 try Self.write(names.entries[first...], from: first, run, database)
-                let last = try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
+                let last =
+                    try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
                 try database.execute(
                     sql: """
                         UPDATE runs SET last_fact = max(?, first_fact - 1), digest = ?,
@@ -223,11 +225,12 @@ public final class TraceWriter: Sendable {
     private static func bind(_ facts: ArraySlice<Fact>, _ handle: OpaquePointer) {
         var index: Int32 = 1
         for fact in facts {
-            let values: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (
-                fact.time.nanoseconds, UInt64(fact.kind.rawValue), UInt64(fact.variant),
-                UInt64(fact.node.raw), UInt64(fact.message.raw), UInt64(fact.subject.raw),
-                UInt64(fact.peer), fact.event, fact.event &- fact.cause, fact.detail
-            )
+            let values:
+                (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (
+                    fact.time.nanoseconds, UInt64(fact.kind.rawValue), UInt64(fact.variant),
+                    UInt64(fact.node.raw), UInt64(fact.message.raw), UInt64(fact.subject.raw),
+                    UInt64(fact.peer), fact.event, fact.event &- fact.cause, fact.detail
+                )
             sqlite3_bind_int64(handle, index, Int64(bitPattern: values.0))
             sqlite3_bind_int64(handle, index &+ 1, Int64(bitPattern: values.1))
             sqlite3_bind_int64(handle, index &+ 2, Int64(bitPattern: values.2))

@@ -40,7 +40,11 @@ struct ExpressionParser {
         var parser = try ExpressionParser(text)
         let expression = try parser.either()
         if let extra = parser.peek {
-            throw parser.failure("'\(extra.text)' is too much here", extra, "join with 'and' or 'or'")
+            throw parser.failure(
+                "'\(extra.text)' is too much here",
+                extra,
+                "join with 'and' or 'or'"
+            )
         }
         return expression
     }
@@ -62,7 +66,9 @@ struct ExpressionParser {
                 index += 1
                 if index < characters.count, characters[index] == "=" { index += 1 }
             } else {
-                while index < characters.count, !" ()<>=!\n".contains(characters[index]) { index += 1 }
+                while index < characters.count, !" ()<>=!\n".contains(characters[index]) {
+                    index += 1
+                }
             }
             tokens.append(Token(text: String(characters[start..<index]), column: start))
         }
@@ -221,7 +227,8 @@ struct ExpressionParser {
         }
     }
 
-    private mutating func comparison(_ quantity: Expression.Quantity) throws(Failure) -> Expression {
+    private mutating func comparison(_ quantity: Expression.Quantity) throws(Failure) -> Expression
+    {
         guard let sign = peek, let comparison = Expression.Comparison(rawValue: sign.text) else {
             throw failure(
                 "a comparison is missing after the quantity",
@@ -241,7 +248,10 @@ struct ExpressionParser {
         }
         if quantity.isTime, Units.duration(token.text) == nil {
             throw failure(
-                "'\(token.text)' is not a length of time", token, "give it a unit: 3s, 250ms")
+                "'\(token.text)' is not a length of time",
+                token,
+                "give it a unit: 3s, 250ms"
+            )
         }
         return .compare(quantity, comparison, value)
     }

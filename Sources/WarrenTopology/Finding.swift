@@ -95,7 +95,9 @@ public enum DidYouMean {
         let b = Array(right)
         if a.isEmpty || b.isEmpty { return max(a.count, b.count) }
         var rows = [[Int]](
-            repeating: [Int](repeating: 0, count: b.count + 1), count: a.count + 1)
+            repeating: [Int](repeating: 0, count: b.count + 1),
+            count: a.count + 1
+        )
         for i in 0...a.count { rows[i][0] = i }
         for j in 0...b.count { rows[0][j] = j }
         for i in 1...a.count {

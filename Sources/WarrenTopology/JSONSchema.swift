@@ -28,7 +28,12 @@ public enum JSONSchema {
                     Field("nodes", .list(node), "its nodes"),
                 ] + words.broker
             return .object([
-                ("if", .object([("properties", .object([("kind", .object([("const", .text(words.kind))]))]))])),
+                (
+                    "if",
+                    .object([
+                        ("properties", .object([("kind", .object([("const", .text(words.kind))]))]))
+                    ])
+                ),
                 ("then", schema(.record(own))),
             ])
         }
@@ -78,12 +83,15 @@ public enum JSONSchema {
                         a.first { $0.name == field.name }?.isRequired ?? false
                         && b.first { $0.name == field.name }?.isRequired ?? false
                     return loose
-                })
+                }
+            )
         case (.either(let a), .either(let b)):
             var merged = a
             for shape in b {
                 if case .record = shape,
-                    let index = merged.firstIndex(where: { if case .record = $0 { true } else { false } })
+                    let index = merged.firstIndex(where: {
+                        if case .record = $0 { true } else { false }
+                    })
                 {
                     merged[index] = union(merged[index], shape)
                 }
@@ -110,11 +118,15 @@ public enum JSONSchema {
 
     private static func expect() -> JSON {
         let lines = JSON.object([
-            ("type", .text("object")), ("additionalProperties", .object([("type", .text("string"))])),
+            ("type", .text("object")),
+            ("additionalProperties", .object([("type", .text("string"))])),
         ])
         return .object([
             ("type", .text("object")),
-            ("properties", .object(["never", "always", "eventually", "measure"].map { ($0, lines) })),
+            (
+                "properties",
+                .object(["never", "always", "eventually", "measure"].map { ($0, lines) })
+            ),
             ("patternProperties", .object([("^x-", .object([]))])),
             ("additionalProperties", .flag(false)),
         ])
@@ -130,11 +142,14 @@ public enum JSONSchema {
     private static func any(_ choices: [JSON]) -> JSON { .object([("anyOf", .list(choices))]) }
 
     private static func law(_ unit: JSON, _ words: [String], rate: Bool) -> JSON {
-        var properties = ["value", "min", "max", "mean", "deviation", "median", "p99"].map { ($0, unit) }
+        var properties = ["value", "min", "max", "mean", "deviation", "median", "p99"].map {
+            ($0, unit)
+        }
         properties.append(("law", .object([("enum", .list(words.map { .text($0) }))])))
         properties.append(("cv", .object([("type", .text("number"))])))
         properties.append(
-            ("values", .object([("type", .text("array")), ("items", unit)])))
+            ("values", .object([("type", .text("array")), ("items", unit)]))
+        )
         if rate { properties.append(("rate", pattern(Units.rateUnits))) }
         return .object([
             ("type", .text("object")),
@@ -201,7 +216,12 @@ public enum JSONSchema {
             let required = fields.filter(\.isRequired).map { JSON.text($0.name) }
             return .object(
                 [
-                    ("type", .list(required.isEmpty ? [.text("object"), .text("null")] : [.text("object")])),
+                    (
+                        "type",
+                        .list(
+                            required.isEmpty ? [.text("object"), .text("null")] : [.text("object")]
+                        )
+                    ),
                     ("properties", .object(modelled.map { ($0.name, described($0)) })),
                     ("patternProperties", .object([("^x-", .object([]))])),
                     ("additionalProperties", .flag(false)),

@@ -89,7 +89,9 @@ extension ShapeCheck {
             return
         }
         let one: Shape = isSize ? .size : .duration
-        var fields = [Field("law", .choice(LawForm.names + (isArrivals ? ["poisson"] : [])), "which law")]
+        var fields = [
+            Field("law", .choice(LawForm.names + (isArrivals ? ["poisson"] : [])), "which law")
+        ]
         for key in ["value", "min", "max", "mean", "deviation", "median", "p99"] {
             fields.append(Field(key, one, "a number of the law"))
         }
@@ -107,7 +109,8 @@ extension ShapeCheck {
                 "incomplete-law",
                 "\(what): the law \(word) cannot be made from \(given.isEmpty ? "nothing" : given.joined(separator: ", "))",
                 at: tree.place,
-                label: "it needs \(needs.joined(separator: " and "))\(isArrivals ? ", or a rate" : "")",
+                label:
+                    "it needs \(needs.joined(separator: " and "))\(isArrivals ? ", or a rate" : "")",
                 remedy: "numbers must be positive, min at most max, and median at most p99"
             )
         )

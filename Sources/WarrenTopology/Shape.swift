@@ -49,13 +49,16 @@ public indirect enum Shape: Sendable {
         case .boolean: "true or false"
         case .integer(let range):
             range == Self.anyCount
-                ? "a whole number" : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+                ? "a whole number"
+                : "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .duration: "a length of time such as 250ms or 5s"
         case .size: "a size such as 512B or 64KiB"
         case .rate: "a rate such as 120/s"
         case .share: "a share such as 1% or 0.01"
-        case .timeLaw: "a length of time such as 40ms, or a law such as { law: gamma, mean: 40ms, cv: 0.8 }"
-        case .sizeLaw: "a size such as 1KiB, or a law such as { law: lognormal, median: 1KiB, p99: 12KiB }"
+        case .timeLaw:
+            "a length of time such as 40ms, or a law such as { law: gamma, mean: 40ms, cv: 0.8 }"
+        case .sizeLaw:
+            "a size such as 1KiB, or a law such as { law: lognormal, median: 1KiB, p99: 12KiB }"
         case .arrivals: "a rate such as 120/s, or a law such as { law: poisson, rate: 120/s }"
         case .expression: "an expectation such as \"depth(orders) <= 100\""
         case .anything: "a value"

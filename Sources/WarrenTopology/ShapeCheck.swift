@@ -61,7 +61,8 @@ struct ShapeCheck {
                         "not-modelled",
                         "'\(entry.key)' of \(what) is not modelled yet",
                         at: entry.place,
-                        why: "the model would behave as if it were not there; it belongs to \(missing)",
+                        why:
+                            "the model would behave as if it were not there; it belongs to \(missing)",
                         remedy: "leave it out to simulate the rest"
                     )
                 )
@@ -118,6 +119,7 @@ struct ShapeCheck {
         case (.boolean, .scalar(let text, let isPlain)):
             isPlain && (text == "true" || text == "false")
         case (.duration, .scalar(let text, _)): Units.duration(text) != nil
+        case (.choice(let words), .scalar(let text, _)): words.contains(text)
         case (_, .scalar): true
         }
     }

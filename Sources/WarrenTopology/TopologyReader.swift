@@ -50,7 +50,10 @@ public struct TopologyReader {
         }
         let failed = reader.findings.contains { $0.severity == .error }
         return Result(
-            topology: failed ? nil : topology, findings: reader.findings, files: reader.files)
+            topology: failed ? nil : topology,
+            findings: reader.findings,
+            files: reader.files
+        )
     }
 
     // MARK: Files
@@ -72,7 +75,8 @@ public struct TopologyReader {
             bytes = try source(path)
         } catch {
             findings.append(
-                Finding("unreadable-file", "\(path) cannot be read: \(error.reason)", at: place))
+                Finding("unreadable-file", "\(path) cannot be read: \(error.reason)", at: place)
+            )
             return nil
         }
         if bytes.count > TreeReader.byteLimit {
@@ -81,7 +85,8 @@ public struct TopologyReader {
                     "too-large",
                     "\(path) has \(bytes.count >> 20) MiB, and a topology has at most 16",
                     at: place,
-                    why: "a file of that size is nearly always something else: a trace, a log, a dump",
+                    why:
+                        "a file of that size is nearly always something else: a trace, a log, a dump",
                     remedy: "check the path"
                 )
             )
@@ -162,7 +167,7 @@ public struct TopologyReader {
     private static func tidy(_ path: String) -> String {
         var parts: [Substring] = []
         for part in path.split(separator: "/", omittingEmptySubsequences: false) {
-            if part == ".." , let last = parts.last, last != "..", !last.isEmpty {
+            if part == "..", let last = parts.last, last != "..", !last.isEmpty {
                 parts.removeLast()
             } else if part != "." {
                 parts.append(part)
@@ -216,9 +221,13 @@ public struct TopologyReader {
         if let scripts = tree["scripts"], !scripts.entries.isEmpty {
             findings.append(
                 Finding(
-                    "not-modelled", "scripts are not modelled yet", at: scripts.place,
+                    "not-modelled",
+                    "scripts are not modelled yet",
+                    at: scripts.place,
                     why: "they come with the conversations of the RabbitMQ catalogue",
-                    remedy: "use producers, consumers, callers and servers"))
+                    remedy: "use producers, consumers, callers and servers"
+                )
+            )
         }
         if tree["brokers"]?.entries.isEmpty ?? true {
             findings.append(
@@ -267,7 +276,10 @@ public struct TopologyReader {
     }
 
     private mutating func check(
-        _ tree: Tree, _ shape: Shape, _ what: String, except: String? = nil
+        _ tree: Tree,
+        _ shape: Shape,
+        _ what: String,
+        except: String? = nil
     ) {
         var checker = ShapeCheck()
         var seen = tree
@@ -364,7 +376,9 @@ public struct TopologyReader {
         }
         guard let target else { return nil }
         func time(_ name: String) -> Double? { tree[name]?.text.flatMap(Units.duration) }
-        func share(_ name: String) -> Double { tree["fails"]?[name]?.text.flatMap(Units.share) ?? 0 }
+        func share(_ name: String) -> Double {
+            tree["fails"]?[name]?.text.flatMap(Units.share) ?? 0
+        }
         let restart = tree["fails"]?["restart_after"]?.text.flatMap(Units.duration)
         let size = tree[role == .server ? "reply_size" : "size"]
         let effect = tree["effect"]
@@ -454,7 +468,8 @@ public struct TopologyReader {
                         bare.value.content = .map(entry.value.entries.filter { $0.key != "within" })
                     }
                     return bare
-                })
+                }
+            )
         }
         check(checked, CommonShapes.expect, "expect")
         for entry in tree.entries {
@@ -494,7 +509,8 @@ public struct TopologyReader {
                     "about-messages",
                     "'\(line.key)' speaks of single messages",
                     at: line.value.place,
-                    why: "`\(kind.rawValue)` looks at numbers; `never` and `always` look at each message",
+                    why:
+                        "`\(kind.rawValue)` looks at numbers; `never` and `always` look at each message",
                     remedy: "count them: `handled == 100`, or move it to `never`"
                 )
             )
@@ -512,7 +528,12 @@ public struct TopologyReader {
             }
             place.length = error.length
             findings.append(
-                Finding("bad-expectation", "\(what): \(error.sentence)", at: place, remedy: error.remedy)
+                Finding(
+                    "bad-expectation",
+                    "\(what): \(error.sentence)",
+                    at: place,
+                    remedy: error.remedy
+                )
             )
             return nil
         }
@@ -526,12 +547,18 @@ public struct TopologyReader {
             if between.count != 2 {
                 findings.append(
                     Finding(
-                        "two-ends", "a link has two ends, and here are \(between.count)",
-                        at: element["between"]?.place ?? element.place))
+                        "two-ends",
+                        "a link has two ends, and here are \(between.count)",
+                        at: element["between"]?.place ?? element.place
+                    )
+                )
             }
             for end in between { resolveEnd(end, topology) }
             return Topology.Link(
-                between: between.compactMap(\.text), latency: latency, place: element.place)
+                between: between.compactMap(\.text),
+                latency: latency,
+                place: element.place
+            )
         }
     }
 
@@ -541,8 +568,12 @@ public struct TopologyReader {
         if !known.contains(name) {
             findings.append(
                 Finding(
-                    "unknown-name", "there is no node or client '\(name)'", at: end.place,
-                    label: DidYouMean.hint(name, in: known)))
+                    "unknown-name",
+                    "there is no node or client '\(name)'",
+                    at: end.place,
+                    label: DidYouMean.hint(name, in: known)
+                )
+            )
         }
     }
 
@@ -587,8 +618,11 @@ public struct TopologyReader {
         if action == "slow", factor <= 0 || tree["factor"] == nil {
             findings.append(
                 Finding(
-                    "no-factor", "`slow` needs a factor above 0, such as `factor: 5`",
-                    at: tree["factor"]?.place ?? tree.place))
+                    "no-factor",
+                    "`slow` needs a factor above 0, such as `factor: 5`",
+                    at: tree["factor"]?.place ?? tree.place
+                )
+            )
         }
         let instance = tree["instance"]?.text.flatMap { Int($0) }
         if let instance, let name = tree["client"]?.text,
@@ -606,9 +640,12 @@ public struct TopologyReader {
         if tree["node"] == nil, tree["client"] == nil, tree["between"] == nil {
             findings.append(
                 Finding(
-                    "fault-target", "'\(action)' does not say what it hits",
+                    "fault-target",
+                    "'\(action)' does not say what it hits",
                     at: tree["do"]?.place,
-                    remedy: "add `node: broker/node` or `client: name`"))
+                    remedy: "add `node: broker/node` or `client: name`"
+                )
+            )
         }
         return Topology.Fault(
             moment: moment,
@@ -627,8 +664,12 @@ public struct TopologyReader {
         guard let name = tree.text, !known.contains(name) else { return }
         findings.append(
             Finding(
-                "unknown-name", "there is no \(kind) '\(name)'", at: tree.place,
-                label: DidYouMean.hint(name, in: known)))
+                "unknown-name",
+                "there is no \(kind) '\(name)'",
+                at: tree.place,
+                label: DidYouMean.hint(name, in: known)
+            )
+        )
     }
 }
 

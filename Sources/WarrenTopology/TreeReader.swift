@@ -54,7 +54,8 @@ struct TreeReader {
                 return nil
             } catch {
                 findings.append(
-                    Finding("unreadable", "\(file.path) cannot be read: \(error)", at: nil))
+                    Finding("unreadable", "\(file.path) cannot be read: \(error)", at: nil)
+                )
                 return nil
             }
         }
@@ -78,7 +79,9 @@ struct TreeReader {
             return nil
         }
         var place = Place.start(of: number)
-        if let mark = node.mark { place = Place(file: number, line: mark.line, column: mark.column) }
+        if let mark = node.mark {
+            place = Place(file: number, line: mark.line, column: mark.column)
+        }
         switch node {
         case .scalar(let scalar):
             place.length = max(1, scalar.string.count + (scalar.style == .plain ? 0 : 2))
@@ -131,8 +134,12 @@ struct TreeReader {
         guard let key = keys.first, mark.line >= 1, mark.line <= rows.count else { return nil }
         let spellings = [key, "\"\(key)\"", "'\(key)'"].map(Array.init)
         func stands(_ spelling: [Character], _ row: Int, _ column: Int) -> Bool {
-            guard row < rows.count, column + spelling.count < rows[row].count + 1 else { return false }
-            guard Array(rows[row][column..<column + spelling.count]) == spelling else { return false }
+            guard row < rows.count, column + spelling.count < rows[row].count + 1 else {
+                return false
+            }
+            guard Array(rows[row][column..<column + spelling.count]) == spelling else {
+                return false
+            }
             let rest = rows[row][(column + spelling.count)...].drop { $0 == " " }
             return rest.first == ":"
         }

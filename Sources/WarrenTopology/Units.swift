@@ -8,7 +8,9 @@ public enum Units {
         ("B", 1), ("KiB", 1024), ("MiB", 1_048_576), ("GiB", 1_073_741_824), ("kB", 1000),
         ("MB", 1e6), ("GB", 1e9),
     ]
-    private static let rates: [(String, Double)] = [("/s", 1), ("/m", 1 / 60.0), ("/h", 1 / 3600.0)]
+    private static let rates: [(String, Double)] = [
+        ("/s", 1), ("/m", 1 / 60.0), ("/h", 1 / 3600.0),
+    ]
 
     /// The words of the units of time.
     public static var durationUnits: [String] { durations.map(\.0) }

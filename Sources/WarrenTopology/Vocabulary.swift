@@ -67,8 +67,10 @@ enum CommonShapes {
         Field("error", .share, "how often the work throws an error"),
         Field("hang", .share, "how often the work never ends"),
         Field(
-            "crash_after_work_before_ack", .share,
-            "how often the client dies between the work and the ack"),
+            "crash_after_work_before_ack",
+            .share,
+            "how often the client dies between the work and the ack"
+        ),
         Field("crash_during_work", .share, "how often the client dies half-way"),
         Field("restart_after", .duration, "how long a client that died stays down; 1s"),
     ])
@@ -94,7 +96,8 @@ enum CommonShapes {
     }
 
     static func producer(_ words: Vocabulary) -> [Field] {
-        [Field("to", target(words.to), "where it publishes", required: true), instances] + publishing
+        [Field("to", target(words.to), "where it publishes", required: true), instances]
+            + publishing
             + connecting + words.producer
     }
 

@@ -15,10 +15,14 @@ public struct Digest: Sendable, Hashable {
         let names = UInt64(fact.subject.raw) &<< 32 | UInt64(fact.peer)
         let what = UInt64(fact.kind.rawValue) &<< 56 | UInt64(fact.variant) &<< 48
         let when = Self.fold(
-            fact.time.nanoseconds ^ 0xC2B2_AE3D_27D4_EB4F, fact.event ^ 0x1656_67B1_9E37_79F9)
+            fact.time.nanoseconds ^ 0xC2B2_AE3D_27D4_EB4F,
+            fact.event ^ 0x1656_67B1_9E37_79F9
+        )
         let whom = Self.fold(ids ^ 0x27D4_EB2F_1656_67C5, names ^ 0x94D0_49BB_1331_11EB)
         state = Self.fold(
-            state ^ when &+ fact.detail, whom ^ what ^ fact.cause &+ 0x9FB2_1C65_1E98_DF25)
+            state ^ when &+ fact.detail,
+            whom ^ what ^ fact.cause &+ 0x9FB2_1C65_1E98_DF25
+        )
     }
 
     /// Mixes in a text, such as the version or a name.

@@ -1,4 +1,6 @@
-/// What can happen. The number is part of the trace format and never reused.
+/// What can happen.
+///
+/// The number is part of the trace format and never reused.
 public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     // The world.
     /// A node came up. variant: 1 after a crash or stop.

@@ -35,7 +35,9 @@ public struct Names: Sendable {
     /// How many symbols there are, "no name" included.
     public var count: Int { entries.count }
 
-    /// The symbol of a name, made if it is new. Amortised constant time; hashes the text.
+    /// The symbol of a name, made if it is new.
+    ///
+    /// Amortised constant time; hashes the text.
     public mutating func intern(_ kind: NameKind, _ text: String, in scope: Symbol = .none)
         -> Symbol
     {

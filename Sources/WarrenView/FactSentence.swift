@@ -19,6 +19,7 @@ public struct FactText: Sendable {
     /// A length of time, such as `12.500ms`.
     public static func length(_ interval: Interval) -> String {
         let value = interval.nanoseconds
+        if value == 0 { return "0s" }
         let (unit, size): (String, UInt64) =
             value >= 1_000_000_000
             ? ("s", 1_000_000_000) : value >= 1_000_000 ? ("ms", 1_000_000) : ("µs", 1_000)
@@ -89,7 +90,8 @@ public struct FactText: Sendable {
         case .queuePurged: return "\(fact.detail) messages are purged from \(subject)"
         case .messagePublished:
             let key = names[Symbol(fact.peer)]
-            return "\(here) publishes it to \(subject)\(key.isEmpty ? "" : " with the key \(key)"), \(fact.detail) bytes"
+            return
+                "\(here) publishes it to \(subject)\(key.isEmpty ? "" : " with the key \(key)"), \(fact.detail) bytes"
         case .messageConfirmed: return "\(here) has it confirmed after \(Self.length(detail))"
         case .messageNacked: return "\(here) has it nacked"
         case .messageReturned: return "\(here) gets it back from \(subject), unroutable"
@@ -102,15 +104,18 @@ public struct FactText: Sendable {
         case .deliverySent:
             let again = fact.variant & 1 == 1 ? "again, redelivered, " : ""
             let settled = fact.variant & 2 == 2 ? ", which settles it" : ""
-            return "\(here) sends it \(again)to \(node(fact.peer)) from \(subject) after \(Self.length(detail)) in line\(settled)"
+            return
+                "\(here) sends it \(again)to \(node(fact.peer)) from \(subject)\(fact.detail == 0 ? "" : " after \(Self.length(detail)) in line")\(settled)"
         case .deliveryAcked: return "\(node(fact.peer)) acknowledges it; it leaves \(subject)"
         case .deliveryRequeued:
             let reason = ReturnReason(rawValue: fact.variant)?.words ?? "it came back"
             return "it goes back to its place in \(subject): \(reason)"
         case .deliveryRejected:
-            return "\(node(fact.peer)) rejects it\(fact.variant == 1 ? " and wants it requeued" : "")"
+            return
+                "\(node(fact.peer)) rejects it\(fact.variant == 1 ? " and wants it requeued" : "")"
         case .messageDeadLettered:
-            return "it leaves \(subject) for the dead-letter exchange: \(reason(fact.variant & 127))"
+            return
+                "it leaves \(subject) for the dead-letter exchange: \(reason(fact.variant & 127))"
         case .messageDropped: return "the copy of \(subject) is gone: \(reason(fact.variant))"
         case .messageRecovered: return "\(here) finds it on its disk, in \(subject)"
         case .messageHandled: return "\(here) finishes its work on it after \(Self.length(detail))"
@@ -121,8 +126,11 @@ public struct FactText: Sendable {
         case .callStarted: return "\(here) sends a request"
         case .callAnswered: return "\(here) has its answer after \(Self.length(detail))"
         case .callFailed:
-            let why = ["it waited too long", "nobody answers such requests", "its connection was lost"]
-            return "\(here) gives the call up: \(Int(fact.variant) < why.count ? why[Int(fact.variant)] : "")"
+            let why = [
+                "it waited too long", "nobody answers such requests", "its connection was lost",
+            ]
+            return
+                "\(here) gives the call up: \(Int(fact.variant) < why.count ? why[Int(fact.variant)] : "")"
         case .answerDiscarded: return "\(here) discards an answer that it no longer waits for"
         }
     }

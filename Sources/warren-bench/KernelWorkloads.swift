@@ -1,22 +1,123 @@
 import WarrenKernel
 import WarrenTrace
 
-/// Keeps a number of timers pending: takes the earliest and puts it back later.
-struct Holder: Machine {
-    let count: Int
-    let stream: StreamID
-    let law = Law.exponential(mean: 1e9)
+/// Servers in a row as one machine: every arrival and every end of service is an event.
+struct Tandem: Machine {
+    private let gap = Law.exponential(mean: 1e9)
+    private let service: Law
+    private let streams: (gap: StreamID, service: StreamID)
+    private let customers: Int
+    private var lines: [Line]
+    private var made = 0
+    private(set) var done = 0
+    /// Nanoseconds in the system, of all customers that left.
+    private(set) var sum = 0.0
+
+    /// The customers before one server: when each came into the system, in order.
+    private struct Line {
+        var arrived = ContiguousArray<UInt64>(repeating: 0, count: 1 << 16)
+        var head = 0
+        var count = 0
+
+        mutating func push(_ time: UInt64) {
+            if count == arrived.count { grow() }
+            arrived[(head &+ count) & (arrived.count &- 1)] = time
+            count &+= 1
+        }
+
+        mutating func pop() -> UInt64 {
+            let time = arrived[head]
+            head = (head &+ 1) & (arrived.count &- 1)
+            count &-= 1
+            return time
+        }
+
+        private mutating func grow() {
+            let old = arrived
+            arrived = ContiguousArray(repeating: 0, count: old.count * 2)
+            for index in 0..<count { arrived[index] = old[(head + index) & (old.count - 1)] }
+            head = 0
+        }
+    }
+
+    init(stages: Int, service: Double, customers: Int, gap: StreamID, work: StreamID) {
+        self.service = .exponential(mean: service)
+        streams = (gap, work)
+        self.customers = customers
+        lines = Array(repeating: Line(), count: stages)
+    }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
         switch event {
         case .started:
-            for timer in 0..<count {
-                turn.arm(TimerID(UInt32(timer)), after: turn.chance.sample(law, stream))
-            }
+            arrive(&turn)
+        case .rang(let timer) where timer.raw == 0:
+            if made < customers { arrive(&turn) }
+            enter(0, turn.now.nanoseconds, &turn)
         case .rang(let timer):
-            turn.arm(timer, after: turn.chance.sample(law, stream))
+            let stage = Int(timer.raw) - 1
+            let arrived = lines[stage].pop()
+            if lines[stage].count > 0 { serve(stage, &turn) }
+            if stage + 1 < lines.count {
+                enter(stage + 1, arrived, &turn)
+            } else {
+                done += 1
+                sum += Double(turn.now.nanoseconds - arrived)
+            }
         case .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
             break
         }
+    }
+
+    private mutating func arrive(_ turn: inout Turn) {
+        made += 1
+        turn.arm(TimerID(0), after: turn.chance.sample(gap, streams.gap))
+    }
+
+    private mutating func enter(_ stage: Int, _ arrived: UInt64, _ turn: inout Turn) {
+        lines[stage].push(arrived)
+        if lines[stage].count == 1 { serve(stage, &turn) }
+    }
+
+    private func serve(_ stage: Int, _ turn: inout Turn) {
+        turn.arm(TimerID(UInt32(stage + 1)), after: turn.chance.sample(service, streams.service))
+    }
+}
+
+/// The workloads of the kernel alone.
+enum KernelWorkloads {
+    /// Takes the earliest of `count` pending events and puts it back later, `operations` times.
+    static func hold(_ count: Int, _ operations: Int, seed: UInt64) -> Sample {
+        var set = PendingSet()
+        var chance = Chance(seed: seed)
+        let stream = chance.stream("hold")
+        let law = Law.exponential(mean: 1e9)
+        for slot in 0..<UInt32(count) { set.add(slot, at: chance.sample(law, stream).nanoseconds) }
+        func spin(_ times: Int) {
+            for _ in 0..<times {
+                let (time, stamp) = set.take()
+                let slot = UInt32(truncatingIfNeeded: PendingSet.slot(of: stamp))
+                set.add(slot, at: time &+ chance.sample(law, stream).nanoseconds)
+                set.settle()
+            }
+        }
+        spin(count)
+        return Sample(count: operations, seconds: Clock.seconds { spin(operations) })
+    }
+
+    /// Customers through servers in a row, through the public face of the kernel.
+    static func tandem(_ stages: Int, _ customers: Int, seed: UInt64) -> Sample {
+        var world = World(seed: seed)
+        let gap = world.withChance { $0.stream("gap") }
+        let work = world.withChance { $0.stream("work") }
+        let service = stages == 1 ? 0.9e9 : 0.8e9
+        let node = world.add("servers") { _ in
+            Tandem(stages: stages, service: service, customers: customers, gap: gap, work: work)
+        }
+        world.boot()
+        let seconds = Clock.seconds { world.run() }
+        let machine = world.machine(node) as? Tandem
+        let mean = (machine?.sum ?? 0) / Double(machine?.done ?? 1) * 1e-9
+        return Sample(count: customers * (1 + stages), seconds: seconds, check: mean)
     }
 }

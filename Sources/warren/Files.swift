@@ -28,7 +28,10 @@ enum Files {
     /// - Throws: ``Failure`` with code 2 if there are errors.
     static func topology(_ path: String) throws -> Topology {
         let result = TopologyReader.read(
-            path, vocabularies: Catalog.vocabularies, source: Files.bytes)
+            path,
+            vocabularies: Catalog.vocabularies,
+            source: Files.bytes
+        )
         guard let topology = result.topology else {
             throw rejected(result.findings, result.files)
         }

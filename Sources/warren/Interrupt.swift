@@ -9,7 +9,9 @@ enum Interrupt {
     /// Whether Ctrl-C was pressed since ``watch()``.
     static var happened: Bool { flag.load(ordering: .relaxed) }
 
-    /// Catches Ctrl-C from now on; a second one ends the program at once. Keep what is returned.
+    /// Catches Ctrl-C from now on; a second one ends the program at once.
+    ///
+    /// Keep what is returned.
     static func watch() -> any DispatchSourceSignal {
         signal(SIGINT, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())

@@ -50,7 +50,9 @@ final class Recorder {
     private static func replace(_ path: String) throws {
         guard FileManager.default.fileExists(atPath: path) else { return }
         _ = try TraceReader(path: path)
-        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(atPath: path + suffix)
+        }
     }
 
     func take(_ facts: UnsafeBufferPointer<Fact>) throws {

@@ -48,7 +48,7 @@ extension Report {
             "copies     \(messages.routed_copies) routed = "
                 + list([
                     (messages.routed_copies - min(messages.routed_copies, ended), "handled"),
-                    (messages.dead_lettered, "dead-lettered"), (copiesDropped, "dropped"),
+                    (messages.dead_lettered, "dead-lettered"), (dropped_copies, "dropped"),
                     (messages.remaining, "remaining"),
                 ]),
             "deliveries \(messages.delivered) sent, \(messages.redelivered) of them redelivered; "
@@ -57,24 +57,21 @@ extension Report {
         if effects > 0 { lines.append("effects    \(effects)") }
         if calls.started > 0 {
             lines.append(
-                "calls      \(calls.started) started, \(calls.answered) answered, \(calls.failed) failed")
+                "calls      \(calls.started) started, \(calls.answered) answered, \(calls.failed) failed"
+            )
         }
         if errors > 0 { lines.append("errors     \(errors) raised by a broker") }
         for (reason, count) in drops.sorted(by: { $0.key < $1.key }) {
             lines.append("dropped    \(count): \(reason)")
         }
         for (failure, count) in failures.sorted(by: { $0.key < $1.key }) {
-            lines.append("failures   \(count) times a client \(failure)")
+            lines.append("failures   \(count == 1 ? "once" : "\(count) times") a client \(failure)")
         }
         return lines
     }
 
-    private var copiesDropped: UInt64 {
-        messages.dropped - min(messages.dropped, drops[DropReason.unroutable.words] ?? 0)
-    }
-
     private var ended: UInt64 {
-        messages.dead_lettered + copiesDropped + messages.remaining
+        messages.dead_lettered + dropped_copies + messages.remaining
     }
 
     private var queueTable: String {
@@ -85,8 +82,10 @@ extension Report {
                 Column(title: "most", value: line.depth_max, align: .right),
                 Column(title: "delivered", value: line.delivered, align: .right),
                 Column(
-                    title: "wait mean", value: Self.seconds(UInt64(line.wait_mean_ns)),
-                    align: .right),
+                    title: "wait mean",
+                    value: Self.seconds(UInt64(line.wait_mean_ns)),
+                    align: .right
+                ),
                 Column(title: "p50", value: Self.seconds(line.wait_p50_ns), align: .right),
                 Column(title: "p99", value: Self.seconds(line.wait_p99_ns), align: .right),
             ]
@@ -97,7 +96,8 @@ extension Report {
             shown.contains { $0.name == line.name && $0.broker == line.broker }
         }
         let rest = queues.count - order.count
-        return (table.string(for: order, style: Style.plain) ?? "")
+        let text = table.string(for: order, style: Style.plain) ?? ""
+        return text.trimmingCharacters(in: .newlines)
             + (rest > 0 ? "\n… and \(rest) more" : "")
     }
 

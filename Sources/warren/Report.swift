@@ -5,7 +5,9 @@ import WarrenLedger
 import WarrenTopology
 import WarrenTrace
 
-/// The result of a run, as JSON says it. The shape is stable: keys are added, never renamed.
+/// The result of a run, as JSON says it.
+///
+/// The shape is stable: keys are added, never renamed.
 struct Report: Encodable {
     struct Messages: Encodable {
         var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
@@ -50,6 +52,7 @@ struct Report: Encodable {
     let trace: String?
     let messages: Messages
     let drops: [String: UInt64]
+    let dropped_copies: UInt64
     let failures: [String: UInt64]
     let effects: UInt64
     let errors: UInt64
@@ -91,10 +94,12 @@ struct Report: Encodable {
             unaccounted: ledger.unaccounted
         )
         var drops: [String: UInt64] = [:]
-        for reason in DropReason.allCases where ledger.drops[Int(reason.rawValue)] > 0 {
-            drops[reason.words] = ledger.drops[Int(reason.rawValue)]
+        for reason in DropReason.allCases {
+            let index = Int(reason.rawValue)
+            let count = ledger.drops[index] + ledger.unrouted[index]
+            if count > 0 { drops[reason.words] = count }
         }
-        if totals.unroutable > 0 { drops[DropReason.unroutable.words] = totals.unroutable }
+        dropped_copies = totals.dropped
         self.drops = drops
         var failures: [String: UInt64] = [:]
         for failure in WorkFailure.allCases where ledger.failures[Int(failure.rawValue)] > 0 {
@@ -104,7 +109,10 @@ struct Report: Encodable {
         effects = totals.effects
         errors = totals.errors
         calls = Calls(
-            started: totals.calls, answered: totals.answered, failed: totals.callsFailed)
+            started: totals.calls,
+            answered: totals.answered,
+            failed: totals.callsFailed
+        )
         queues = ledger.queues.map { account in
             let entry = names.entries[Int(account.symbol.raw)]
             return QueueLine(

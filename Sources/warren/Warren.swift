@@ -5,7 +5,8 @@ import WarrenBroker
 struct Warren: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "warren",
-        abstract: "Simulates message brokers in memory, breaks them on purpose, and shows every step.",
+        abstract:
+            "Simulates message brokers in memory, breaks them on purpose, and shows every step.",
         discussion: """
             Exit codes: 0 all held, 1 an expectation or check failed, 2 the input or the command line \
             is wrong, 3 something outside failed.
@@ -37,6 +38,8 @@ struct Warren: ParsableCommand {
         } catch let failure as Failure {
             Console.error(failure.text)
             Foundation_exit(failure.code)
+        } catch let code as ExitCode {
+            Foundation_exit(code.rawValue)
         } catch {
             // Asked-for help and version are no failure; everything else is a wrong command line.
             let code = exitCode(for: error)

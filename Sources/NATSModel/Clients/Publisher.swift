@@ -95,7 +95,8 @@ struct Publisher: Machine {
         packet.message = turn.newMessage()
         packet.subject = plan.subjects.pick(&turn.chance)
         packet.size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds)
+            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
+        )
         turn.record(
             .messagePublished,
             message: packet.message,
@@ -124,7 +125,8 @@ struct Publisher: Machine {
         turn.record(.callStarted, message: packet.message, peer: plan.client.raw)
         if calls.isEmpty { turn.arm(Self.deadline, after: timeout) }
         calls.append(
-            Call(request: packet.message, sentAt: turn.now, deadline: turn.now + timeout))
+            Call(request: packet.message, sentAt: turn.now, deadline: turn.now + timeout)
+        )
         open.insert(packet.message.raw)
     }
 
@@ -133,7 +135,11 @@ struct Publisher: Machine {
         case .noResponders:
             if open.remove(packet.token.raw) != nil {
                 turn.record(
-                    .callFailed, message: packet.token, peer: plan.client.raw, variant: 1)
+                    .callFailed,
+                    message: packet.token,
+                    peer: plan.client.raw,
+                    variant: 1
+                )
                 trim(&turn)
             }
         case .msg:
@@ -176,7 +182,11 @@ struct Publisher: Machine {
             calls.removeFirst()
             if open.remove(first.request.raw) != nil {
                 turn.record(
-                    .callFailed, message: first.request, peer: plan.client.raw, variant: 0)
+                    .callFailed,
+                    message: first.request,
+                    peer: plan.client.raw,
+                    variant: 0
+                )
             }
         }
         trim(&turn)

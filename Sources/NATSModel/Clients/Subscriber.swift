@@ -85,7 +85,10 @@ struct Subscriber: Machine {
     private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
         guard packet.operation == .msg else { return }
         let delivery = Delivery(
-            message: packet.message, reply: packet.reply, token: packet.token)
+            message: packet.message,
+            reply: packet.reply,
+            token: packet.token
+        )
         if current == nil {
             start(delivery, &turn)
         } else if buffer.count < plan.pendingLimit {
@@ -171,7 +174,8 @@ struct Subscriber: Machine {
         packet.subject = delivery.reply
         packet.token = delivery.token
         packet.size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(answers.size, answers.stream).nanoseconds)
+            truncatingIfNeeded: turn.chance.sample(answers.size, answers.stream).nanoseconds
+        )
         turn.record(
             .messagePublished,
             message: packet.message,

@@ -107,7 +107,11 @@ struct Caller: Machine {
             turn.record(.messageReturned, message: packet.message, subject: packet.subject)
             if open.remove(packet.message.raw) != nil {
                 turn.record(
-                    .callFailed, message: packet.message, peer: plan.client.raw, variant: 1)
+                    .callFailed,
+                    message: packet.message,
+                    peer: plan.client.raw,
+                    variant: 1
+                )
             }
         default: break
         }
@@ -119,7 +123,8 @@ struct Caller: Machine {
         let request = turn.newMessage()
         let key = plan.keys.pick(&turn.chance)
         let size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds)
+            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
+        )
         turn.record(.callStarted, message: request, peer: plan.client.raw)
         guard link.isReady, consuming else {
             turn.record(.callFailed, message: request, peer: plan.client.raw, variant: 2)
@@ -180,7 +185,11 @@ struct Caller: Machine {
             calls.removeFirst()
             if open.remove(first.request.raw) != nil {
                 turn.record(
-                    .callFailed, message: first.request, peer: plan.client.raw, variant: 0)
+                    .callFailed,
+                    message: first.request,
+                    peer: plan.client.raw,
+                    variant: 0
+                )
             }
         }
         trim(&turn)

@@ -26,7 +26,9 @@ struct ConsumerClient: Machine {
         var ack: AckMode
         var work: WorkPlan
         var requeueOnError: Bool
-        /// For a server: how large its answers are. It publishes them to this exchange.
+        /// For a server: how large its answers are.
+        ///
+        /// It publishes them to this exchange.
         var replies: Reply?
     }
 
@@ -202,7 +204,8 @@ struct ConsumerClient: Machine {
         packet.subject = reply.exchange
         packet.key = delivery.replyTo
         packet.size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(reply.size, reply.sizeStream).nanoseconds)
+            truncatingIfNeeded: turn.chance.sample(reply.size, reply.sizeStream).nanoseconds
+        )
         packet.correlation = delivery.correlation
         turn.record(
             .messagePublished,

@@ -97,7 +97,9 @@ struct Producer: Machine {
         if plan.confirms != nil {
             selected = false
             turn.send(
-                Packet(.confirmSelect, channel: ClientLink.channel), on: link.connection)
+                Packet(.confirmSelect, channel: ClientLink.channel),
+                on: link.connection
+            )
         } else {
             selected = true
             publishWaiting(&turn)
@@ -114,7 +116,8 @@ struct Producer: Machine {
             message: turn.newMessage(),
             key: plan.keys.pick(&turn.chance),
             size: UInt32(
-                truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds),
+                truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
+            ),
             attempt: 1,
             publishedAt: turn.now
         )
@@ -160,7 +163,10 @@ struct Producer: Machine {
             settle(packet, confirmed: false, &turn)
         case .basicReturn:
             turn.record(
-                .messageReturned, message: packet.message, subject: packet.subject)
+                .messageReturned,
+                message: packet.message,
+                subject: packet.subject
+            )
             // Returns come in the order of publication, ahead of their confirms.
             if let index = outstanding.firstIndex(where: {
                 $0.letter.message == packet.message && !$0.isSettled
@@ -179,8 +185,8 @@ struct Producer: Machine {
         guard packet.tag >= baseSequence else { return }
         let last = Int(packet.tag - baseSequence)
         guard last < outstanding.count else { return }
-        for index in (packet.has(Flag.multiple) ? 0 : last)...last {
-            guard !outstanding[index].isSettled else { continue }
+        for index in (packet.has(Flag.multiple) ? 0 : last)...last
+        where !outstanding[index].isSettled {
             outstanding[index].isSettled = true
             let done = outstanding[index]
             if confirmed {

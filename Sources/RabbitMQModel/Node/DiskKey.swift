@@ -7,7 +7,9 @@ enum DiskKey {
         case queue, binding, message
     }
 
-    static func exchange(_ symbol: Symbol) -> UInt64 { Kind.exchange.rawValue << 60 | UInt64(symbol.raw) }
+    static func exchange(_ symbol: Symbol) -> UInt64 {
+        Kind.exchange.rawValue << 60 | UInt64(symbol.raw)
+    }
     static func queue(_ symbol: Symbol) -> UInt64 { Kind.queue.rawValue << 60 | UInt64(symbol.raw) }
     static func binding(_ number: UInt64) -> UInt64 { Kind.binding.rawValue << 60 | number }
 

@@ -6,8 +6,7 @@ import WarrenTrace
 extension RabbitMQNode {
     /// A copy enters a queue, and leaves it at once if a consumer has room.
     @inline(__always)
-    mutating func enqueue(_ row: UInt32, _ message: MessageRow, _ queue: Int, _ turn: inout Turn)
-    {
+    mutating func enqueue(_ row: UInt32, _ message: MessageRow, _ queue: Int, _ turn: inout Turn) {
         turn.record(
             .messageRouted,
             message: message.message,
@@ -272,7 +271,8 @@ extension RabbitMQNode {
     /// A name as the broker makes them: 22 characters that fit into a URL.
     mutating func randomName(_ turn: inout Turn) -> String {
         let alphabet = Array(
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        )
         let stream = turn.chance.stream("names \(brokerName)")
         return String((0..<22).map { _ in alphabet[Int(turn.chance.below(64, stream))] })
     }

@@ -79,7 +79,8 @@ extension RabbitMQNode {
             case .exchange:
                 guard
                     let stored: Stored<ExchangeDeclaration> = turn.parcels.get(
-                        record.packet.parcel)
+                        record.packet.parcel
+                    )
                 else { continue }
                 if exchangeIndex(stored.value.name, stored.scope, turn.names) < 0 {
                     addExchange(stored.value, stored.scope, turn: &turn)
@@ -92,7 +93,8 @@ extension RabbitMQNode {
             case .binding:
                 guard
                     let stored: Stored<BindingDeclaration> = turn.parcels.get(
-                        record.packet.parcel)
+                        record.packet.parcel
+                    )
                 else { continue }
                 turn.erase(record.key)
                 restore(stored.value, stored.scope, &turn)

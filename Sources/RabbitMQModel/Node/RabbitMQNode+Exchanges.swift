@@ -58,7 +58,8 @@ extension RabbitMQNode {
         }
         if wanted.name.hasPrefix("amq.") {
             throw .accessRefused(
-                "exchange name '\(wanted.name)' contains reserved prefix 'amq.*'")
+                "exchange name '\(wanted.name)' contains reserved prefix 'amq.*'"
+            )
         }
         addExchange(wanted, session.scope, turn: &turn)
         storeExchange(wanted, session.scope, &turn)
@@ -187,7 +188,8 @@ extension RabbitMQNode {
             }
             guard isText, ["all", "any", "all-with-x", "any-with-x"].contains(mode) else {
                 throw .preconditionFailed(
-                    "Invalid x-match field value \"\(mode)\"; expected all or any")
+                    "Invalid x-match field value \"\(mode)\"; expected all or any"
+                )
             }
         }
         addBinding(binding, source, destination, &turn)

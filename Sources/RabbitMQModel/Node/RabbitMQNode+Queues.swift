@@ -104,7 +104,8 @@ extension RabbitMQNode {
             }
             if wanted.name.hasPrefix("amq."), !wanted.name.hasPrefix("amq.gen-") {
                 throw .accessRefused(
-                    "queue name '\(wanted.name)' contains reserved prefix 'amq.*'")
+                    "queue name '\(wanted.name)' contains reserved prefix 'amq.*'"
+                )
             }
             if wanted.deadLetterKey != nil, wanted.deadLetterExchange == nil {
                 throw .preconditionFailed(
@@ -151,7 +152,10 @@ extension RabbitMQNode {
             text(current.deadLetterExchange)
         )
         try check(
-            "x-dead-letter-routing-key", text(wanted.deadLetterKey), text(current.deadLetterKey))
+            "x-dead-letter-routing-key",
+            text(wanted.deadLetterKey),
+            text(current.deadLetterKey)
+        )
     }
 
     /// Makes a queue.
@@ -197,7 +201,10 @@ extension RabbitMQNode {
         }
         if reason == .purged {
             turn.record(
-                .queuePurged, subject: queues[queue].symbol, detail: UInt64(entries.count))
+                .queuePurged,
+                subject: queues[queue].symbol,
+                detail: UInt64(entries.count)
+            )
         }
         return entries.count
     }
@@ -260,7 +267,10 @@ extension RabbitMQNode {
         turn.erase(DiskKey.queue(queues[queue].symbol))
         removeBindings(to: .queue(Int32(queue)), &turn)
         turn.record(
-            .queueDeleted, subject: queues[queue].symbol, detail: UInt64(count))
+            .queueDeleted,
+            subject: queues[queue].symbol,
+            detail: UInt64(count)
+        )
     }
 
     /// Deliveries of a deleted queue count as gone; their tags stay known to their channels.

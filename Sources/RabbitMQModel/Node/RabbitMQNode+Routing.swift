@@ -41,7 +41,11 @@ extension RabbitMQNode {
             for key in keys {
                 if exchanges[current].declaration.name.isEmpty {
                     // RMQ-ROUTE-01: the default exchange knows every queue by its name.
-                    let queue = queueIndex(key, names.entries[Int(exchanges[current].symbol.raw)].scope, names)
+                    let queue = queueIndex(
+                        key,
+                        names.entries[Int(exchanges[current].symbol.raw)].scope,
+                        names
+                    )
                     if queue >= 0 { targets.append(.queue(Int32(queue))) }
                 } else {
                     let letter = Letter(key: key, headers: headers)

@@ -22,7 +22,11 @@ extension RabbitMQNode {
         }
         sessions[session].vhost = known.vhost
         sessions[session].scope = VirtualHost.scope(
-            broker, brokerName, known.vhost, &turn.names)
+            broker,
+            brokerName,
+            known.vhost,
+            &turn.names
+        )
         sessions[session].isOpen = true
         reply(.connectionOpenOk, 0, sessions[session].connection, &turn)
     }
@@ -34,7 +38,12 @@ extension RabbitMQNode {
             let text =
                 "number of channels opened (2047) has reached the negotiated channel_max (2047)"
             refuse(
-                .notAllowed(text), Packet(.channelOpen, channel: number), -1, session, &turn)
+                .notAllowed(text),
+                Packet(.channelOpen, channel: number),
+                -1,
+                session,
+                &turn
+            )
             return
         }
         sessions[session].numbers.append(number)

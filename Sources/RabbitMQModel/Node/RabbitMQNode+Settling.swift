@@ -53,7 +53,9 @@ extension RabbitMQNode {
         return collected
     }
 
-    /// A copy has done its work. A consumer that has room again joins the end of the rotation.
+    /// A copy has done its work.
+    ///
+    /// A consumer that has room again joins the end of the rotation.
     ///
     /// - Source: RMQ-CONS-16.
     @inline(__always)

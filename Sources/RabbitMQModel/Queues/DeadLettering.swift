@@ -63,9 +63,14 @@ extension RabbitMQNode {
             for target in targets where queues[Int(target)].declaration.durable {
                 writeCount += 1
                 let key = DiskKey.message(
-                    queues[Int(target)].symbol, queues[Int(target)].tailPosition)
+                    queues[Int(target)].symbol,
+                    queues[Int(target)].tailPosition
+                )
                 turn.store(
-                    diskPacket(newRow, redelivered: false), at: key, as: WriteID(writeCount))
+                    diskPacket(newRow, redelivered: false),
+                    at: key,
+                    as: WriteID(writeCount)
+                )
             }
         }
         for target in targets { enqueue(newRow, dead, Int(target), &turn) }

@@ -54,7 +54,9 @@ struct Queue: Sendable {
     /// The position of the next copy that arrives.
     var tailPosition: UInt64 { headPosition + UInt64(ready.count) }
 
-    /// Takes the oldest ready copy. There must be one.
+    /// Takes the oldest ready copy.
+    ///
+    /// There must be one.
     @inline(__always)
     mutating func take() -> ReturnedEntry {
         if !returned.isEmpty { return returned.removeLast() }

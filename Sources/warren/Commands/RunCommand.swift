@@ -106,7 +106,10 @@ private struct Progress {
         Console.progress(
             String(
                 format: "%.1fs simulated in %.1fs · %llu events · %.1f million/s · Ctrl-C ends it",
-                simulated, seconds, events, rate
+                simulated,
+                seconds,
+                events,
+                rate
             )
         )
     }

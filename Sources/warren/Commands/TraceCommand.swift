@@ -57,7 +57,8 @@ struct TraceOptions: ParsableArguments {
         guard let newest = dated.max(by: { $0.1 < $1.1 }) else {
             throw Failure(
                 code: Failure.input,
-                text: "error: no trace in this folder\n  try: warren run FILE, or name the trace file"
+                text:
+                    "error: no trace in this folder\n  try: warren run FILE, or name the trace file"
             )
         }
         return newest.0
@@ -155,7 +156,9 @@ struct TraceMessage: ParsableCommand {
             for fact in facts {
                 let time = FactText.time(fact.time)
                 let padding = String(repeating: " ", count: max(0, 11 - time.count))
-                print("\(padding)\(time)  \(text.sentence(fact))  (#\(fact.event) ← #\(fact.cause))")
+                print(
+                    "\(padding)\(time)  \(text.sentence(fact))  (#\(fact.event) ← #\(fact.cause))"
+                )
             }
         }
     }
@@ -240,7 +243,8 @@ struct TraceExport: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
         abstract: "Writes every fact of a run to standard output.",
-        discussion: "Example: warren trace export --format csv order-pipeline.trace.sqlite > facts.csv"
+        discussion:
+            "Example: warren trace export --format csv order-pipeline.trace.sqlite > facts.csv"
     )
 
     @OptionGroup var options: TraceOptions
@@ -256,12 +260,15 @@ struct TraceExport: ParsableCommand {
             let text = FactText(names: names, nodes: try reader.nodes(of: run))
             var output = ""
             if format == .csv {
-                output = "fact,time_ns,event,cause,node,kind,message,subject,variant,detail,sentence\n"
+                output =
+                    "fact,time_ns,event,cause,node,kind,message,subject,variant,detail,sentence\n"
             }
             var number = 0
             try reader.forEachFact(of: run) { fact in
                 number += 1
-                output += format == .csv ? csv(fact, number, names, text) : json(fact, number, names, text)
+                output +=
+                    format == .csv
+                    ? csv(fact, number, names, text) : json(fact, number, names, text)
                 if output.utf8.count > 1 << 16 {
                     FileHandle.standardOutput.write(Data(output.utf8))
                     output = ""

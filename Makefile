@@ -1,0 +1,41 @@
+# The three things that a newcomer types; each installs what it needs.
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: demo test bench lint format deps deps-test deps-bench
+
+# Builds in release mode and runs the order pipeline.
+demo: deps
+	swift build -c release --product warren
+	.build/release/warren run Topologies/rabbitmq/order-pipeline.yaml
+
+# Builds and passes all tests. They run in release mode: some simulate millions of messages.
+test: deps deps-test
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+# Prints the table of figures beside C++ and SimPy; about ten minutes.
+bench: deps deps-bench
+	swift build -c release --product warren-bench
+	swift build -c release --product warren
+	.build/release/warren-bench
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+deps:
+	@[ -f /usr/include/sqlite3.h ] || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq libsqlite3-dev; }
+
+# A JSON Schema validator that is not ours.
+deps-test:
+	@/usr/bin/python3 -c 'import jsonschema, yaml' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq python3 python3-jsonschema python3-yaml; }
+
+deps-bench:
+	@command -v c++ valgrind /usr/bin/python3 >/dev/null && \
+	    /usr/bin/python3 -c 'import simpy' 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq g++ valgrind python3 python3-simpy; }

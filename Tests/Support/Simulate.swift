@@ -1,0 +1,38 @@
+public import WarrenBroker
+import WarrenCatalog
+public import WarrenTopology
+public import WarrenTrace
+
+/// Topologies as texts, read and run.
+public enum Simulate {
+    /// Reads a topology from a text.
+    public static func read(_ text: String, path: String = "test.yaml") -> TopologyReader.Result {
+        TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
+            Array(text.utf8)
+        }
+    }
+
+    /// A simulation of a text that is without fault.
+    public static func make(_ text: String, seed: UInt64? = nil) throws -> Simulation {
+        let result = read(text)
+        guard let topology = result.topology else {
+            throw Simulation.Rejection(findings: result.findings)
+        }
+        return try Simulation(topology, models: Catalog.models, seed: seed)
+    }
+
+    /// Runs a text to its end.
+    public static func run(_ text: String, seed: UInt64? = nil) throws -> Simulation {
+        var simulation = try make(text, seed: seed)
+        simulation.run()
+        return simulation
+    }
+
+    /// Runs a text to its end and keeps every fact.
+    public static func facts(_ text: String, seed: UInt64? = nil) throws -> [Fact] {
+        var simulation = try make(text, seed: seed)
+        var facts: [Fact] = []
+        simulation.run { facts += $0 }
+        return facts
+    }
+}

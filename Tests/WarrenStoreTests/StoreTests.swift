@@ -1,0 +1,131 @@
+import Support
+import Testing
+import WarrenBroker
+import WarrenKernel
+import WarrenStore
+import WarrenTrace
+
+@Suite("A trace")
+struct StoreTests {
+    private static let text = """
+        warren: 1
+        name: stored
+        brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+        producers: { p: { to: q, arrivals: { law: poisson, rate: 100/s }, count: 300 } }
+        consumers: { c: { from: q, prefetch: 2, service: 8ms, fails: { error: 5% }, on_error: { requeue: true } } }
+        """
+
+    /// Runs the topology into a file; returns its facts.
+    private func record(_ path: String, seed: UInt64 = 1, finishes: Bool = true) throws -> [Fact] {
+        var simulation = try Simulate.make(Self.text, seed: seed)
+        let writer = try TraceWriter(
+            path: path,
+            heading: .init(name: "stored", topology: Self.text, seed: seed, version: "t"),
+            names: simulation.world.names,
+            nodes: (0..<simulation.world.nodeCount).map {
+                simulation.world.name(of: NodeID(UInt32($0)))
+            }
+        )
+        var facts: [Fact] = []
+        simulation.run { facts += $0 }
+        try writer.append(facts)
+        if finishes {
+            try writer.finish(
+                .init(
+                    digest: simulation.digest,
+                    simulated: simulation.world.now.nanoseconds,
+                    events: simulation.world.eventCount,
+                    messages: 300,
+                    complete: true,
+                    summary: "{}"
+                ),
+                names: simulation.world.names
+            )
+        }
+        return facts
+    }
+
+    @Test func `gives back every fact, and holds several runs`() throws {
+        let scratch = try Scratch()
+        let path = scratch.path("t.sqlite")
+        let first = try record(path)
+        let second = try record(path, seed: 2)
+        let reader = try TraceReader(path: path)
+        #expect(try reader.runs().map(\.number) == [1, 2])
+        for (number, facts) in [(Int64(1), first), (2, second)] {
+            let run = try reader.run(number)
+            #expect(run.complete)
+            var back: [Fact] = []
+            try reader.forEachFact(of: run) { back.append($0) }
+            #expect(back == facts)
+        }
+        #expect(first != second)
+    }
+
+    @Test func `tells the life of one message, and reads up to a moment`() throws {
+        let scratch = try Scratch()
+        let facts = try record(scratch.path("t.sqlite"))
+        let reader = try TraceReader(path: scratch.path("t.sqlite"))
+        let run = try reader.run(nil)
+        let message = MessageID(17)
+        #expect(
+            try reader.facts(of: run, message: message) == facts.filter { $0.message == message }
+        )
+        let end = Instant(nanoseconds: 1_000_000_000)
+        var back: [Fact] = []
+        try reader.forEachFact(of: run, until: end) { back.append($0) }
+        #expect(back == facts.filter { $0.time <= end })
+    }
+
+    @Test func `has views that a person can read`() throws {
+        let scratch = try Scratch()
+        let facts = try record(scratch.path("t.sqlite"))
+        let reader = try TraceReader(path: scratch.path("t.sqlite"))
+        func one(_ sql: String) throws -> String {
+            try reader.query(sql).rows.first?.joined(separator: " ") ?? "none"
+        }
+        #expect(try one("SELECT count(*) FROM facts") == "\(facts.count)")
+        #expect(try one("SELECT count(*), sum(handled) FROM messages") == "300 300")
+        let redelivered = facts.count { $0.kind == .deliverySent && $0.variant & 1 == 1 }
+        #expect(redelivered > 0)
+        #expect(try one("SELECT sum(redeliveries) FROM messages") == "\(redelivered)")
+        #expect(try one("SELECT sum(redelivered) FROM deliveries") == "\(redelivered)")
+        #expect(try one("SELECT DISTINCT queue, consumer FROM deliveries") == "q c")
+        let most = try one("SELECT max(depth), min(depth) FROM queue_depths WHERE queue = 'q'")
+        #expect(most.hasSuffix(" 0") && most != "0 0", "\(most)")
+        #expect(try one("SELECT message, exchange, routing_key FROM messages LIMIT 1") == "m1  q")
+        #expect(throws: StoreError.self) { try reader.query("SELECT nonsense") }
+        #expect(throws: StoreError.self) { try reader.query("DELETE FROM runs") }
+    }
+
+    @Test func `takes at most forty bytes a fact`() throws {
+        let scratch = try Scratch()
+        let path = scratch.path("t.sqlite")
+        var count = 0
+        for seed in 1...20 { count += try record(path, seed: UInt64(seed)).count }
+        let pages = try TraceReader(path: path).query(
+            "SELECT sum(pgsize) FROM dbstat WHERE name = 'fact_rows'"
+        ).rows.first?.first
+        let bytes = try #require(pages.flatMap { Int($0) })
+        #expect(bytes / count <= 40, "\(bytes / count) bytes a fact")
+    }
+
+    @Test func `is readable when the run never finished`() throws {
+        let scratch = try Scratch()
+        let path = scratch.path("t.sqlite")
+        _ = try record(path, finishes: false)
+        let run = try TraceReader(path: path).run(nil)
+        #expect(!run.complete)
+        #expect(run.digest == nil)
+    }
+
+    @Test func `refuses the database of somebody else`() throws {
+        let scratch = try Scratch()
+        let path = try scratch.write(
+            "notes.sqlite",
+            "this is not a database, it is a note to myself"
+        )
+        #expect(throws: StoreError.self) { try record(path) }
+        #expect(throws: StoreError.self) { try TraceReader(path: path) }
+    }
+}

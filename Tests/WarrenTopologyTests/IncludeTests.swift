@@ -1,0 +1,63 @@
+import Support
+import Testing
+import WarrenCatalog
+import WarrenTopology
+
+@Suite("include:")
+struct IncludeTests {
+    private func read(_ files: [String: String], _ path: String = "dir/main.yaml")
+        -> TopologyReader.Result
+    {
+        TopologyReader.read(path, vocabularies: Catalog.vocabularies) {
+            name throws(ReadFailure) in
+            guard let text = files[name] else { throw ReadFailure("there is no such file") }
+            return Array(text.utf8)
+        }
+    }
+
+    private let main = """
+        warren: 1
+        name: main
+        include: [brokers.yaml, clients/all.yaml]
+        """
+    private let brokers = "brokers: { main: { kind: rabbitmq, queues: { q: {} } } }\n"
+
+    @Test func `joins the names of several files`() throws {
+        let result = read([
+            "dir/main.yaml": main, "dir/brokers.yaml": brokers,
+            "dir/clients/all.yaml":
+                "producers: { p: { to: q, arrivals: 1/s, count: 1 } }\ninclude: ../more.yaml\n",
+            "dir/more.yaml": "consumers: { c: { from: q } }\n",
+        ])
+        #expect(result.findings.isEmpty, "\(result.findings)")
+        let topology = try #require(result.topology)
+        #expect(topology.clients.map(\.name) == ["p", "c"])
+        #expect(topology.files.count == 4)
+    }
+
+    @Test func `finds a cycle`() {
+        let result = read([
+            "dir/main.yaml": "warren: 1\nname: m\ninclude: [a.yaml]\n",
+            "dir/a.yaml": "include: b.yaml\n", "dir/b.yaml": "include: a.yaml\n",
+        ])
+        let finding = result.findings.first { $0.slug == "include-cycle" }
+        #expect(finding?.sentence.contains("dir/a.yaml → dir/b.yaml → dir/a.yaml") == true)
+    }
+
+    @Test func `says which file is missing, and where it was asked for`() {
+        let result = read(["dir/main.yaml": main, "dir/brokers.yaml": brokers])
+        let finding = result.findings.first { $0.slug == "unreadable-file" }
+        #expect(finding?.sentence == "dir/clients/all.yaml cannot be read: there is no such file")
+        #expect(finding?.place?.line == 3)
+    }
+
+    @Test func `refuses a name that two files give`() {
+        let result = read([
+            "dir/main.yaml": main + "\nproducers: { p: { to: q, arrivals: 1/s, count: 1 } }\n",
+            "dir/brokers.yaml": brokers,
+            "dir/clients/all.yaml": "producers: { p: { to: q, arrivals: 2/s, count: 1 } }\n",
+        ])
+        let finding = result.findings.first { $0.slug == "included-twice" }
+        #expect(finding?.place?.file == 2)
+    }
+}
