@@ -23,7 +23,7 @@ struct HouseTests {
             "import Foundation", "import Glibc", "import Dispatch", "import Synchronization",
             "SystemRandomNumberGenerator", ".random(in", "UUID()", "Date()", "Hasher()",
             "hashValue",
-            "Task {", " async ", " actor ", "@unchecked Sendable", "nonisolated(unsafe)", "print(",
+            "Task {", " async ", " actor ", "@unchecked Sendable", "nonisolated(unsafe)", " print(",
         ]
         for path in Repository.files(under: "Sources/\(target)", ending: ".swift") {
             for (number, line) in try lines(path) {

@@ -106,7 +106,7 @@ struct NATSTests {
             brokers: { n: { kind: nats } }
             producers: { p: { to: a, start: 1s, arrivals: 100ms, count: 50, reconnect: 2s } }
             consumers: { c: { from: a, reconnect: 500ms, service: 0ms } }
-            faults: [{ at: 3s, do: restart, node: n/n, for: 1s }]
+            faults: [{ at: 3050ms, do: restart, node: n/n, for: 1s }]
             """
         )
         let totals = simulation.ledger.totals

@@ -115,8 +115,8 @@ struct ScenarioTests {
         let run = try check(
             """
             producers:
-              p: { to: q, arrivals: { law: poisson, rate: 500/s }, count: 3000, persistent: true, confirms: { timeout: 1s, retries: 5 }, reconnect: 500ms }
-            consumers: { c: { from: q, prefetch: 10, service: 1ms, reconnect: 500ms } }
+              p: { to: q, arrivals: { law: poisson, rate: 4000/s }, count: 30000, persistent: true, confirms: { timeout: 1s, retries: 5 }, reconnect: 500ms }
+            consumers: { c: { from: q, prefetch: 10, service: 100us, reconnect: 500ms } }
             faults:
               - { at: 2s, do: kill, node: main/main, for: 1s }
               - { at: 4s, do: drop_connection, client: p }
@@ -124,7 +124,7 @@ struct ScenarioTests {
             """
         )
         #expect(run.verdicts.allSatisfy { $0.held })
-        #expect(run.ledger.totals.confirmed == 3000)
+        #expect(run.ledger.totals.confirmed == 30000)
         #expect(run.ledger.totals.retried > 0)
         #expect(run.ledger.unknown == 0)
     }
