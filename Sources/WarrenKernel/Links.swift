@@ -26,6 +26,9 @@ struct Links: Sendable {
         var lastHome: UInt64 = 0
         var openA = true
         var openB = false
+        /// The delays, where they never vary; nearly all packets of a run take this way.
+        var fixedOut = UInt64.max
+        var fixedHome = UInt64.max
         /// Whether the handshake is done.
         var established = false
 
@@ -55,7 +58,10 @@ struct Links: Sendable {
 
     mutating func setLaw(_ law: Law, from: NodeID, to: NodeID) {
         laws[Pair(from: from, to: to)] = law
-        if let row = index[Pair(from: from, to: to)] { rows[Int(row)].law = law }
+        if let row = index[Pair(from: from, to: to)] {
+            rows[Int(row)].law = law
+            refresh()
+        }
     }
 
     /// The link from one node to another, made on first use.
@@ -69,6 +75,20 @@ struct Links: Sendable {
         )
         index[pair] = row
         return row
+    }
+
+    /// The delay of a link whose law is constant; `UInt64.max` if it varies.
+    func fixedDelay(_ row: UInt32) -> UInt64 {
+        let link = rows[Int(row)]
+        return link.law.kind == .constant ? UInt64(link.law.p) * link.factor / 1000 : .max
+    }
+
+    /// Looks again at which connections have a constant delay.
+    private mutating func refresh() {
+        for index in connections.indices {
+            connections[index].fixedOut = fixedDelay(connections[index].outward)
+            connections[index].fixedHome = fixedDelay(connections[index].homeward)
+        }
     }
 
     /// The delay of the next packet on a link.
@@ -88,6 +108,7 @@ struct Links: Sendable {
             rows[Int(connection.outward)].factor = factor
             rows[Int(connection.homeward)].factor = factor
         }
+        refresh()
     }
 
     /// Makes the links between two nodes slower by `factor` thousandths.
@@ -95,5 +116,6 @@ struct Links: Sendable {
         for pair in [Pair(from: one, to: other), Pair(from: other, to: one)] {
             if let row = index[pair] { rows[Int(row)].factor = factor }
         }
+        refresh()
     }
 }

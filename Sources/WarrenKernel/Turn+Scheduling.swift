@@ -24,18 +24,25 @@ extension Turn {
     public mutating func send(_ packet: Packet, on connection: ConnectionID) {
         let index = Int(connection.raw)
         guard index < links.connections.count, !isDead else { return }
-        let row = links.connections[index]
-        let outward = row.a == node && row.openA
-        guard outward || row.openB && row.b == node else {
+        let outward = links.connections[index].a == node && links.connections[index].openA
+        guard
+            outward || links.connections[index].openB && links.connections[index].b == node
+        else {
             loseUnsent(packet)
             return
         }
-        let delay = links.delay(outward ? row.outward : row.homeward, &chance)
+        var delay =
+            outward ? links.connections[index].fixedOut : links.connections[index].fixedHome
+        if delay == .max {
+            let row =
+                outward ? links.connections[index].outward : links.connections[index].homeward
+            delay = links.delay(row, &chance)
+        }
         let time = links.connections[index].arrive(now.nanoseconds &+ delay, outward: outward)
         push(
             Pending(
                 kind: .packet,
-                node: outward ? row.b.raw : row.a.raw,
+                node: outward ? links.connections[index].b.raw : links.connections[index].a.raw,
                 subject: connection.raw,
                 variant: outward ? 0 : 1,
                 cause: event,
@@ -120,9 +127,10 @@ extension Turn {
         let there = names[nodeNames[Int(target.raw)]]
         let outward = links.link(from: node, to: target, &chance, label: "delay \(here)→\(there)")
         let homeward = links.link(from: target, to: node, &chance, label: "delay \(there)→\(here)")
-        links.connections.append(
-            Links.Connection(a: node, b: target, outward: outward, homeward: homeward)
-        )
+        var row = Links.Connection(a: node, b: target, outward: outward, homeward: homeward)
+        row.fixedOut = links.fixedDelay(outward)
+        row.fixedHome = links.fixedDelay(homeward)
+        links.connections.append(row)
         notify(.accepted, target, connection, variant: .closed)
         return connection
     }

@@ -303,22 +303,29 @@ public struct World: Sendable {
                 return false
             }
             turn.slab.rows[slot].armed = false
-            let timer = turn.slab.rows[slot]
-            if !timer.background { turn.live &-= 1 }
-            begin(node, at: time, cause: timer.cause)
-            handle(.rang(TimerID(timer.subject)), node)
+            if !turn.slab.rows[slot].background { turn.live &-= 1 }
+            begin(node, at: time, cause: turn.slab.rows[slot].cause)
+            handle(.rang(TimerID(turn.slab.rows[slot].subject)), node)
             return true
 
         case .packet:
             turn.live &-= 1
-            let event = turn.slab.rows[slot]
-            turn.slab.release(slot)
-            guard reaches(event) else {
+            let connection = turn.slab.rows[slot].subject
+            let isOpen =
+                turn.slab.rows[slot].variant == 0
+                ? turn.links.connections[Int(connection)].openB
+                : turn.links.connections[Int(connection)].openA
+            guard isOpen else {
+                let event = turn.slab.rows[slot]
+                turn.slab.release(slot)
                 lose(event, at: time)
                 return false
             }
-            begin(node, at: time, cause: event.cause)
-            handle(.arrived(event.packet, on: ConnectionID(event.subject)), node)
+            begin(node, at: time, cause: turn.slab.rows[slot].cause)
+            let event = Event.arrived(
+                turn.slab.rows[slot].packet, on: ConnectionID(connection))
+            turn.slab.release(slot)
+            handle(event, node)
             return true
 
         case .accepted, .connected, .closed, .stored, .action, .start:

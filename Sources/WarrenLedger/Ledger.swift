@@ -65,20 +65,19 @@ public struct Ledger: Sendable {
     public private(set) var digest = Digest()
 
     private var queueOf: ContiguousArray<Int32> = []
-    private let keepsSeries: Bool
 
     /// The expectations that are watched while the run goes on.
     public internal(set) var watch: Watch
+    private let isWatching: Bool
+    private let wantsSeries: Bool
 
-    /// An account that watches `expectations`.
+    /// An account that looks at what `watch` asks for while the run goes on.
     ///
-    /// - Parameters:
-    ///   - watch: what is looked at while the run goes on.
-    ///   - keepsSeries: whether round trips, confirm waits and work are kept by client; queues
-    ///   are always.
-    public init(watch: Watch = Watch(), keepsSeries: Bool = true) {
+    /// Round trips, confirm waits and work are kept by client only if an expectation asks for one.
+    public init(watch: Watch = Watch()) {
         self.watch = watch
-        self.keepsSeries = keepsSeries
+        isWatching = watch.isActive
+        wantsSeries = watch.wantsSeries
     }
 
     /// Takes in facts, in their order.
@@ -112,7 +111,7 @@ public struct Ledger: Sendable {
         default:
             takeRare(fact)
         }
-        if watch.isActive { look(fact) }
+        if isWatching { look(fact) }
     }
 
     /// Lets the watch look at the ledger, which does not hold it meanwhile.
@@ -179,7 +178,7 @@ public struct Ledger: Sendable {
                 misfit(fact)
             }
         }
-        if keepsSeries { work[Symbol(fact.peer), default: Series()].add(fact.detail) }
+        if wantsSeries { work[Symbol(fact.peer), default: Series()].add(fact.detail) }
     }
 
     private mutating func misfit(_ fact: Fact) {
@@ -191,7 +190,7 @@ public struct Ledger: Sendable {
         switch fact.kind {
         case .messageConfirmed:
             totals.confirmed += 1
-            if keepsSeries { confirmWaits[fact.node, default: Series()].add(fact.detail) }
+            if wantsSeries { confirmWaits[fact.node, default: Series()].add(fact.detail) }
         case .messageNacked: totals.nacked += 1
         case .messageReturned: totals.returned += 1
         case .messageUnknown: totals.gaveUp += 1
@@ -219,7 +218,7 @@ public struct Ledger: Sendable {
             totals.calls += 1
         case .callAnswered:
             totals.answered += 1
-            if keepsSeries { roundTrips[Symbol(fact.peer), default: Series()].add(fact.detail) }
+            if wantsSeries { roundTrips[Symbol(fact.peer), default: Series()].add(fact.detail) }
         case .callFailed: totals.callsFailed += 1
         case .errorRaised: totals.errors += 1
         case .faultBegan, .faultEnded: lastStir = fact.time

@@ -80,6 +80,8 @@ public struct Watch: Sendable {
     /// Effects counted in all.
     var effectTotals: [Symbol: UInt64] = [:]
     var effectMost: [Symbol: (count: UInt16, first: Broken)] = [:]
+    /// Whether an expectation asks for round trips, confirm waits or work.
+    var wantsSeries = false
     /// Whether anything is watched.
     public internal(set) var isActive = false
 
@@ -115,6 +117,8 @@ public struct Watch: Sendable {
             case .count(let term):
                 if !Self.isTotal(term) { needMarks() }
                 isActive = true
+            case .statistic(_, .roundTrip), .statistic(_, .confirm), .statistic(_, .work):
+                wantsSeries = true
             case .depth, .unacked, .statistic: break
             }
         }

@@ -69,8 +69,14 @@ struct ConsumerClient: Machine {
             finish(&turn)
             return
         }
+        if case .arrived(let packet, let connection) = event, connection == link.connection,
+            link.isReady, packet.word == Method.basicDeliver.rawValue
+        {
+            receive(packet, &turn)
+            return
+        }
         switch link.handle(event, &turn) {
-        case .packet(let packet): receive(packet, &turn)
+        case .packet: break
         case .ready: subscribe(&turn)
         case .lost: loseDeliveries(&turn)
         case .nothing: handleRest(event, &turn)
@@ -107,7 +113,6 @@ struct ConsumerClient: Machine {
 
     @inline(__always)
     private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
-        guard packet.method == .basicDeliver else { return }
         let delivery = Delivery(
             tag: packet.deliveryTag,
             message: packet.message,

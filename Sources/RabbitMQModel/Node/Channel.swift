@@ -23,6 +23,10 @@ struct Channel: Sendable {
     var number: UInt16
     var peer: NodeID
     var state = State.open
+
+    /// The number as packets carry it.
+    var port: UInt32 { UInt32(number) }
+
     /// Prefetch of consumers that start from now on; 0 for no limit.
     var prefetch: UInt32 = 0
     /// The limit of the channel as a whole; 0 for none.

@@ -117,17 +117,7 @@ extension RabbitMQNode {
         guard queue >= 0 else { return }
         let packet = record.packet
         let row = messages.put(
-            MessageRow(
-                message: packet.message,
-                parcel: packet.parcel,
-                exchange: packet.subject,
-                key: packet.key,
-                size: packet.size,
-                replyTo: packet.replyTo,
-                correlation: packet.correlation,
-                references: 1,
-                persistent: true
-            )
+            MessageRow(packet, references: 1)
         )
         // Positions start anew behind the recovered ones; each recovered copy keeps its own.
         let position = DiskKey.position(of: record.key)

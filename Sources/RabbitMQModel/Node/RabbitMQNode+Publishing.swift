@@ -18,8 +18,33 @@ struct PendingWrite: BitwiseCopyable, Sendable {
 
 /// basic.publish: routing, returns, confirms.
 extension RabbitMQNode {
-    /// - Source: RMQ-ROUTE-10, -11; RMQ-PUB-01 to -05, -14.
+    /// The common publication: transient, without headers, to an exchange that is there and a key that
+    /// was seen before; false if it is not that simple.
     @inline(__always)
+    mutating func publishPlain(_ packet: Packet, _ channel: Int, _ turn: inout Turn) -> Bool {
+        let exchange = exchangeIndex(packet.subject)
+        guard packet.flags & (Flag.persistent | Flag.immediate) == 0, packet.parcel == .none,
+            exchange >= 0, let span = router.find(exchange, packet.key), span.count > 0
+        else { return false }
+        let message = MessageRow(packet, references: span.count)
+        let row = messages.put(message)
+        // Every queue takes responsibility at once.
+        var index = Int(span.first)
+        let end = index &+ Int(span.count)
+        while index < end {
+            enqueue(row, message, Int(router.targets[index]), &turn)
+            index &+= 1
+        }
+        if channels[channel].confirming {
+            channels[channel].publishSequence &+= 1
+            confirm(channel, channels[channel].publishSequence, packet.message, &turn)
+        }
+        return true
+    }
+
+    /// Any publication.
+    ///
+    /// - Source: RMQ-ROUTE-10, -11; RMQ-PUB-01 to -05, -14.
     mutating func publish(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         if packet.has(Flag.immediate) { throw .notImplemented("immediate=true") }
         let exchange = exchangeIndex(packet.subject)
@@ -28,8 +53,7 @@ extension RabbitMQNode {
             let name = exchanges[exchange].declaration.name
             let vhost = sessions[Int(channels[channel].session)].vhost
             throw .accessRefused(
-                "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'"
-            )
+                "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'")
         }
         let span = try route(exchange, packet.key, packet.parcel, &turn)
         var sequence: UInt64 = 0
@@ -42,27 +66,8 @@ extension RabbitMQNode {
             if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
             return
         }
-        let message = MessageRow(
-            message: packet.message,
-            parcel: packet.parcel,
-            exchange: packet.subject,
-            key: packet.key,
-            size: packet.size,
-            replyTo: packet.replyTo,
-            correlation: packet.correlation,
-            references: UInt32(truncatingIfNeeded: span.count),
-            persistent: packet.has(Flag.persistent)
-        )
-        let row = messages.put(message)
-        guard !packet.has(Flag.persistent), packet.parcel == .none else {
-            publishRare(row, span, channel, sequence, &turn)
-            return
-        }
-        // Every queue takes responsibility at once.
-        for index in span.first..<span.first &+ span.count {
-            enqueue(row, message, Int(router.targets[Int(index)]), &turn)
-        }
-        if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
+        let row = messages.put(MessageRow(packet, references: span.count))
+        publishRare(row, span, channel, sequence, &turn)
     }
 
     private func noExchange(_ symbol: Symbol, _ channel: Int, _ names: Names) -> Refusal {

@@ -46,6 +46,9 @@ extension RabbitMQNode {
             )
             return
         }
+        if sessions[session].numbers.isEmpty {
+            firstChannel[Int(connection.raw)] = Int32(channels.count)
+        }
         sessions[session].numbers.append(number)
         sessions[session].indices.append(Int32(channels.count))
         channels.append(
@@ -71,6 +74,8 @@ extension RabbitMQNode {
         sessions[session].numbers.remove(at: index)
         sessions[session].indices.remove(at: index)
         channels[channel].state = .closed
+        let connection = Int(sessions[session].connection.raw)
+        if Int(firstChannel[connection]) == channel { firstChannel[connection] = -1 }
     }
 
     /// Tells a client that it did something wrong, and closes what the error says.

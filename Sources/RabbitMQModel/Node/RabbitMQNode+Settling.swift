@@ -4,8 +4,17 @@ import WarrenTrace
 
 /// Acknowledgements, rejections, and what becomes of a copy after them.
 extension RabbitMQNode {
-    /// - Source: RMQ-ACK-01 to -13.
+    /// The common ack, of one delivery; false if it is not that simple.
     @inline(__always)
+    mutating func acknowledgeOne(_ tag: UInt64, _ channel: Int, _ turn: inout Turn) -> Bool {
+        guard channels[channel].globalPrefetch == 0,
+            let delivery = channels[channel].settle(tag)
+        else { return false }
+        finish(delivery, channel, &turn)
+        return true
+    }
+
+    /// - Source: RMQ-ACK-01 to -13.
     mutating func acknowledge(_ packet: Packet, _ channel: Int, _ turn: inout Turn)
         throws(Refusal)
     {

@@ -12,6 +12,8 @@ struct RabbitMQNode: Machine {
 
     var sessions: ContiguousArray<Session> = []
     var sessionOf: ContiguousArray<Int32> = []
+    /// By connection: the channel that was opened first, or -1 once it is gone.
+    var firstChannel: ContiguousArray<Int32> = []
     var channels: ContiguousArray<Channel> = []
     var consumers: ContiguousArray<Consumer> = []
     var queues: ContiguousArray<Queue> = []
@@ -38,8 +40,7 @@ struct RabbitMQNode: Machine {
     mutating func handle(_ event: Event, _ turn: inout Turn) {
         switch event {
         case .arrived(let packet, let connection):
-            let session = Int(sessionOf[Int(connection.raw)])
-            receive(packet, session, &turn)
+            receive(packet, connection, &turn)
         case .stored(let write):
             completeWrites(upTo: write, &turn)
         case .started(let recovery):
@@ -61,7 +62,10 @@ struct RabbitMQNode: Machine {
         _ peer: NodeID,
         _ turn: inout Turn
     ) {
-        while sessionOf.count <= Int(connection.raw) { sessionOf.append(-1) }
+        while sessionOf.count <= Int(connection.raw) {
+            sessionOf.append(-1)
+            firstChannel.append(-1)
+        }
         sessionOf[Int(connection.raw)] = Int32(sessions.count)
         sessions.append(
             Session(connection: connection, peer: peer, scope: broker, vhost: "/")
@@ -78,7 +82,25 @@ struct RabbitMQNode: Machine {
         return -1
     }
 
+    /// The session's first channel is found by the connection; the others by their number.
     @inline(__always)
+    private mutating func receive(
+        _ packet: Packet,
+        _ connection: ConnectionID,
+        _ turn: inout Turn
+    ) {
+        let first = Int(firstChannel[Int(connection.raw)])
+        if first >= 0, channels[first].port == packet.port, channels[first].state == .open {
+            if packet.word == Method.basicAck.rawValue, packet.flags == 0 {
+                if acknowledgeOne(packet.tag, first, &turn) { return }
+            } else if packet.word == Method.basicPublish.rawValue {
+                if publishPlain(packet, first, &turn) { return }
+            }
+        }
+        receive(packet, Int(sessionOf[Int(connection.raw)]), &turn)
+    }
+
+    @inline(never)
     private mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         guard let method = packet.method, session >= 0 else { return }
         let channel = channelIndex(session, packet.channel)

@@ -15,6 +15,20 @@ struct MessageRow: BitwiseCopyable, Sendable {
     var references: UInt32
     var persistent: Bool
 
+    /// The message of a publication.
+    @inline(__always)
+    init(_ packet: Packet, references: Int32) {
+        message = packet.message
+        parcel = packet.parcel
+        exchange = packet.subject
+        key = packet.key
+        size = packet.size
+        replyTo = packet.replyTo
+        correlation = packet.correlation
+        self.references = UInt32(truncatingIfNeeded: references)
+        persistent = packet.has(Flag.persistent)
+    }
+
     @inline(__always)
     mutating func free(next: UInt32) {
         references = next
