@@ -323,7 +323,9 @@ public struct World: Sendable {
             }
             begin(node, at: time, cause: turn.slab.rows[slot].cause)
             let event = Event.arrived(
-                turn.slab.rows[slot].packet, on: ConnectionID(connection))
+                turn.slab.rows[slot].packet,
+                on: ConnectionID(connection)
+            )
             turn.slab.release(slot)
             handle(event, node)
             return true

@@ -35,6 +35,8 @@ public struct Ledger: Sendable {
         public var answered: UInt64 = 0
         public var callsFailed: UInt64 = 0
         public var errors: UInt64 = 0
+        /// Copies that were settled and came back because a disk did not know yet.
+        public var resurrected: UInt64 = 0
     }
 
     /// The counters.
@@ -223,6 +225,10 @@ public struct Ledger: Sendable {
         case .errorRaised: totals.errors += 1
         case .faultBegan, .faultEnded: lastStir = fact.time
         case .queueDeclared: _ = queue(fact)
+        case .messageRecovered where fact.variant == 1:
+            totals.resurrected += 1
+            totals.routedCopies += 1
+            queues[queue(fact)].add(fact.time)
         case .nodeStarted, .nodeCrashed, .nodeStopped, .connectionOpened, .connectionClosed,
             .linkSlowed, .workSlowed, .channelOpened, .channelClosed, .queueDeleted,
             .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered, .effectSkipped,

@@ -185,6 +185,7 @@ public struct Watch: Sendable {
         case .messageUnknown: bits = Self.gaveUp
         case .messageUnroutable: bits = Self.unroutable
         case .messageRouted: copies = 1
+        case .messageRecovered where fact.variant == 1: copies = 1
         case .deliveryAcked: copies = -1
         case .deliverySent:
             bits = Self.delivered | (fact.variant & 1 == 1 ? Self.redelivered : 0)

@@ -119,7 +119,7 @@ enum Schema {
             FROM facts WHERE kind = 'delivery.sent';
         CREATE VIEW queue_depths AS
             SELECT r.run AS run, f.time_ns AS time_ns, s.text AS queue,
-                sum(CASE WHEN f.kind IN (60, 63) THEN 1
+                sum(CASE WHEN f.kind IN (60, 63) OR (f.kind = 67 AND f.variant = 1) THEN 1
                          WHEN f.kind = 61 THEN -1
                          WHEN f.kind = 64 AND f.variant < 128 THEN -1
                          WHEN f.kind = 65 AND f.detail = 0 THEN -1 ELSE 0 END)
@@ -127,7 +127,8 @@ enum Schema {
             FROM fact_rows f
             JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
             JOIN symbols s ON s.run = r.run AND s.symbol = f.subject
-            WHERE f.kind IN (60, 61, 63) OR (f.kind = 64 AND f.variant < 128)
+            WHERE f.kind IN (60, 61, 63) OR (f.kind = 67 AND f.variant = 1)
+                OR (f.kind = 64 AND f.variant < 128)
                 OR (f.kind = 65 AND f.detail = 0);
         CREATE VIEW faults AS
             SELECT run, fact, time_ns, kind, node, detail AS number FROM facts

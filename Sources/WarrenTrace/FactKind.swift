@@ -75,7 +75,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case messageDropped = 65
     /// A consumer refused a copy. subject: the queue; peer: the consumer's node; variant: 1 requeue.
     case deliveryRejected = 66
-    /// A copy survived a restart on the disk. subject: the queue; detail: as in `deliveryRequeued`.
+    /// A copy survived a restart on the disk. subject: the queue; variant: 1 if it had been settled and
+    /// the disk did not know yet, so that it comes back to life.
     case messageRecovered = 67
 
     // The work of a client.

@@ -117,7 +117,10 @@ public struct FactText: Sendable {
             return
                 "it leaves \(subject) for the dead-letter exchange: \(reason(fact.variant & 127))"
         case .messageDropped: return "the copy of \(subject) is gone: \(reason(fact.variant))"
-        case .messageRecovered: return "\(here) finds it on its disk, in \(subject)"
+        case .messageRecovered:
+            return fact.variant == 1
+                ? "the ack had not reached the disk of \(here): it comes back into \(subject)"
+                : "\(here) finds it on its disk, in \(subject)"
         case .messageHandled: return "\(here) finishes its work on it after \(Self.length(detail))"
         case .workFailed:
             return "\(here) \(WorkFailure(rawValue: fact.variant)?.words ?? "failed")"

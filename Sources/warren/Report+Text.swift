@@ -54,6 +54,11 @@ extension Report {
             "deliveries \(messages.delivered) sent, \(messages.redelivered) of them redelivered; "
                 + "\(messages.acked) acknowledged; \(messages.handled) pieces of work done",
         ]
+        if resurrected > 0 {
+            lines.append(
+                "came back  \(resurrected) copies whose ack had not reached the disk of a node that was killed"
+            )
+        }
         if effects > 0 { lines.append("effects    \(effects)") }
         if calls.started > 0 {
             lines.append(

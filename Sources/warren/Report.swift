@@ -56,6 +56,7 @@ struct Report: Encodable {
     let failures: [String: UInt64]
     let effects: UInt64
     let errors: UInt64
+    let resurrected: UInt64
     let calls: Calls
     let queues: [QueueLine]
     let expectations: [ExpectationLine]
@@ -108,6 +109,7 @@ struct Report: Encodable {
         self.failures = failures
         effects = totals.effects
         errors = totals.errors
+        resurrected = totals.resurrected
         calls = Calls(
             started: totals.calls,
             answered: totals.answered,

@@ -181,6 +181,37 @@ extension RabbitMQNode {
                 recordLoss(messages[entry.entry.row].message, queue.symbol, .ready, &turn)
             }
         }
+        recordResurrections(disk, &turn)
+    }
+
+    /// What was settled, but is still on the disk, comes back.
+    ///
+    /// - Source: RMQ-DUR-14: acks are not confirmed, so a kill may undo the last of them.
+    private func recordResurrections(_ disk: Recovery, _ turn: inout Turn) {
+        var held: Set<UInt64> = []
+        for channel in channels where channel.state == .open {
+            for delivery in channel.unacked where delivery.queue >= 0 {
+                let symbol = queues[Int(delivery.queue)].symbol
+                held.insert(DiskKey.message(symbol, delivery.position))
+            }
+        }
+        for queue in queues where queue.exists {
+            for entry in queue.readyEntries {
+                held.insert(DiskKey.message(queue.symbol, entry.position))
+            }
+        }
+        for record in disk.records
+        where DiskKey.kind(of: record.key) == .message && !held.contains(record.key) {
+            let queue = DiskKey.queue(of: record.key)
+            // Without its queue nobody finds it.
+            guard disk.record(DiskKey.queue(queue)) != nil else { continue }
+            turn.record(
+                .messageRecovered,
+                message: record.packet.message,
+                subject: queue,
+                variant: 1
+            )
+        }
     }
 
     private func survives(_ row: UInt32, _ queue: Queue, _ position: UInt64, _ disk: Recovery)

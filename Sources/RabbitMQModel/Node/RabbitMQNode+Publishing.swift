@@ -53,7 +53,8 @@ extension RabbitMQNode {
             let name = exchanges[exchange].declaration.name
             let vhost = sessions[Int(channels[channel].session)].vhost
             throw .accessRefused(
-                "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'")
+                "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'"
+            )
         }
         let span = try route(exchange, packet.key, packet.parcel, &turn)
         var sequence: UInt64 = 0
