@@ -25,6 +25,20 @@ public enum FieldValue: Sendable, Hashable {
         }
     }
 
+    /// The broker's own word for the type.
+    var typeWord: String {
+        switch self {
+        case .void: "void"
+        case .bool: "bool"
+        case .int: "signedint"
+        case .double: "double"
+        case .timestamp: "timestamp"
+        case .string: "longstr"
+        case .array: "array"
+        case .table: "table"
+        }
+    }
+
     /// Whether two values are the same to a headers exchange: by value, not by type of field.
     ///
     /// - Source: RMQ-HDR-01, RMQ-HDR-05 (integer and float are equal before 4.0), RMQ-HDR-06.

@@ -225,7 +225,10 @@ struct RoutingTests {
             #expect(delivery?.left == 0)
         }
         talk.publish("m", to: "a", headers: [.init("CC", .string("b"))], on: channel)
-        #expect(talk.refusal(of: channel)?.code == 406)
+        #expect(
+            talk.refusal(of: channel)?.text
+                == "PRECONDITION_FAILED - invalid message: {unacceptable_type_in_header,\"CC\",longstr}"
+        )
     }
 
     /// RMQ-HDR-01: a binding's arguments, a message's headers, and whether they match.

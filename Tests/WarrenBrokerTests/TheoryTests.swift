@@ -1,3 +1,4 @@
+import Foundation
 import Support
 import Testing
 import WarrenBroker
@@ -85,9 +86,11 @@ struct TheoryTests {
         let depth = account.depthMean(at: simulation.world.now)
         // Little's law: the mean depth is the arrival rate times the mean wait.
         let wanted = wait * system.load * Double(system.servers)
-        print(
-            "| \(system.testDescription) | \(system.customers) | \(wait) | \(seen) | \(wanted) | \(depth) |"
-        )
+        let row =
+            "| \(system.testDescription) | \(system.customers) |"
+            + String(format: " %.4f | %.4f | %.4f | %.4f |", wait, seen, wanted, depth)
+        let table = try Repository.text("Sources/WarrenKernel/WarrenKernel.docc/Theory.md")
+        #expect(table.contains(row), "the table in Theory.md does not have \(row)")
         #expect(abs(seen / wait - 1) < 0.02, "wait \(seen), the formula says \(wait)")
         #expect(abs(depth / wanted - 1) < 0.02, "depth \(depth), the formula says \(wanted)")
     }

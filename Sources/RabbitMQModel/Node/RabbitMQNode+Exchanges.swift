@@ -188,7 +188,8 @@ extension RabbitMQNode {
             }
             guard isText, ["all", "any", "all-with-x", "any-with-x"].contains(mode) else {
                 throw .preconditionFailed(
-                    "Invalid x-match field value \"\(mode)\"; expected all or any"
+                    "Invalid x-match field value <<\"\(mode)\">>; "
+                        + "expected all, any, all-with-x, or any-with-x"
                 )
             }
         }

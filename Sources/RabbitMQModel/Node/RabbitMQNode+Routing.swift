@@ -132,7 +132,8 @@ extension RabbitMQNode {
         for name in ["CC", "BCC"] {
             guard let value = headers.first(where: { $0.name == name })?.value else { continue }
             guard case .array(let elements) = value else {
-                throw .preconditionFailed("invalid type for header '\(name)': expected an array")
+                throw .preconditionFailed(
+                    "invalid message: {unacceptable_type_in_header,\"\(name)\",\(value.typeWord)}")
             }
             for case .string(let key) in elements { keys.append(key) }
         }

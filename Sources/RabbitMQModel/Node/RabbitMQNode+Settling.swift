@@ -136,7 +136,7 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-REQ-12, -13.
     mutating func recover(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
-        guard packet.has(Flag.requeue) else { throw .notImplemented("recover with requeue=false") }
+        guard packet.has(Flag.requeue) else { throw .notImplemented("requeue=false") }
         var all = Packet(.basicNack, channel: packet.channel)
         all.flags = Flag.multiple
         let deliveries = try collect(all, channel)
