@@ -84,7 +84,7 @@ public struct Chance: Sendable {
         if law.kind == .constant { return Interval(nanoseconds: UInt64(law.p)) }
         if mode == .plain, law.kind == .exponential {
             let x = exponential.drawExponential(&streams[Int(stream.raw)])
-            return Interval(nanoseconds: UInt64(x * law.p + 0.5))
+            return Interval(nanoseconds: UInt64(bitPattern: Int64(x * law.p + 0.5)))
         }
         return Interval(nanoseconds: draw(stream) { $0.variate(law, $1) })
     }
@@ -151,7 +151,7 @@ public struct Chance: Sendable {
             value = samples[Int(law.first) + Int(index)]
         }
         // The largest draw is about 146 years in nanoseconds.
-        return UInt64(min(max(value + 0.5, 0), 0x1p62))
+        return UInt64(bitPattern: Int64(min(max(value + 0.5, 0), 0x1p62)))
     }
 
     /// - Source: Marsaglia and Tsang, *A Simple Method for Generating Gamma Variables*, 2000.

@@ -32,6 +32,15 @@ struct Links: Sendable {
         /// Whether the handshake is done.
         var established = false
 
+        /// Where a packet of `node` goes: to which end, and after which constant delay, if it has one;
+        /// nil if the node's end is closed.
+        @inline(__always)
+        func way(of node: NodeID) -> (outward: Bool, end: UInt32, delay: UInt64)? {
+            if a == node, openA { return (true, b.raw, fixedOut) }
+            if b == node, openB { return (false, a.raw, fixedHome) }
+            return nil
+        }
+
         /// The moment at which a packet arrives that would do so at `drawn`, alone on the link.
         @inline(__always)
         mutating func arrive(_ drawn: UInt64, outward: Bool) -> UInt64 {

@@ -31,12 +31,15 @@ struct Pending: BitwiseCopyable, Sendable {
         set { packet.x = newValue }
     }
 
+    /// Arms a timer; returns by how much the number of events that keep the run alive changes.
     @inline(__always)
-    mutating func arm(stamp: UInt64, cause: UInt64, background: Bool) {
+    mutating func arm(stamp: UInt64, cause: UInt64, background: Bool) -> Int {
+        let before = armed && !self.background ? 1 : 0
         armed = true
         self.background = background
         self.cause = cause
         packet.x = stamp
+        return (background ? 0 : 1) &- before
     }
 
     init(
@@ -75,6 +78,18 @@ struct PendingSlab: Sendable {
         precondition(rows.count < 1 << 28, "more than 268 million events are pending at once")
         rows.append(event)
         return UInt32(truncatingIfNeeded: rows.count &- 1)
+    }
+
+    /// A timer's turn has come: what it is, and whether it keeps the run alive; nil if it went stale.
+    @inline(__always)
+    mutating func ring(_ slot: Int, _ stamp: UInt64) -> (
+        timer: UInt32, cause: UInt64, background: Bool
+    )? {
+        rows.withUnsafeMutableBufferPointer { rows in
+            guard rows[slot].packet.x == stamp, rows[slot].armed else { return nil }
+            rows[slot].armed = false
+            return (rows[slot].subject, rows[slot].cause, rows[slot].background)
+        }
     }
 
     @inline(__always)

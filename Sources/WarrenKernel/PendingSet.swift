@@ -44,6 +44,7 @@ public struct PendingSet: Sendable {
     ///
     /// - Returns: the stamp that ``take()`` will hand back, different for each event.
     @inlinable
+    @inline(__always)
     @discardableResult
     public mutating func add(_ slot: UInt32, at time: UInt64, tie: UInt64 = 0) -> UInt64 {
         sequence &+= 1

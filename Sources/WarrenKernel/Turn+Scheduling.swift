@@ -24,27 +24,22 @@ extension Turn {
     public mutating func send(_ packet: Packet, on connection: ConnectionID) {
         let index = Int(connection.raw)
         guard index < links.connections.count, !isDead else { return }
-        let outward = links.connections[index].a == node && links.connections[index].openA
-        guard
-            outward || links.connections[index].openB && links.connections[index].b == node
-        else {
+        guard let way = links.connections[index].way(of: node) else {
             loseUnsent(packet)
             return
         }
-        var delay =
-            outward ? links.connections[index].fixedOut : links.connections[index].fixedHome
+        var delay = way.delay
         if delay == .max {
-            let row =
-                outward ? links.connections[index].outward : links.connections[index].homeward
-            delay = links.delay(row, &chance)
+            let row = links.connections[index]
+            delay = links.delay(way.outward ? row.outward : row.homeward, &chance)
         }
-        let time = links.connections[index].arrive(now.nanoseconds &+ delay, outward: outward)
+        let time = links.connections[index].arrive(now.nanoseconds &+ delay, outward: way.outward)
         push(
             Pending(
                 kind: .packet,
-                node: outward ? links.connections[index].b.raw : links.connections[index].a.raw,
+                node: way.end,
                 subject: connection.raw,
-                variant: outward ? 0 : 1,
+                variant: way.outward ? 0 : 1,
                 cause: event,
                 packet: packet
             ),
@@ -64,11 +59,8 @@ extension Turn {
             slot = slab.put(Pending(kind: .timer, node: node.raw, subject: timer.raw))
             timers[Int(node.raw)][index] = slot
         }
-        let row = Int(slot)
-        if slab.rows[row].armed && !slab.rows[row].background { live &-= 1 }
-        if !background { live &+= 1 }
         let stamp = pending.add(slot, at: (now + delay).nanoseconds, tie: tie())
-        slab.rows[row].arm(stamp: stamp, cause: event, background: background)
+        live &+= slab.rows[Int(slot)].arm(stamp: stamp, cause: event, background: background)
     }
 
     private mutating func growTimers(_ index: Int) {

@@ -299,13 +299,10 @@ public struct World: Sendable {
         let node = NodeID(turn.slab.rows[slot].node)
         switch turn.slab.rows[slot].kind {
         case .timer:
-            guard turn.slab.rows[slot].stamp == stamp, turn.slab.rows[slot].armed else {
-                return false
-            }
-            turn.slab.rows[slot].armed = false
-            if !turn.slab.rows[slot].background { turn.live &-= 1 }
-            begin(node, at: time, cause: turn.slab.rows[slot].cause)
-            handle(.rang(TimerID(turn.slab.rows[slot].subject)), node)
+            guard let rung = turn.slab.ring(slot, stamp) else { return false }
+            if !rung.background { turn.live &-= 1 }
+            begin(node, at: time, cause: rung.cause)
+            handle(.rang(TimerID(rung.timer)), node)
             return true
 
         case .packet:

@@ -34,7 +34,7 @@ public struct Xoshiro256: BitwiseCopyable, Sendable {
 
     /// A number in (0, 1].
     @inline(__always)
-    mutating func unit() -> Double { Double(next() &>> 11 &+ 1) * 0x1p-53 }
+    mutating func unit() -> Double { Double(Int64(bitPattern: next() &>> 11 &+ 1)) * 0x1p-53 }
 }
 
 /// The generator that turns seeds into states.

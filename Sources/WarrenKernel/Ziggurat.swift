@@ -45,10 +45,13 @@ struct Ziggurat: Sendable {
     @inline(__always)
     func drawExponential(_ stream: inout Xoshiro256) -> Double {
         let bits = stream.next()
-        let layer = Int(bits & 255)
-        let candidate = Double(bits &>> 11) * 0x1p-53 * x[layer]
-        if candidate < x[layer &+ 1] { return candidate }
-        return slowExponential(layer, candidate, &stream)
+        let layer = Int(truncatingIfNeeded: bits & 255)
+        // Signed conversions are one instruction, unsigned ones several; 53 bits fit either.
+        let share = Double(Int64(bitPattern: bits &>> 11)) * 0x1p-53
+        let (candidate, isInside) = x.withUnsafeBufferPointer { x in
+            (share * x[layer], share * x[layer] < x[layer &+ 1])
+        }
+        return isInside ? candidate : slowExponential(layer, candidate, &stream)
     }
 
     @inline(never)

@@ -84,15 +84,21 @@ public struct Ledger: Sendable {
 
     /// Takes in facts, in their order.
     public mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
-        for fact in facts { take(fact) }
+        var sum = digest
+        for fact in facts {
+            sum.add(fact)
+            take(fact)
+        }
+        digest = sum
     }
 
     /// Takes in one fact.
+    ///
+    /// The digest is that of the facts that came as buffers.
     @inline(__always)
     public mutating func take(_ fact: Fact) {
         factCount &+= 1
         now = fact.time
-        digest.add(fact)
         switch fact.kind {
         case .messageRouted:
             totals.routedCopies &+= 1

@@ -5,6 +5,7 @@ public enum JSONSchema {
         case text(String)
         case flag(Bool)
         case number(UInt64)
+        case literal(String)
         case list([JSON])
         case object([(String, JSON)])
     }
@@ -172,8 +173,7 @@ public enum JSONSchema {
         case .choice(let words):
             // An unquoted 3.10 or 1 reaches a validator as a number.
             let numbers = words.filter { Units.number($0) != nil }
-            let texts = JSON.object([("enum", .list(words.map { .text($0) }))])
-            return numbers.isEmpty ? texts : any([texts, .object([("type", .text("number"))])])
+            return .object([("enum", .list(words.map { .text($0) } + numbers.map { .literal($0) }))])
         case .boolean:
             return .object([("type", .text("boolean"))])
         case .integer(let range):
@@ -190,7 +190,7 @@ public enum JSONSchema {
             return pattern(Units.rateUnits)
         case .share:
             let percent = JSON.object([
-                ("type", .text("string")), ("pattern", .text("^[0-9]+(\\.[0-9]+)?%?$")),
+                ("type", .text("string")), ("pattern", .text("^([0-9]{1,2}(\\.[0-9]+)?%|100(\\.0+)?%|0(\\.[0-9]+)?|1(\\.0+)?)$")),
             ])
             let number = JSON.object([
                 ("type", .text("number")), ("minimum", .number(0)), ("maximum", .number(1)),
@@ -240,6 +240,7 @@ public enum JSONSchema {
         case .text(let text): output += quote(text)
         case .flag(let flag): output += flag ? "true" : "false"
         case .number(let number): output += String(number)
+        case .literal(let text): output += text
         case .list(let elements):
             if elements.isEmpty { return output += "[]" }
             output += "[\n"

@@ -86,14 +86,25 @@ struct Tandem: Machine {
 
 /// The workloads of the kernel alone.
 enum KernelWorkloads {
-    /// Takes the earliest of `count` pending events and puts it back later, `operations` times.
-    static func hold(_ count: Int, _ operations: Int, seed: UInt64) -> Sample {
+    /// A pending set that keeps its size.
+    private struct Hold {
         var set = PendingSet()
-        var chance = Chance(seed: seed)
-        let stream = chance.stream("hold")
+        var chance: Chance
+        let stream: StreamID
         let law = Law.exponential(mean: 1e9)
-        for slot in 0..<UInt32(count) { set.add(slot, at: chance.sample(law, stream).nanoseconds) }
-        func spin(_ times: Int) {
+
+        init(seed: UInt64) {
+            chance = Chance(seed: seed)
+            stream = chance.stream("hold")
+        }
+
+        mutating func fill(_ count: Int) {
+            for slot in 0..<UInt32(count) {
+                set.add(slot, at: chance.sample(law, stream).nanoseconds)
+            }
+        }
+
+        mutating func spin(_ times: Int) {
             for _ in 0..<times {
                 let (time, stamp) = set.take()
                 let slot = UInt32(truncatingIfNeeded: PendingSet.slot(of: stamp))
@@ -101,8 +112,14 @@ enum KernelWorkloads {
                 set.settle()
             }
         }
-        spin(count)
-        return Sample(count: operations, seconds: Clock.seconds { spin(operations) })
+    }
+
+    /// Takes the earliest of `count` pending events and puts it back later, `operations` times.
+    static func hold(_ count: Int, _ operations: Int, seed: UInt64) -> Sample {
+        var hold = Hold(seed: seed)
+        hold.fill(count)
+        hold.spin(count)
+        return Sample(count: operations, seconds: Clock.seconds { hold.spin(operations) })
     }
 
     /// Customers through servers in a row, through the public face of the kernel.
