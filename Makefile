@@ -38,4 +38,4 @@ deps-test:
 deps-bench:
 	@command -v c++ valgrind /usr/bin/python3 >/dev/null && \
 	    /usr/bin/python3 -c 'import simpy' 2>/dev/null || { $(SUDO) apt-get update -qq && \
-	    $(SUDO) apt-get install -y -qq g++ valgrind python3 python3-simpy; }
+	    $(SUDO) apt-get install -y -qq g++ valgrind python3 python3-simpy3; }

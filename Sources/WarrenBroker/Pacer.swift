@@ -59,8 +59,12 @@ public struct Picker<Element: Sendable>: Sendable {
     public func pick(_ chance: inout Chance) -> Element {
         if elements.count == 1 { return elements[0] }
         let drawn = chance.below(total, stream)
-        var index = 0
-        while bounds[index] <= drawn { index += 1 }
-        return elements[index]
+        var low = 0
+        var high = bounds.count - 1
+        while low < high {
+            let middle = (low + high) / 2
+            if bounds[middle] <= drawn { low = middle + 1 } else { high = middle }
+        }
+        return elements[low]
     }
 }

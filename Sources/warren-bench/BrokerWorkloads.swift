@@ -152,12 +152,20 @@ enum BrokerWorkloads {
             producers:
               p:
                 to: { exchange: events, key: { pick: { \(picks.joined(separator: ", ")) } } }
+                start: 1s
                 arrivals: 100us
                 size: 100B
                 count: \(messages)
 
             """
-        return try run(text)
+        var simulation = try simulation(text)
+        // What is measured is the messages, not the declarations.
+        while simulation.ledger.totals.published == 0, simulation.advance() == .running {}
+        let before = simulation.ledger.totals.published
+        let seconds = Clock.seconds { simulation.run() }
+        return Sample(
+            count: Int(simulation.ledger.totals.published - before), seconds: seconds,
+            check: Double(simulation.ledger.totals.routedCopies))
     }
 
     /// The broker workload with every fact recorded.

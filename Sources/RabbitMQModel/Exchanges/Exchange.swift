@@ -31,9 +31,17 @@ struct Exchange: Sendable {
     var symbol: Symbol
     var declaration: ExchangeDeclaration
     var type: any ExchangeType
-    var bindings: [Binding] = []
+    private(set) var bindings: [Binding] = []
+    /// The same bindings, to be asked whether one is there.
+    private var known: Set<Identity> = []
     /// False once it was deleted; its place is not used again.
     var exists = true
+
+    private struct Identity: Hashable, Sendable {
+        var key: String
+        var arguments: [FieldValue.Field]
+        var destination: Destination
+    }
 
     struct Binding: Hashable, Sendable {
         var key: String
@@ -46,6 +54,34 @@ struct Exchange: Sendable {
         self.symbol = symbol
         self.declaration = declaration
         self.type = type
+    }
+
+    /// Adds a binding; false if it was there already.
+    ///
+    /// - Source: RMQ-ROUTE-07, RMQ-ROUTE-08.
+    mutating func add(_ binding: Binding) -> Bool {
+        let identity = Identity(
+            key: binding.key, arguments: binding.arguments, destination: binding.destination)
+        guard known.insert(identity).inserted else { return false }
+        bindings.append(binding)
+        type.bind(binding.key, binding.arguments, to: binding.destination)
+        return true
+    }
+
+    /// Takes a binding away.
+    mutating func remove(at index: Int) -> Binding {
+        let binding = bindings.remove(at: index)
+        known.remove(
+            Identity(
+                key: binding.key, arguments: binding.arguments, destination: binding.destination))
+        type.unbind(binding.key, binding.arguments, from: binding.destination)
+        return binding
+    }
+
+    /// Takes all bindings away.
+    mutating func removeAll() {
+        bindings = []
+        known = []
     }
 
     /// The type of this name, or nil.

@@ -14,13 +14,24 @@ struct RouteCache: Sendable {
     private(set) var targets: ContiguousArray<Int32> = []
     /// By exchange, then by key.
     private var spans: ContiguousArray<ContiguousArray<Span>> = []
+    /// By exchange: whether the way from it depends on headers, once somebody asked.
+    private var headers: [Int: Bool] = [:]
     private var lentAt: Int32 = 0
     private var lent = 0
 
     mutating func forget() {
         targets.removeAll(keepingCapacity: true)
         spans.removeAll(keepingCapacity: true)
+        headers.removeAll(keepingCapacity: true)
         lent = 0
+    }
+
+    /// Whether the way from an exchange depends on headers; `look` is asked once.
+    mutating func dependsOnHeaders(_ exchange: Int, _ look: () -> Bool) -> Bool {
+        if let known = headers[exchange] { return known }
+        let answer = look()
+        headers[exchange] = answer
+        return answer
     }
 
     @inline(__always)

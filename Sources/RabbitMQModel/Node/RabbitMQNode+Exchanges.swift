@@ -131,7 +131,7 @@ extension RabbitMQNode {
         exchanges[exchange].exists = false
         exchangeOf[Int(exchanges[exchange].symbol.raw)] = -1
         for binding in exchanges[exchange].bindings { turn.erase(binding.diskKey) }
-        exchanges[exchange].bindings = []
+        exchanges[exchange].removeAll()
         turn.erase(DiskKey.exchange(exchanges[exchange].symbol))
         router.forget()
         removeBindings(to: .exchange(Int32(exchange)), &turn)
@@ -202,14 +202,8 @@ extension RabbitMQNode {
         _ destination: Destination,
         _ turn: inout Turn
     ) {
-        let isKnown = exchanges[source].bindings.contains {
-            $0.key == binding.key && $0.arguments == binding.arguments
-                && $0.destination == destination
-        }
-        if isKnown { return }
-        bindingCount += 1
-        let diskKey = DiskKey.binding(bindingCount)
-        exchanges[source].bindings.append(
+        let diskKey = DiskKey.binding(bindingCount + 1)
+        let isNew = exchanges[source].add(
             Exchange.Binding(
                 key: binding.key,
                 arguments: binding.arguments,
@@ -217,7 +211,8 @@ extension RabbitMQNode {
                 diskKey: diskKey
             )
         )
-        exchanges[source].type.bind(binding.key, binding.arguments, to: destination)
+        guard isNew else { return }
+        bindingCount += 1
         router.forget()
         guard exchanges[source].declaration.durable, isDurable(destination) else { return }
         var stored = binding
@@ -260,8 +255,7 @@ extension RabbitMQNode {
     }
 
     private mutating func removeBinding(_ index: Int, of source: Int, _ turn: inout Turn) {
-        let binding = exchanges[source].bindings.remove(at: index)
-        exchanges[source].type.unbind(binding.key, binding.arguments, from: binding.destination)
+        let binding = exchanges[source].remove(at: index)
         turn.erase(binding.diskKey)
         router.forget()
         // RMQ-DECL-39: an auto-delete exchange goes with its last outgoing binding.

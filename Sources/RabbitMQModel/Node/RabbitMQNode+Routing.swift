@@ -69,6 +69,13 @@ extension RabbitMQNode {
         return reached
     }
 
+    private mutating func isHeaderDependent(_ exchange: Int, _ names: Names) -> Bool {
+        var cache = RouteCache()
+        swap(&cache, &router)
+        defer { swap(&cache, &router) }
+        return cache.dependsOnHeaders(exchange) { dependsOnHeaders(exchange, names) }
+    }
+
     /// Whether the way from an exchange depends on anything but the key.
     private func dependsOnHeaders(_ exchange: Int, _ names: Names) -> Bool {
         var seen: Set<Int> = [exchange]
@@ -112,13 +119,10 @@ extension RabbitMQNode {
             headers = properties.headers
             keys += try Self.carbonCopies(headers)
         }
-        if keys.count == 1, let span = router.find(exchange, key),
-            headers.isEmpty || !dependsOnHeaders(exchange, turn.names)
-        {
-            return span
-        }
+        let dependent = isHeaderDependent(exchange, turn.names)
+        if keys.count == 1, !dependent, let span = router.find(exchange, key) { return span }
         let queues = reach(from: exchange, keys: keys, headers: headers, turn.names)
-        if keys.count == 1, !dependsOnHeaders(exchange, turn.names) {
+        if keys.count == 1, !dependent {
             return router.keep(queues, exchange, key)
         }
         return router.lend(queues)
