@@ -173,7 +173,8 @@ public enum JSONSchema {
         case .choice(let words):
             // An unquoted 3.10 or 1 reaches a validator as a number.
             let numbers = words.filter { Units.number($0) != nil }
-            return .object([("enum", .list(words.map { .text($0) } + numbers.map { .literal($0) }))])
+            return .object([("enum", .list(words.map { .text($0) } + numbers.map { .literal($0) }))]
+            )
         case .boolean:
             return .object([("type", .text("boolean"))])
         case .integer(let range):
@@ -190,7 +191,11 @@ public enum JSONSchema {
             return pattern(Units.rateUnits)
         case .share:
             let percent = JSON.object([
-                ("type", .text("string")), ("pattern", .text("^([0-9]{1,2}(\\.[0-9]+)?%|100(\\.0+)?%|0(\\.[0-9]+)?|1(\\.0+)?)$")),
+                ("type", .text("string")),
+                (
+                    "pattern",
+                    .text("^([0-9]{1,2}(\\.[0-9]+)?%|100(\\.0+)?%|0(\\.[0-9]+)?|1(\\.0+)?)$")
+                ),
             ])
             let number = JSON.object([
                 ("type", .text("number")), ("minimum", .number(0)), ("maximum", .number(1)),

@@ -164,8 +164,10 @@ enum BrokerWorkloads {
         let before = simulation.ledger.totals.published
         let seconds = Clock.seconds { simulation.run() }
         return Sample(
-            count: Int(simulation.ledger.totals.published - before), seconds: seconds,
-            check: Double(simulation.ledger.totals.routedCopies))
+            count: Int(simulation.ledger.totals.published - before),
+            seconds: seconds,
+            check: Double(simulation.ledger.totals.routedCopies)
+        )
     }
 
     /// The broker workload with every fact recorded.

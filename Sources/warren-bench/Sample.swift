@@ -24,7 +24,7 @@ struct Sample {
     }
 
     init?(line: String) {
-        let parts = line.split(separator: " ").compactMap { Double($0) }
+        let parts = line.split(whereSeparator: { $0.isWhitespace }).compactMap { Double($0) }
         guard parts.count == 4 else { return nil }
         self.init(
             count: Int(parts[0]),

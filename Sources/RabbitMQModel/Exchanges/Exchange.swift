@@ -61,7 +61,10 @@ struct Exchange: Sendable {
     /// - Source: RMQ-ROUTE-07, RMQ-ROUTE-08.
     mutating func add(_ binding: Binding) -> Bool {
         let identity = Identity(
-            key: binding.key, arguments: binding.arguments, destination: binding.destination)
+            key: binding.key,
+            arguments: binding.arguments,
+            destination: binding.destination
+        )
         guard known.insert(identity).inserted else { return false }
         bindings.append(binding)
         type.bind(binding.key, binding.arguments, to: binding.destination)
@@ -73,7 +76,11 @@ struct Exchange: Sendable {
         let binding = bindings.remove(at: index)
         known.remove(
             Identity(
-                key: binding.key, arguments: binding.arguments, destination: binding.destination))
+                key: binding.key,
+                arguments: binding.arguments,
+                destination: binding.destination
+            )
+        )
         type.unbind(binding.key, binding.arguments, from: binding.destination)
         return binding
     }

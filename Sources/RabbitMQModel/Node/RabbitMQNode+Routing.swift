@@ -137,7 +137,8 @@ extension RabbitMQNode {
             guard let value = headers.first(where: { $0.name == name })?.value else { continue }
             guard case .array(let elements) = value else {
                 throw .preconditionFailed(
-                    "invalid message: {unacceptable_type_in_header,\"\(name)\",\(value.typeWord)}")
+                    "invalid message: {unacceptable_type_in_header,\"\(name)\",\(value.typeWord)}"
+                )
             }
             for case .string(let key) in elements { keys.append(key) }
         }
