@@ -3,7 +3,7 @@ public import WarrenTopology
 public import WarrenTrace
 
 /// A world in the making: models add their nodes to it.
-public struct Blueprint: Sendable {
+public struct Blueprint {
     /// A client and its instances.
     public struct ClientNodes: Sendable {
         /// Its name.

@@ -8,7 +8,7 @@ public import WarrenTrace
 ///     var simulation = try Simulation(topology, models: Catalog.models)
 ///     while simulation.advance() == .running {}
 ///     print(simulation.verdicts)
-public struct Simulation: Sendable {
+public struct Simulation {
     /// The version that is part of every digest: a change of behaviour changes it.
     public static let version = "0.1.0"
 

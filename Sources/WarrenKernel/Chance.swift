@@ -184,5 +184,6 @@ public struct Share: BitwiseCopyable, Sendable, Hashable {
     }
 
     /// Never.
-    public static let never = Share(0)
+    @inlinable
+    public static var never: Share { Share(0) }
 }

@@ -3,7 +3,7 @@
 /// A checkpoint is a copy of the world; machines share their storage until one of the copies changes.
 /// A jump takes the last checkpoint before the event and lives on from there, at most `spacing`
 /// events.
-public struct Checkpoints: Sendable {
+public struct Checkpoints {
     /// The world at the present event.
     public private(set) var world: World
     /// How many events lie between two checkpoints.

@@ -56,7 +56,6 @@ struct Links: Sendable {
     var defaultLaw = Law.constant(.microseconds(50))
     private var laws: [Pair: Law] = [:]
     private(set) var rows: ContiguousArray<Link> = []
-    var connections: ContiguousArray<Connection> = []
     private var index: [Pair: UInt32] = [:]
     private var factors: [NodeID: UInt64] = [:]
 
@@ -65,11 +64,16 @@ struct Links: Sendable {
         var to: NodeID
     }
 
-    mutating func setLaw(_ law: Law, from: NodeID, to: NodeID) {
+    mutating func setLaw(
+        _ law: Law,
+        from: NodeID,
+        to: NodeID,
+        _ connections: inout Rows<Connection>
+    ) {
         laws[Pair(from: from, to: to)] = law
         if let row = index[Pair(from: from, to: to)] {
             rows[Int(row)].law = law
-            refresh()
+            refresh(&connections)
         }
     }
 
@@ -93,8 +97,8 @@ struct Links: Sendable {
     }
 
     /// Looks again at which connections have a constant delay.
-    private mutating func refresh() {
-        for index in connections.indices {
+    private func refresh(_ connections: inout Rows<Connection>) {
+        for index in 0..<connections.count {
             connections[index].fixedOut = fixedDelay(connections[index].outward)
             connections[index].fixedHome = fixedDelay(connections[index].homeward)
         }
@@ -111,20 +115,27 @@ struct Links: Sendable {
     }
 
     /// Makes every link of a node slower by `factor` thousandths.
-    mutating func slow(_ node: NodeID, factor: UInt64) {
+    mutating func slow(_ node: NodeID, factor: UInt64, _ connections: inout Rows<Connection>) {
         factors[node] = factor
-        for connection in connections where connection.a == node || connection.b == node {
+        for number in 0..<connections.count {
+            let connection = connections[number]
+            guard connection.a == node || connection.b == node else { continue }
             rows[Int(connection.outward)].factor = factor
             rows[Int(connection.homeward)].factor = factor
         }
-        refresh()
+        refresh(&connections)
     }
 
     /// Makes the links between two nodes slower by `factor` thousandths.
-    mutating func slow(between one: NodeID, and other: NodeID, factor: UInt64) {
+    mutating func slow(
+        between one: NodeID,
+        and other: NodeID,
+        factor: UInt64,
+        _ connections: inout Rows<Connection>
+    ) {
         for pair in [Pair(from: one, to: other), Pair(from: other, to: one)] {
             if let row = index[pair] { rows[Int(row)].factor = factor }
         }
-        refresh()
+        refresh(&connections)
     }
 }

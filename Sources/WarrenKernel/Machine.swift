@@ -77,7 +77,8 @@ public struct ConnectionID: BitwiseCopyable, Sendable, Hashable {
     public init(_ raw: UInt32) { self.raw = raw }
 
     /// No connection.
-    public static let none = ConnectionID(.max)
+    @inlinable
+    public static var none: ConnectionID { ConnectionID(.max) }
 }
 
 /// A timer of a machine: a small number that the machine chooses.

@@ -75,7 +75,8 @@ public struct ParcelID: BitwiseCopyable, Sendable, Hashable {
     public init(_ raw: UInt32) { self.raw = raw }
 
     /// No parcel.
-    public static let none = ParcelID(0)
+    @inlinable
+    public static var none: ParcelID { ParcelID(0) }
 }
 
 /// What is large or rare and rides with a packet: headers, properties, declarations.

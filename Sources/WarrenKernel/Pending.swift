@@ -62,10 +62,17 @@ struct Pending: BitwiseCopyable, Sendable {
 }
 
 /// Rows of a fixed size that are reused; a row keeps its number for its life.
-struct PendingSlab: Sendable {
-    var rows: ContiguousArray<Pending> = []
+struct PendingSlab: ~Copyable {
+    var rows = Rows<Pending>()
     /// The first free row; each names the next in its `subject`.
     private var free: UInt32 = .max
+
+    func copy() -> PendingSlab {
+        var other = PendingSlab()
+        other.rows = rows.copy()
+        other.free = free
+        return other
+    }
 
     @inline(__always)
     mutating func put(_ event: Pending) -> UInt32 {
@@ -75,21 +82,14 @@ struct PendingSlab: Sendable {
             rows[Int(slot)] = event
             return slot
         }
-        precondition(rows.count < 1 << 28, "more than 268 million events are pending at once")
-        rows.append(event)
-        return UInt32(truncatingIfNeeded: rows.count &- 1)
+        return add(event)
     }
 
-    /// A timer's turn has come: what it is, and whether it keeps the run alive; nil if it went stale.
-    @inline(__always)
-    mutating func ring(_ slot: Int, _ stamp: UInt64) -> (
-        timer: UInt32, cause: UInt64, background: Bool
-    )? {
-        rows.withUnsafeMutableBufferPointer { rows in
-            guard rows[slot].packet.x == stamp, rows[slot].armed else { return nil }
-            rows[slot].armed = false
-            return (rows[slot].subject, rows[slot].cause, rows[slot].background)
-        }
+    @inline(never)
+    private mutating func add(_ event: Pending) -> UInt32 {
+        precondition(rows.count < 1 << 28, "more than 268 million events are pending at once")
+        rows.append(event)
+        return UInt32(rows.count - 1)
     }
 
     @inline(__always)

@@ -5,10 +5,18 @@ public import WarrenTrace
 /// A machine cannot see the difference to effects that are performed after the turn: nothing that it
 /// asks for can reach it before the turn is over.
 extension Turn {
+    /// The delay of links that have no law of their own; if it is constant, packets stand in a lane.
+    mutating func setDefaultLatency(_ law: Law) {
+        links.defaultLaw = law
+        agenda.pointee.laneDelay = law.kind == .constant && tieStream == nil ? UInt64(law.p) : .max
+    }
+
     @inline(__always)
     mutating func push(_ event: Pending, at time: UInt64) {
-        live &+= 1
-        pending.add(slab.put(event), at: time, tie: tie())
+        let tie = tie()
+        agenda.pointee.live &+= 1
+        let slot = agenda.pointee.slab.put(event)
+        agenda.pointee.pending.add(slot, at: time, tie: tie)
     }
 
     @inline(__always)
@@ -23,61 +31,92 @@ extension Turn {
     /// connection that has ended it goes nowhere.
     public mutating func send(_ packet: Packet, on connection: ConnectionID) {
         let index = Int(connection.raw)
-        guard index < links.connections.count, !isDead else { return }
-        guard let way = links.connections[index].way(of: node) else {
+        guard index < agenda.pointee.connections.count, !isDead else { return }
+        guard let way = agenda.pointee.connections[index].way(of: node) else {
             loseUnsent(packet)
             return
         }
-        var delay = way.delay
-        if delay == .max {
-            let row = links.connections[index]
-            delay = links.delay(way.outward ? row.outward : row.homeward, &chance)
-        }
-        let time = links.connections[index].arrive(now.nanoseconds &+ delay, outward: way.outward)
-        push(
-            Pending(
-                kind: .packet,
-                node: way.end,
-                subject: connection.raw,
-                variant: way.outward ? 0 : 1,
-                cause: event,
-                packet: packet
-            ),
-            at: time
+        let event = Pending(
+            kind: .packet,
+            node: way.end,
+            subject: connection.raw,
+            variant: way.outward ? 0 : 1,
+            cause: event,
+            packet: packet
         )
+        if way.delay == agenda.pointee.laneDelay {
+            let due = now.nanoseconds &+ way.delay
+            let time = agenda.pointee.connections[index].arrive(due, outward: way.outward)
+            agenda.pointee.live &+= 1
+            let slot = agenda.pointee.slab.put(event)
+            agenda.pointee.pending.addInOrder(slot, at: time)
+        } else {
+            sendFar(event, way.delay, outward: way.outward)
+        }
+    }
+
+    /// The way of packets whose delay is drawn, or is not the usual one.
+    @inline(never)
+    private mutating func sendFar(_ event: Pending, _ fixed: UInt64, outward: Bool) {
+        let index = Int(event.subject)
+        var delay = fixed
+        if delay == .max {
+            let row = agenda.pointee.connections[index]
+            delay = links.delay(outward ? row.outward : row.homeward, &chance)
+        }
+        let due = now.nanoseconds &+ delay
+        push(event, at: agenda.pointee.connections[index].arrive(due, outward: outward))
     }
 
     /// Arms a timer, or moves it if it is armed.
     ///
     /// A `background` timer does not keep a run alive.
     public mutating func arm(_ timer: TimerID, after delay: Interval, background: Bool = false) {
-        let index = Int(timer.raw)
         guard !isDead else { return }
-        if index >= timers[Int(node.raw)].count { growTimers(index) }
-        var slot = timers[Int(node.raw)][index]
-        if slot == .max {
-            slot = slab.put(Pending(kind: .timer, node: node.raw, subject: timer.raw))
-            timers[Int(node.raw)][index] = slot
-        }
-        let stamp = pending.add(slot, at: (now + delay).nanoseconds, tie: tie())
-        live &+= slab.rows[Int(slot)].arm(stamp: stamp, cause: event, background: background)
+        let slot = slot(of: timer)
+        let tie = tie()
+        let stamp = agenda.pointee.pending.add(slot, at: (now + delay).nanoseconds, tie: tie)
+        agenda.pointee.live &+= agenda.pointee.slab.rows[Int(slot)].arm(
+            stamp: stamp,
+            cause: event,
+            background: background
+        )
     }
 
-    private mutating func growTimers(_ index: Int) {
-        let missing = index + 1 - timers[Int(node.raw)].count
-        timers[Int(node.raw)].append(contentsOf: repeatElement(UInt32.max, count: missing))
+    /// The slot of a timer of this node, made at its first arming.
+    @inline(__always)
+    private mutating func slot(of timer: TimerID) -> UInt32 {
+        let timers = agenda.pointee.timers[Int(node.raw)]
+        if timer.raw < timers.count {
+            let slot = agenda.pointee.timerSlots[Int(timers.first &+ timer.raw)]
+            if slot != .max { return slot }
+        }
+        return makeSlot(of: timer)
+    }
+
+    @inline(never)
+    private mutating func makeSlot(of timer: TimerID) -> UInt32 {
+        if timer.raw >= agenda.pointee.timers[Int(node.raw)].count {
+            agenda.pointee.growTimers(of: Int(node.raw), to: Int(timer.raw))
+        }
+        let slot = agenda.pointee.slab.put(
+            Pending(kind: .timer, node: node.raw, subject: timer.raw)
+        )
+        agenda.pointee.timerSlots[Int(agenda.pointee.timers[Int(node.raw)].first + timer.raw)] =
+            slot
+        return slot
     }
 
     /// Takes back a timer; harmless if it is not armed.
     public mutating func disarm(_ timer: TimerID) { disarm(timer, of: node) }
 
     mutating func disarm(_ timer: TimerID, of node: NodeID) {
-        let index = Int(timer.raw)
-        guard index < timers[Int(node.raw)].count else { return }
-        let slot = timers[Int(node.raw)][index]
-        guard slot != .max, slab.rows[Int(slot)].armed else { return }
-        if !slab.rows[Int(slot)].background { live &-= 1 }
-        slab.rows[Int(slot)].armed = false
+        let timers = agenda.pointee.timers[Int(node.raw)]
+        guard timer.raw < timers.count else { return }
+        let slot = Int(agenda.pointee.timerSlots[Int(timers.first + timer.raw)])
+        guard slot != UInt32.max, agenda.pointee.slab.rows[slot].armed else { return }
+        if !agenda.pointee.slab.rows[slot].background { agenda.pointee.live -= 1 }
+        agenda.pointee.slab.rows[slot].armed = false
     }
 
     /// Writes a record to the disk under `key`; the world answers `.stored(write)` when it is safe.
@@ -114,7 +153,7 @@ extension Turn {
     ///
     /// The world answers `.connected`, or `.closed` with `.refused`.
     public mutating func connect(to target: NodeID) -> ConnectionID {
-        let connection = ConnectionID(UInt32(links.connections.count))
+        let connection = ConnectionID(UInt32(agenda.pointee.connections.count))
         let here = names[nodeNames[Int(node.raw)]]
         let there = names[nodeNames[Int(target.raw)]]
         let outward = links.link(from: node, to: target, &chance, label: "delay \(here)→\(there)")
@@ -122,7 +161,7 @@ extension Turn {
         var row = Links.Connection(a: node, b: target, outward: outward, homeward: homeward)
         row.fixedOut = links.fixedDelay(outward)
         row.fixedHome = links.fixedDelay(homeward)
-        links.connections.append(row)
+        agenda.pointee.connections.append(row)
         notify(.accepted, target, connection, variant: .closed)
         return connection
     }
@@ -130,13 +169,15 @@ extension Turn {
     /// Closes a connection in good order: the other side hears of it behind what was sent before.
     public mutating func close(_ connection: ConnectionID) {
         let index = Int(connection.raw)
-        guard index < links.connections.count else { return }
-        if links.connections[index].a == node, links.connections[index].openA {
-            links.connections[index].openA = false
-            notify(.closed, links.connections[index].b, connection, variant: .closed)
-        } else if links.connections[index].b == node, links.connections[index].openB {
-            links.connections[index].openB = false
-            notify(.closed, links.connections[index].a, connection, variant: .closed)
+        guard index < agenda.pointee.connections.count else { return }
+        if agenda.pointee.connections[index].a == node, agenda.pointee.connections[index].openA {
+            agenda.pointee.connections[index].openA = false
+            notify(.closed, agenda.pointee.connections[index].b, connection, variant: .closed)
+        } else if agenda.pointee.connections[index].b == node,
+            agenda.pointee.connections[index].openB
+        {
+            agenda.pointee.connections[index].openB = false
+            notify(.closed, agenda.pointee.connections[index].a, connection, variant: .closed)
         } else {
             return
         }
@@ -157,8 +198,11 @@ extension Turn {
         variant: Closure
     ) {
         let index = Int(connection.raw)
-        let toB = kind == .accepted || (links.connections[index].b == node && kind != .connected)
-        let row = toB ? links.connections[index].outward : links.connections[index].homeward
+        let toB =
+            kind == .accepted || (agenda.pointee.connections[index].b == node && kind != .connected)
+        let row =
+            toB
+            ? agenda.pointee.connections[index].outward : agenda.pointee.connections[index].homeward
         let drawn = now.nanoseconds + links.delay(row, &chance)
         push(
             Pending(
@@ -169,7 +213,7 @@ extension Turn {
                 variant: variant.rawValue,
                 cause: event
             ),
-            at: links.connections[index].arrive(drawn, outward: toB)
+            at: agenda.pointee.connections[index].arrive(drawn, outward: toB)
         )
     }
 

@@ -4,7 +4,7 @@ public import WarrenTrace
 ///
 /// The world reuses one turn for the whole run: wishes and facts are written into buffers that keep
 /// their room, and no turn allocates.
-public struct Turn: Sendable {
+public struct Turn {
     /// The moment of this turn.
     public internal(set) var now: Instant
     /// Whose turn it is.
@@ -21,22 +21,17 @@ public struct Turn: Sendable {
     public var parcels: Parcels
     /// Where effects land.
     public var outside: Outside
-    /// What happened and was not yet collected by the owner of the world.
-    @usableFromInline var facts: ContiguousArray<Fact>
     var nextMessage: UInt32
 
-    // The agenda of the world: machines write into it through the methods of the turn.
-    var pending = PendingSet()
-    var slab = PendingSlab()
-    /// The slot of each timer of each node; `UInt32.max` before its first arming.
-    var timers: ContiguousArray<ContiguousArray<UInt32>> = []
+    /// Keeps the agenda alive; changes hands in `World.own()`.
+    private(set) var owner: AgendaOwner
+    /// What the world has yet to do: machines write into it through the methods of the turn.
+    @usableFromInline private(set) var agenda: UnsafeMutablePointer<Agenda>
     var links = Links()
     var disks: ContiguousArray<Disk> = []
     var nodeNames: ContiguousArray<Symbol> = []
     /// How often each node went down; what was meant for an earlier life is stale.
     var incarnations: ContiguousArray<UInt32> = []
-    /// Events that keep the run alive: all pending ones but stale and background ones.
-    var live = 0
     var tieStream: StreamID?
     /// Set when the machine asks for its own death.
     var dies = false
@@ -53,8 +48,17 @@ public struct Turn: Sendable {
         names = Names()
         parcels = Parcels()
         outside = Outside()
-        facts = []
         nextMessage = 1
+        owner = AgendaOwner()
+        agenda = owner.agenda
+        setDefaultLatency(links.defaultLaw)
+    }
+
+    /// Makes this turn the only user of its agenda and machines.
+    mutating func own() {
+        guard !isKnownUniquelyReferenced(&owner) else { return }
+        owner = owner.copy()
+        agenda = owner.agenda
     }
 
     /// A number for a new message.
@@ -77,7 +81,7 @@ public struct Turn: Sendable {
         variant: UInt8 = 0,
         detail: UInt64 = 0
     ) {
-        facts.append(
+        agenda.pointee.facts.append(
             Fact(
                 time: now,
                 event: event,

@@ -4,13 +4,14 @@ public import WarrenTrace
 ///
 /// The world pops the least `(time, tie, sequence)`, gives the machine its turn, then performs the
 /// turn's effects in order. A copy of a world is a checkpoint of it; two worlds that were built alike
-/// with the same seed turn.live the same life.
+/// with the same seed live the same life. Copies share their storage until one of them lives on. A
+/// world belongs to one thread at a time; a task that wants one builds it or is handed it whole.
 ///
 ///     var world = World(seed: 1)
 ///     let server = world.add("server") { _ in Server() }
 ///     world.boot()
 ///     while world.run(until: .never, facts: 1024) == .facts { digest(world.takeFacts()) }
-public struct World: Sendable {
+public struct World {
     /// Why ``run(until:facts:events:)`` came back.
     public enum Stop: Sendable, Hashable {
         /// Nothing is left to happen.
@@ -26,7 +27,7 @@ public struct World: Sendable {
     /// Makes the machine of a node at its first start and after each crash.
     public typealias Factory = @Sendable (NodeID) -> any Machine
 
-    struct Node: Sendable {
+    struct Node {
         var name: Symbol
         var factory: Factory
         var up = false
@@ -41,7 +42,6 @@ public struct World: Sendable {
 
     var turn: Turn
     var nodes: ContiguousArray<Node> = []
-    var machines: ContiguousArray<any Machine> = []
     var actions: ContiguousArray<Action> = []
     private var parcelLimit = 4096
     /// Runs `checkInvariants()` of the machine after each turn.
@@ -72,11 +72,12 @@ public struct World: Sendable {
         nodes.append(
             Node(name: symbol, factory: factory)
         )
-        machines.append(Absent())
+        turn.own()
+        turn.owner.append(.make(Absent()))
+        turn.agenda.pointee.timers.append(Agenda.Timers())
         turn.nodeNames.append(symbol)
         turn.incarnations.append(0)
         turn.disks.append(Disk(law: sync, stream: turn.chance.stream("disk \(name)")))
-        turn.timers.append([])
         return node
     }
 
@@ -96,15 +97,23 @@ public struct World: Sendable {
     /// The delay of links that have no law of their own.
     ///
     /// Set it before nodes connect.
-    public mutating func setLatency(_ law: Law) { turn.links.defaultLaw = law }
+    public mutating func setLatency(_ law: Law) {
+        turn.own()
+        turn.setDefaultLatency(law)
+    }
 
     /// The delay from one node to another.
     public mutating func setLatency(_ law: Law, from: NodeID, to: NodeID) {
-        turn.links.setLaw(law, from: from, to: to)
+        turn.own()
+        turn.links.setLaw(law, from: from, to: to, &turn.agenda.pointee.connections)
     }
 
     /// Lets chance decide between events of the same moment, instead of their sequence.
-    public mutating func shuffleTies() { turn.tieStream = turn.chance.stream("ties") }
+    public mutating func shuffleTies() {
+        turn.own()
+        turn.tieStream = turn.chance.stream("ties")
+        turn.agenda.pointee.laneDelay = .max
+    }
 
     /// Starts every node, in the order they were added, at the present moment.
     public mutating func boot() {
@@ -113,6 +122,7 @@ public struct World: Sendable {
 
     /// Starts one node at `moment`.
     public mutating func start(_ node: NodeID, at moment: Instant) {
+        turn.own()
         turn.push(
             Pending(
                 kind: .start,
@@ -126,6 +136,7 @@ public struct World: Sendable {
 
     /// Plans an action of the operator.
     public mutating func plan(_ action: Action, at moment: Instant) {
+        turn.own()
         actions.append(action)
         turn.push(
             Pending(
@@ -158,7 +169,9 @@ public struct World: Sendable {
     public func isUp(_ node: NodeID) -> Bool { nodes[Int(node.raw)].up }
 
     /// The machine of a node, to be looked at.
-    public func machine(_ node: NodeID) -> any Machine { machines[Int(node.raw)] }
+    public func machine(_ node: NodeID) -> any Machine {
+        turn.owner.machines[Int(node.raw)].machine
+    }
 
     /// How many messages were published.
     public var messageCount: UInt64 { turn.messageCount }
@@ -171,9 +184,9 @@ public struct World: Sendable {
     /// What all machines hold, and what lies on the disks of those that are down.
     public func inventory() -> Inventory {
         var report = Inventory()
-        for index in machines.indices {
+        for index in nodes.indices {
             if nodes[index].up {
-                machines[index].inventory(&report)
+                turn.owner.machines[index].machine.inventory(&report)
             } else if nodes[index].starts > 0 {
                 let fresh = nodes[index].factory(NodeID(UInt32(index)))
                 fresh.inventory(onDisk: turn.disks[index].records, &report)
@@ -188,29 +201,35 @@ public struct World: Sendable {
     /// Copies of messages that are on the wire and nowhere else.
     public var copiesOnTheWire: UInt64 {
         var count: UInt64 = 0
-        turn.pending.forEach { stamp in
-            let event = turn.slab.rows[PendingSet.slot(of: stamp)]
+        turn.agenda.pointee.pending.forEach { stamp in
+            let event = turn.agenda.pointee.slab.rows[PendingSet.slot(of: stamp)]
             if event.kind == .packet, event.packet.custody != 0, reaches(event) { count += 1 }
         }
         return count
     }
 
     private func reaches(_ event: Pending) -> Bool {
-        let connection = turn.links.connections[Int(event.subject)]
+        let connection = turn.agenda.pointee.connections[Int(event.subject)]
         return event.variant == 0 ? connection.openB : connection.openA
     }
 
     /// Hands over the facts since the last call.
     public mutating func takeFacts() -> ContiguousArray<Fact> {
-        var facts = ContiguousArray<Fact>()
-        swap(&facts, &turn.facts)
-        return facts
+        var taken = ContiguousArray<Fact>()
+        drainFacts { taken.append(contentsOf: $0) }
+        return taken
     }
 
     /// Lends the facts since the last call, then forgets them and keeps their room.
     public mutating func drainFacts(_ body: (UnsafeBufferPointer<Fact>) -> Void) {
-        turn.facts.withUnsafeBufferPointer(body)
-        turn.facts.removeAll(keepingCapacity: true)
+        turn.own()
+        body(
+            UnsafeBufferPointer(
+                start: turn.agenda.pointee.facts.base,
+                count: turn.agenda.pointee.facts.count
+            )
+        )
+        turn.agenda.pointee.facts.removeAll()
     }
 
     // MARK: Running
@@ -222,16 +241,18 @@ public struct World: Sendable {
         facts factLimit: Int = .max,
         events eventLimit: UInt64 = .max
     ) -> Stop {
+        turn.own()
         var handled: UInt64 = 0
         while true {
-            if turn.facts.count >= factLimit { return .facts }
+            if turn.agenda.pointee.facts.count >= factLimit { return .facts }
             if handled >= eventLimit { return .events }
-            guard turn.live > 0, let time = turn.pending.nextTime else {
+            guard turn.agenda.pointee.live > 0, let time = turn.agenda.pointee.pending.nextTime
+            else {
                 return .idle
             }
             guard time <= end.nanoseconds else { return .time }
-            let counted = dispatch(turn.pending.take().stamp, at: time)
-            turn.pending.settle()
+            let counted = dispatch(turn.agenda.pointee.pending.take().stamp, at: time)
+            turn.agenda.pointee.pending.settle()
             if counted { handled &+= 1 }
         }
     }
@@ -240,6 +261,7 @@ public struct World: Sendable {
     ///
     /// This is how packets come from outside: a test, a socket, a person.
     public mutating func speak<Result>(as node: NodeID, _ body: (inout Turn) -> Result) -> Result {
+        turn.own()
         begin(node, at: now.nanoseconds, cause: 0)
         let result = body(&turn)
         endTurn(node)
@@ -258,14 +280,19 @@ public struct World: Sendable {
         as type: M.Type,
         _ body: (inout M) -> Result
     ) -> Result? {
-        guard var machine = machines[Int(node.raw)] as? M else { return nil }
-        machines[Int(node.raw)] = Absent()
+        turn.own()
+        guard var machine = self.machine(node) as? M else { return nil }
+        setMachine(node, Absent())
         let result = body(&machine)
-        machines[Int(node.raw)] = machine
+        setMachine(node, machine)
         return result
     }
 
     // MARK: The loop's parts
+
+    private mutating func setMachine(_ node: NodeID, _ machine: any Machine) {
+        turn.owner.replace(Int(node.raw), by: .make(machine))
+    }
 
     @inline(__always)
     private mutating func begin(_ node: NodeID, at time: UInt64, cause: UInt64) {
@@ -278,8 +305,10 @@ public struct World: Sendable {
 
     @inline(__always)
     private mutating func handle(_ event: Event, _ node: NodeID) {
-        machines[Int(node.raw)].handle(event, &turn)
-        if checksInvariants { machines[Int(node.raw)].checkInvariants() }
+        turn.agenda.pointee.machines[Int(node.raw)]._withUnsafeGuaranteedRef {
+            $0.handle(event, &turn)
+        }
+        if checksInvariants { machine(node).checkInvariants() }
         if turn.dies { endTurn(node) }
     }
 
@@ -296,41 +325,44 @@ public struct World: Sendable {
     @inline(__always)
     private mutating func dispatch(_ stamp: UInt64, at time: UInt64) -> Bool {
         let slot = PendingSet.slot(of: stamp)
-        let node = NodeID(turn.slab.rows[slot].node)
-        switch turn.slab.rows[slot].kind {
+        let node = NodeID(turn.agenda.pointee.slab.rows[slot].node)
+        switch turn.agenda.pointee.slab.rows[slot].kind {
         case .timer:
-            guard let rung = turn.slab.ring(slot, stamp) else { return false }
-            if !rung.background { turn.live &-= 1 }
-            begin(node, at: time, cause: rung.cause)
-            handle(.rang(TimerID(rung.timer)), node)
+            guard turn.agenda.pointee.slab.rows[slot].stamp == stamp,
+                turn.agenda.pointee.slab.rows[slot].armed
+            else { return false }
+            turn.agenda.pointee.slab.rows[slot].armed = false
+            if !turn.agenda.pointee.slab.rows[slot].background { turn.agenda.pointee.live &-= 1 }
+            begin(node, at: time, cause: turn.agenda.pointee.slab.rows[slot].cause)
+            handle(.rang(TimerID(turn.agenda.pointee.slab.rows[slot].subject)), node)
             return true
 
         case .packet:
-            turn.live &-= 1
-            let connection = turn.slab.rows[slot].subject
+            turn.agenda.pointee.live &-= 1
+            let connection = turn.agenda.pointee.slab.rows[slot].subject
             let isOpen =
-                turn.slab.rows[slot].variant == 0
-                ? turn.links.connections[Int(connection)].openB
-                : turn.links.connections[Int(connection)].openA
+                turn.agenda.pointee.slab.rows[slot].variant == 0
+                ? turn.agenda.pointee.connections[Int(connection)].openB
+                : turn.agenda.pointee.connections[Int(connection)].openA
             guard isOpen else {
-                let event = turn.slab.rows[slot]
-                turn.slab.release(slot)
+                let event = turn.agenda.pointee.slab.rows[slot]
+                turn.agenda.pointee.slab.release(slot)
                 lose(event, at: time)
                 return false
             }
-            begin(node, at: time, cause: turn.slab.rows[slot].cause)
+            begin(node, at: time, cause: turn.agenda.pointee.slab.rows[slot].cause)
             let event = Event.arrived(
-                turn.slab.rows[slot].packet,
+                turn.agenda.pointee.slab.rows[slot].packet,
                 on: ConnectionID(connection)
             )
-            turn.slab.release(slot)
+            turn.agenda.pointee.slab.release(slot)
             handle(event, node)
             return true
 
         case .accepted, .connected, .closed, .stored, .action, .start:
-            turn.live &-= 1
-            let event = turn.slab.rows[slot]
-            turn.slab.release(slot)
+            turn.agenda.pointee.live &-= 1
+            let event = turn.agenda.pointee.slab.rows[slot]
+            turn.agenda.pointee.slab.release(slot)
             return dispatchRare(event, at: time)
         }
     }
@@ -345,42 +377,58 @@ public struct World: Sendable {
             preconditionFailure("the common events are handled in dispatch")
 
         case .accepted:
-            guard turn.links.connections[index].openA else { return false }
+            guard turn.agenda.pointee.connections[index].openA else { return false }
             begin(node, at: time, cause: event.cause)
             guard nodes[Int(node.raw)].up else {
-                turn.notify(.closed, turn.links.connections[index].a, connection, variant: .refused)
+                turn.notify(
+                    .closed,
+                    turn.agenda.pointee.connections[index].a,
+                    connection,
+                    variant: .refused
+                )
                 return true
             }
-            turn.links.connections[index].openB = true
+            turn.agenda.pointee.connections[index].openB = true
             turn.record(
                 .connectionOpened,
-                peer: turn.links.connections[index].a.raw,
+                peer: turn.agenda.pointee.connections[index].a.raw,
                 detail: UInt64(connection.raw)
             )
-            turn.notify(.connected, turn.links.connections[index].a, connection, variant: .closed)
-            handle(.accepted(connection, from: turn.links.connections[index].a), node)
+            turn.notify(
+                .connected,
+                turn.agenda.pointee.connections[index].a,
+                connection,
+                variant: .closed
+            )
+            handle(.accepted(connection, from: turn.agenda.pointee.connections[index].a), node)
             return true
 
         case .connected:
-            guard turn.links.connections[index].openA else { return false }
-            turn.links.connections[index].established = true
+            guard turn.agenda.pointee.connections[index].openA else { return false }
+            turn.agenda.pointee.connections[index].established = true
             begin(node, at: time, cause: event.cause)
             handle(.connected(connection), node)
             return true
 
         case .closed:
-            let isA = turn.links.connections[index].a == node && event.generation == 0
-            guard isA ? turn.links.connections[index].openA : turn.links.connections[index].openB
+            let isA = turn.agenda.pointee.connections[index].a == node && event.generation == 0
+            guard
+                isA
+                    ? turn.agenda.pointee.connections[index].openA
+                    : turn.agenda.pointee.connections[index].openB
             else {
                 return false
             }
             if isA {
-                turn.links.connections[index].openA = false
+                turn.agenda.pointee.connections[index].openA = false
             } else {
-                turn.links.connections[index].openB = false
+                turn.agenda.pointee.connections[index].openB = false
             }
             begin(node, at: time, cause: event.cause)
-            let other = isA ? turn.links.connections[index].b : turn.links.connections[index].a
+            let other =
+                isA
+                ? turn.agenda.pointee.connections[index].b
+                : turn.agenda.pointee.connections[index].a
             turn.record(
                 .connectionClosed,
                 peer: other.raw,
@@ -424,7 +472,7 @@ public struct World: Sendable {
         nodes[index].up = true
         nodes[index].starts += 1
         nodes[index].crashed = false
-        machines[index] = nodes[index].factory(node)
+        setMachine(node, nodes[index].factory(node))
         turn.record(.nodeStarted, variant: recovery.first ? 0 : 1)
         handle(.started(recovery), node)
     }
@@ -452,11 +500,16 @@ public struct World: Sendable {
         case .sever(let node):
             sever(node)
         case .slow(let node, let factor):
-            turn.links.slow(node, factor: factor)
+            turn.links.slow(node, factor: factor, &turn.agenda.pointee.connections)
             turn.node = node
             turn.record(.linkSlowed, detail: factor)
         case .slowBetween(let one, let other, let factor):
-            turn.links.slow(between: one, and: other, factor: factor)
+            turn.links.slow(
+                between: one,
+                and: other,
+                factor: factor,
+                &turn.agenda.pointee.connections
+            )
             turn.node = one
             turn.record(.linkSlowed, peer: other.raw, detail: factor)
         case .order(let node, let packet):
@@ -479,7 +532,7 @@ public struct World: Sendable {
             records: turn.disks[Int(node.raw)].records
         )
         turn.isDead = true
-        machines[Int(node.raw)].perish(recovery, &turn)
+        turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
         turn.isDead = false
         nodes[Int(node.raw)].crashed = true
         goDown(node, .reset)
@@ -497,7 +550,7 @@ public struct World: Sendable {
             records: turn.disks[Int(node.raw)].records
         )
         turn.isDead = true
-        machines[Int(node.raw)].perish(recovery, &turn)
+        turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
         turn.isDead = false
         goDown(node, .closed)
     }
@@ -506,25 +559,41 @@ public struct World: Sendable {
         let index = Int(node.raw)
         nodes[index].up = false
         turn.incarnations[index] += 1
-        machines[index] = Absent()
-        for timer in turn.timers[index].indices { turn.disarm(TimerID(UInt32(timer)), of: node) }
-        for number in turn.links.connections.indices {
+        setMachine(node, Absent())
+        for timer in 0..<turn.agenda.pointee.timers[index].count {
+            turn.disarm(TimerID(timer), of: node)
+        }
+        for number in 0..<turn.agenda.pointee.connections.count {
             let connection = ConnectionID(UInt32(number))
-            if turn.links.connections[number].a == node, turn.links.connections[number].openA {
-                turn.links.connections[number].openA = false
-                turn.notify(.closed, turn.links.connections[number].b, connection, variant: closure)
+            if turn.agenda.pointee.connections[number].a == node,
+                turn.agenda.pointee.connections[number].openA
+            {
+                turn.agenda.pointee.connections[number].openA = false
+                turn.notify(
+                    .closed,
+                    turn.agenda.pointee.connections[number].b,
+                    connection,
+                    variant: closure
+                )
             }
-            if turn.links.connections[number].b == node, turn.links.connections[number].openB {
-                turn.links.connections[number].openB = false
-                turn.notify(.closed, turn.links.connections[number].a, connection, variant: closure)
+            if turn.agenda.pointee.connections[number].b == node,
+                turn.agenda.pointee.connections[number].openB
+            {
+                turn.agenda.pointee.connections[number].openB = false
+                turn.notify(
+                    .closed,
+                    turn.agenda.pointee.connections[number].a,
+                    connection,
+                    variant: closure
+                )
             }
         }
     }
 
     /// Resets every connection of a node: both ends hear of it, and what was on the wire is gone.
     private mutating func sever(_ node: NodeID) {
-        for number in turn.links.connections.indices {
-            let row = turn.links.connections[number]
+        for number in 0..<turn.agenda.pointee.connections.count {
+            let row = turn.agenda.pointee.connections[number]
             guard row.a == node || row.b == node, row.openA || row.openB else { continue }
             for (end, isB) in [(row.a, false), (row.b, true)] {
                 turn.push(
@@ -549,8 +618,10 @@ public struct World: Sendable {
     /// Called by whoever runs the world, at the same moments of every run; see ``parcelsAreMany``.
     public mutating func sweepParcels() {
         var marks = ParcelMarks(capacity: turn.parcels.capacity)
-        for index in machines.indices { machines[index].parcels(&marks) }
-        turn.pending.forEach { marks.keep(turn.slab.rows[PendingSet.slot(of: $0)].packet.parcel) }
+        for box in turn.owner.machines { box.machine.parcels(&marks) }
+        turn.agenda.pointee.pending.forEach {
+            marks.keep(turn.agenda.pointee.slab.rows[PendingSet.slot(of: $0)].packet.parcel)
+        }
         for disk in turn.disks {
             for packet in disk.durable.values { marks.keep(packet.parcel) }
             for write in disk.waiting + disk.writing {

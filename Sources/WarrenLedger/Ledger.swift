@@ -85,17 +85,77 @@ public struct Ledger: Sendable {
     /// Takes in facts, in their order.
     public mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
         var sum = digest
-        for fact in facts {
-            sum.add(fact)
-            take(fact)
-        }
+        for fact in facts { sum.add(fact) }
         digest = sum
+        var next = 0
+        while next < facts.count {
+            if !isWatching {
+                next = takeCommon(facts, from: next)
+                guard next < facts.count else { break }
+            }
+            take(facts[next])
+            next += 1
+        }
+    }
+
+    /// Takes in facts of the common kinds about queues that are known, up to the first that is not one.
+    ///
+    /// - Returns: its index.
+    private mutating func takeCommon(_ facts: UnsafeBufferPointer<Fact>, from start: Int) -> Int {
+        var next = start
+        var sums = totals
+        queues.withUnsafeMutableBufferPointer { queues in
+            queueOf.withUnsafeBufferPointer { queueOf in
+                loop: while next < facts.count {
+                    let fact = facts[next]
+                    if fact.kind == .messagePublished {
+                        sums.published &+= 1
+                        sums.askedConfirm &+= UInt64(fact.variant & 1)
+                        lastStir = fact.time
+                        next &+= 1
+                        continue
+                    }
+                    let raw = Int(fact.subject.raw)
+                    guard raw < queueOf.count, queueOf[raw] >= 0 else { break }
+                    let index = Int(queueOf[raw])
+                    switch fact.kind {
+                    case .messageRouted:
+                        sums.routedCopies &+= 1
+                        queues[index].add(fact.time)
+                    case .deliverySent:
+                        guard fact.variant & 2 == 0, queues[index].remove(fact.time) else {
+                            break loop
+                        }
+                        sums.delivered &+= 1
+                        sums.redelivered &+= UInt64(fact.variant & 1)
+                        queues[index].delivered &+= 1
+                        queues[index].wait.add(fact.detail)
+                        queues[index].unacked &+= 1
+                    case .deliveryAcked:
+                        guard queues[index].unacked > 0 else { break loop }
+                        sums.acked &+= 1
+                        queues[index].unacked &-= 1
+                    case .messageHandled:
+                        guard fact.variant & 1 == 0, !wantsSeries else { break loop }
+                        sums.handled &+= 1
+                    default:
+                        break loop
+                    }
+                    next &+= 1
+                }
+            }
+        }
+        totals = sums
+        if next > start {
+            factCount &+= UInt64(next - start)
+            now = facts[next - 1].time
+        }
+        return next
     }
 
     /// Takes in one fact.
     ///
     /// The digest is that of the facts that came as buffers.
-    @inline(__always)
     public mutating func take(_ fact: Fact) {
         factCount &+= 1
         now = fact.time
@@ -130,7 +190,6 @@ public struct Ledger: Sendable {
         swap(&looking, &watch)
     }
 
-    @inline(__always)
     private mutating func queue(_ fact: Fact) -> Int {
         let raw = Int(fact.subject.raw)
         if raw < queueOf.count, queueOf[raw] >= 0 { return Int(queueOf[raw]) }
@@ -151,7 +210,6 @@ public struct Ledger: Sendable {
         return queues[Int(queueOf[raw])]
     }
 
-    @inline(__always)
     private mutating func send(_ fact: Fact) {
         let index = queue(fact)
         if !queues[index].remove(fact.time) { misfit(fact) }
@@ -164,7 +222,6 @@ public struct Ledger: Sendable {
         }
     }
 
-    @inline(__always)
     private mutating func settle(_ fact: Fact) {
         let index = queue(fact)
         if queues[index].unacked > 0 {
@@ -174,7 +231,6 @@ public struct Ledger: Sendable {
         }
     }
 
-    @inline(__always)
     private mutating func handle(_ fact: Fact) {
         totals.handled &+= 1
         if fact.variant & 1 == 1 {

@@ -3,12 +3,13 @@
 /// The six words of a fact go through three full multiplications, of which only one has to wait for the
 /// fact before. It is not a cryptographic hash; it finds differences, not adversaries.
 public struct Digest: Sendable, Hashable {
-    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+    @usableFromInline var state: UInt64 = 0x9E37_79B9_7F4A_7C15
 
     /// The digest of nothing.
     public init() {}
 
     /// Mixes in one fact.
+    @inlinable
     @inline(__always)
     public mutating func add(_ fact: Fact) {
         let ids = UInt64(fact.node.raw) &<< 32 | UInt64(fact.message.raw)
@@ -42,8 +43,9 @@ public struct Digest: Sendable, Hashable {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
+    @inlinable
     @inline(__always)
-    private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
         let product = a.multipliedFullWidth(by: b)
         return product.high ^ product.low
     }

@@ -9,7 +9,8 @@ public struct NodeID: BitwiseCopyable, Sendable, Hashable {
     public init(_ raw: UInt32) { self.raw = raw }
 
     /// The operator: whoever kills, slows and restarts nodes.
-    public static let outside = NodeID(.max)
+    @inlinable
+    public static var outside: NodeID { NodeID(.max) }
 }
 
 /// A message, numbered in the order of publication from 1; in text `m7`.
@@ -23,7 +24,8 @@ public struct MessageID: BitwiseCopyable, Sendable, Hashable {
     public init(_ raw: UInt32) { self.raw = raw }
 
     /// No message.
-    public static let none = MessageID(0)
+    @inlinable
+    public static var none: MessageID { MessageID(0) }
 }
 
 /// A name that was interned at the door; see ``Names``.
@@ -37,5 +39,6 @@ public struct Symbol: BitwiseCopyable, Sendable, Hashable {
     public init(_ raw: UInt32) { self.raw = raw }
 
     /// No name.
-    public static let none = Symbol(0)
+    @inlinable
+    public static var none: Symbol { Symbol(0) }
 }

@@ -11,10 +11,12 @@ public struct Instant: BitwiseCopyable, Sendable, Hashable, Comparable {
     public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// The start of the run.
-    public static let zero = Instant(nanoseconds: 0)
+    @inlinable
+    public static var zero: Instant { Instant(nanoseconds: 0) }
 
     /// A moment that no run reaches.
-    public static let never = Instant(nanoseconds: .max)
+    @inlinable
+    public static var never: Instant { Instant(nanoseconds: .max) }
 
     /// Earlier moments come first.
     @inlinable
@@ -53,7 +55,8 @@ public struct Interval: BitwiseCopyable, Sendable, Hashable, Comparable {
     public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// No time at all.
-    public static let zero = Interval(nanoseconds: 0)
+    @inlinable
+    public static var zero: Interval { Interval(nanoseconds: 0) }
 
     /// A length in whole microseconds.
     public static func microseconds(_ count: UInt64) -> Interval {

@@ -87,7 +87,7 @@ struct Tandem: Machine {
 /// The workloads of the kernel alone.
 enum KernelWorkloads {
     /// A pending set that keeps its size.
-    private struct Hold {
+    private struct Hold: ~Copyable {
         var set = PendingSet()
         var chance: Chance
         let stream: StreamID

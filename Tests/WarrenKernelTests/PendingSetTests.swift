@@ -50,6 +50,45 @@ struct PendingSetTests {
         #expect(set.count == 300)
     }
 
+    @Test func `merges events that were added in order with the others`() {
+        var chance = Chance(seed: 5)
+        let stream = chance.stream("times")
+        var set = PendingSet()
+        var waiting: [UInt64: (time: UInt64, number: Int)] = [:]
+        var number = 0
+        var now: UInt64 = 0
+        func least() -> UInt64? {
+            waiting.min { ($0.value.time, $0.value.number) < ($1.value.time, $1.value.number) }?.key
+        }
+        for round in 0..<3000 {
+            for _ in 0..<chance.below(4, stream) {
+                let slot = UInt64(number)
+                // Now and then an event that would come before its forerunner.
+                let inOrder = chance.below(3, stream) > 0
+                let delay = inOrder && round % 50 != 0 ? 40 : chance.below(100, stream)
+                if inOrder {
+                    set.addInOrder(UInt32(slot), at: now + delay)
+                } else {
+                    set.add(UInt32(slot), at: now + delay)
+                }
+                waiting[slot] = (now + delay, number)
+                number += 1
+            }
+            set.settle()
+            guard let wanted = least() else { continue }
+            let due = set.nextTime
+            #expect(due == waiting[wanted]?.time, "seed 5, round \(round)")
+            let taken = set.take()
+            #expect(PendingSet.slot(of: taken.stamp) == Int(wanted), "seed 5, round \(round)")
+            waiting[wanted] = nil
+            now = taken.time
+        }
+        set.settle()
+        set.checkInvariants()
+        let count = set.count
+        #expect(count == waiting.count)
+    }
+
     @Test func `lets a tie decide before the order of adding`() {
         var set = PendingSet()
         set.add(1, at: 10, tie: 9)

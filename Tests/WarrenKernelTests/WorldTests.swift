@@ -225,4 +225,25 @@ struct CheckpointTests {
         let beyond = memory.jump(to: straight.eventCount + 1)
         #expect(!beyond)
     }
+
+    @Test
+    func `leaves a copy of a world alone when the original lives on, and the other way round`() {
+        var original = makeWorld()
+        original.run(events: 100)
+        _ = original.takeFacts()
+        var copy = original
+        original.run()
+        let life = original.takeFacts()
+        #expect(copy.eventCount == 100)
+        var second = copy
+        copy.run()
+        let again = copy.takeFacts()
+        #expect(again == life)
+        // The fork's own future is another one.
+        second.plan(.crash(NodeID(0)), at: second.now)
+        second.run()
+        #expect(second.isUp(NodeID(0)) == false)
+        #expect(copy.isUp(NodeID(0)))
+        #expect("\(copy.machine(NodeID(0)))" == "\(original.machine(NodeID(0)))")
+    }
 }

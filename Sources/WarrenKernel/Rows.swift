@@ -1,0 +1,77 @@
+/// A growing column of plain rows in memory of its own.
+///
+/// It has one owner and is copied only by ``copy()``, so that the event loop need not ask before each
+/// write whether somebody else shares the storage. Rows are not bounds-checked outside debug builds:
+/// whoever takes an index from a machine checks it.
+@frozen @usableFromInline
+struct Rows<Row: BitwiseCopyable>: ~Copyable {
+    @usableFromInline var base: UnsafeMutablePointer<Row>
+    @usableFromInline var count = 0
+    @usableFromInline var capacity: Int
+
+    @usableFromInline
+    init(capacity: Int = 16) {
+        self.capacity = max(capacity, 1)
+        base = .allocate(capacity: self.capacity)
+    }
+
+    @inlinable
+    deinit { base.deallocate() }
+
+    /// The same rows in other memory.
+    func copy() -> Rows {
+        var other = Rows(capacity: capacity)
+        other.base.update(from: base, count: count)
+        other.count = count
+        return other
+    }
+
+    @inlinable
+    @inline(__always)
+    var isEmpty: Bool { count == 0 }
+
+    @inlinable
+    @inline(__always)
+    subscript(index: Int) -> Row {
+        get {
+            assert(index >= 0 && index < count, "a row that does not exist")
+            return base[index]
+        }
+        nonmutating _modify {
+            assert(index >= 0 && index < count, "a row that does not exist")
+            yield &base[index]
+        }
+    }
+
+    @inlinable
+    @inline(__always)
+    mutating func append(_ row: Row) {
+        if count == capacity { grow() }
+        base[count] = row
+        count &+= 1
+    }
+
+    mutating func append(_ row: Row, times: Int) {
+        for _ in 0..<times { append(row) }
+    }
+
+    @inlinable
+    @inline(__always)
+    mutating func removeLast() -> Row {
+        count &-= 1
+        return base[count]
+    }
+
+    mutating func removeAll() { count = 0 }
+
+    @usableFromInline
+    @inline(never)
+    mutating func grow() {
+        let room = capacity * 2
+        let next = UnsafeMutablePointer<Row>.allocate(capacity: room)
+        next.update(from: base, count: count)
+        base.deallocate()
+        base = next
+        capacity = room
+    }
+}
