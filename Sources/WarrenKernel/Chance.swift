@@ -31,7 +31,7 @@ public struct Chance: Sendable {
         }
     }
 
-    private enum Mode: Sendable { case plain, recording, playing }
+    @usableFromInline enum Mode: Sendable { case plain, recording, playing }
 
     /// The seed of the run.
     public let seed: UInt64
@@ -39,13 +39,13 @@ public struct Chance: Sendable {
     public private(set) var labels: [String] = []
     /// What was drawn since ``startRecording()``, in order.
     public private(set) var recorded: ContiguousArray<Draw> = []
-    private var streams: ContiguousArray<Xoshiro256> = []
+    @usableFromInline var streams: ContiguousArray<Xoshiro256> = []
     private var known: [String: StreamID] = [:]
-    private var mode = Mode.plain
+    @usableFromInline var mode = Mode.plain
     private var script: ContiguousArray<ContiguousArray<UInt64>> = []
     private var played: ContiguousArray<Int> = []
     private var scripted: [String: ContiguousArray<UInt64>] = [:]
-    private let exponential = Ziggurat.exponential
+    @usableFromInline let exponential = Ziggurat.exponential
     private let normal = Ziggurat.normal
     var samples: ContiguousArray<Double> = []
 
@@ -79,6 +79,7 @@ public struct Chance: Sendable {
     }
 
     /// A draw of a law, in nanoseconds for a length of time, in units otherwise.
+    @inlinable
     @inline(__always)
     public mutating func sample(_ law: Law, _ stream: StreamID) -> Interval {
         if law.kind == .constant { return Interval(nanoseconds: UInt64(law.p)) }
@@ -86,7 +87,13 @@ public struct Chance: Sendable {
             let x = exponential.drawExponential(&streams[Int(stream.raw)])
             return Interval(nanoseconds: UInt64(bitPattern: Int64(x * law.p + 0.5)))
         }
-        return Interval(nanoseconds: draw(stream) { $0.variate(law, $1) })
+        return sampleRare(law, stream)
+    }
+
+    @usableFromInline
+    @inline(never)
+    mutating func sampleRare(_ law: Law, _ stream: StreamID) -> Interval {
+        Interval(nanoseconds: draw(stream) { $0.variate(law, $1) })
     }
 
     /// A whole number below `bound`, which must not be 0.

@@ -4,18 +4,20 @@ public import WarrenTrace
 ///
 /// A plain value of fixed size; the samples of an empirical law lie in the ``Chance`` that made it.
 /// Whatever the law, a draw is at least 0 and is rounded to the nearest whole unit.
+@frozen
 public struct Law: BitwiseCopyable, Sendable, Hashable {
     /// Which law.
+    @frozen
     public enum Kind: UInt8, BitwiseCopyable, Sendable, Hashable {
         case constant, uniform, exponential, normal, lognormal, gamma, empirical
     }
 
     /// Which law.
     public private(set) var kind: Kind
-    var p: Double
-    var q: Double
-    var first: UInt32 = 0
-    var count: UInt32 = 0
+    @usableFromInline var p: Double
+    @usableFromInline var q: Double
+    @usableFromInline var first: UInt32 = 0
+    @usableFromInline var count: UInt32 = 0
 
     private init(_ kind: Kind, _ p: Double, _ q: Double = 0) {
         self.kind = kind

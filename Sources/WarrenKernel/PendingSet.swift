@@ -32,7 +32,8 @@ public struct PendingSet: ~Copyable {
     /// An empty set.
     @inlinable
     public init() {
-        keys = Rows()
+        // Four children fill one cache line.
+        keys = Rows(lead: 3)
         lane = Lane()
     }
 

@@ -9,18 +9,28 @@ struct Rows<Row: BitwiseCopyable>: ~Copyable {
     @usableFromInline var count = 0
     @usableFromInline var capacity: Int
 
+    /// How many rows' room lies unused before the first, so that the second begins a cache line.
+    @usableFromInline let lead: Int
+
     @usableFromInline
-    init(capacity: Int = 16) {
+    init(capacity: Int = 16, lead: Int = 0) {
         self.capacity = max(capacity, 1)
-        base = .allocate(capacity: self.capacity)
+        self.lead = lead
+        base = Self.allocate(self.capacity, lead)
     }
 
     @inlinable
-    deinit { base.deallocate() }
+    deinit { (base - lead).deallocate() }
+
+    private static func allocate(_ capacity: Int, _ lead: Int) -> UnsafeMutablePointer<Row> {
+        let bytes = (capacity + lead) * MemoryLayout<Row>.stride
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        return memory.bindMemory(to: Row.self, capacity: capacity + lead) + lead
+    }
 
     /// The same rows in other memory.
     func copy() -> Rows {
-        var other = Rows(capacity: capacity)
+        var other = Rows(capacity: capacity, lead: lead)
         other.base.update(from: base, count: count)
         other.count = count
         return other
@@ -68,9 +78,9 @@ struct Rows<Row: BitwiseCopyable>: ~Copyable {
     @inline(never)
     mutating func grow() {
         let room = capacity * 2
-        let next = UnsafeMutablePointer<Row>.allocate(capacity: room)
+        let next = Self.allocate(room, lead)
         next.update(from: base, count: count)
-        base.deallocate()
+        (base - lead).deallocate()
         base = next
         capacity = room
     }

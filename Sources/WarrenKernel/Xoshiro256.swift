@@ -3,10 +3,10 @@
 /// - Source: Blackman and Vigna, *Scrambled linear pseudorandom number generators*, 2021.
 @frozen
 public struct Xoshiro256: BitwiseCopyable, Sendable {
-    private var a: UInt64
-    private var b: UInt64
-    private var c: UInt64
-    private var d: UInt64
+    @usableFromInline var a: UInt64
+    @usableFromInline var b: UInt64
+    @usableFromInline var c: UInt64
+    @usableFromInline var d: UInt64
 
     /// The stream that a seed stands for.
     public init(seed: UInt64) {
@@ -18,6 +18,7 @@ public struct Xoshiro256: BitwiseCopyable, Sendable {
     }
 
     /// The next 64 bits.
+    @inlinable
     @inline(__always)
     public mutating func next() -> UInt64 {
         let product = b &* 5

@@ -1,9 +1,10 @@
 /// Tables for exponential and normal variates, built with ``ExactMath``.
 ///
 /// - Source: Marsaglia and Tsang, *The Ziggurat Method for Generating Random Variables*, 2000.
+@usableFromInline
 struct Ziggurat: Sendable {
     /// Layer edges; `x[i + 1]` is inside layer i for certain.
-    var x: ContiguousArray<Double>
+    @usableFromInline var x: ContiguousArray<Double>
     /// The density at the edges.
     var f: ContiguousArray<Double>
     /// Where the tail begins.
@@ -42,6 +43,7 @@ struct Ziggurat: Sendable {
     }
 
     /// An exponential variate with mean 1.
+    @inlinable
     @inline(__always)
     func drawExponential(_ stream: inout Xoshiro256) -> Double {
         let bits = stream.next()
@@ -54,8 +56,9 @@ struct Ziggurat: Sendable {
         return isInside ? candidate : slowExponential(layer, candidate, &stream)
     }
 
+    @usableFromInline
     @inline(never)
-    private func slowExponential(_ first: Int, _ drawn: Double, _ stream: inout Xoshiro256)
+    func slowExponential(_ first: Int, _ drawn: Double, _ stream: inout Xoshiro256)
         -> Double
     {
         var layer = first

@@ -7,36 +7,57 @@ struct Tandem: Machine {
     private let service: Law
     private let streams: (gap: StreamID, service: StreamID)
     private let customers: Int
-    private var lines: [Line]
+    private var lines: Lines
     private var made = 0
     private(set) var done = 0
     /// Nanoseconds in the system, of all customers that left.
     private(set) var sum = 0.0
 
-    /// The customers before one server: when each came into the system, in order.
-    private struct Line {
-        var arrived = ContiguousArray<UInt64>(repeating: 0, count: 1 << 16)
-        var head = 0
-        var count = 0
+    /// The customers before each server: when each came into the system, in order.
+    ///
+    /// One ring for each server, all in one array.
+    private struct Lines {
+        private var arrived: ContiguousArray<UInt64>
+        private var rings: ContiguousArray<(head: Int, count: Int)>
+        private var bits = 12
 
-        mutating func push(_ time: UInt64) {
-            if count == arrived.count { grow() }
-            arrived[(head &+ count) & (arrived.count &- 1)] = time
-            count &+= 1
+        init(_ stages: Int) {
+            arrived = ContiguousArray(repeating: 0, count: stages << bits)
+            rings = ContiguousArray(repeating: (0, 0), count: stages)
         }
 
-        mutating func pop() -> UInt64 {
-            let time = arrived[head]
-            head = (head &+ 1) & (arrived.count &- 1)
-            count &-= 1
-            return time
+        var stages: Int { rings.count }
+
+        /// Puts a customer at the end of a line; returns how many stand in it now.
+        @inline(__always)
+        mutating func push(_ stage: Int, _ time: UInt64) -> Int {
+            let (head, count) = rings[stage]
+            if count >> bits != 0 { grow() }
+            arrived[stage &<< bits | (head &+ count) & (1 &<< bits &- 1)] = time
+            rings[stage].count = count &+ 1
+            return count &+ 1
+        }
+
+        /// Takes the first customer of a line, and says how many are left.
+        @inline(__always)
+        mutating func pop(_ stage: Int) -> (arrived: UInt64, left: Int) {
+            let (head, count) = rings[stage]
+            let mask = 1 &<< bits &- 1
+            rings[stage] = ((head &+ 1) & mask, count &- 1)
+            return (arrived[stage &<< bits | head], count &- 1)
         }
 
         private mutating func grow() {
             let old = arrived
             arrived = ContiguousArray(repeating: 0, count: old.count * 2)
-            for index in 0..<count { arrived[index] = old[(head + index) & (old.count - 1)] }
-            head = 0
+            for stage in rings.indices {
+                for index in 0..<rings[stage].count {
+                    let place = (rings[stage].head + index) & (1 << bits - 1)
+                    arrived[stage << (bits + 1) | index] = old[stage << bits | place]
+                }
+                rings[stage].head = 0
+            }
+            bits += 1
         }
     }
 
@@ -44,7 +65,7 @@ struct Tandem: Machine {
         self.service = .exponential(mean: service)
         streams = (gap, work)
         self.customers = customers
-        lines = Array(repeating: Line(), count: stages)
+        lines = Lines(stages)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -56,9 +77,9 @@ struct Tandem: Machine {
             enter(0, turn.now.nanoseconds, &turn)
         case .rang(let timer):
             let stage = Int(timer.raw) - 1
-            let arrived = lines[stage].pop()
-            if lines[stage].count > 0 { serve(stage, &turn) }
-            if stage + 1 < lines.count {
+            let (arrived, left) = lines.pop(stage)
+            if left > 0 { serve(stage, &turn) }
+            if stage + 1 < lines.stages {
                 enter(stage + 1, arrived, &turn)
             } else {
                 done += 1
@@ -74,11 +95,12 @@ struct Tandem: Machine {
         turn.arm(TimerID(0), after: turn.chance.sample(gap, streams.gap))
     }
 
+    @inline(__always)
     private mutating func enter(_ stage: Int, _ arrived: UInt64, _ turn: inout Turn) {
-        lines[stage].push(arrived)
-        if lines[stage].count == 1 { serve(stage, &turn) }
+        if lines.push(stage, arrived) == 1 { serve(stage, &turn) }
     }
 
+    @inline(__always)
     private func serve(_ stage: Int, _ turn: inout Turn) {
         turn.arm(TimerID(UInt32(stage + 1)), after: turn.chance.sample(service, streams.service))
     }
