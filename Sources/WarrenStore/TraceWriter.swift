@@ -196,7 +196,10 @@ public final class TraceWriter: Sendable {
     // MARK: Rows
 
     private static let columns = 10
-    private static let batch = 100
+    /// A divisor of ``chunkSize``.
+    private static let batch = 128
+    private static let insertBatch = sql(batch)
+    private static let insertOne = sql(1)
 
     private static func sql(_ rows: Int) -> String {
         let one = "(" + Array(repeating: "?", count: columns).joined(separator: ",") + ")"
@@ -204,16 +207,16 @@ public final class TraceWriter: Sendable {
             + Array(repeating: one, count: rows).joined(separator: ",")
     }
 
-    /// Inserts facts, a hundred rows to a statement, bound on SQLite's own handle.
+    /// Inserts facts, 128 rows to a statement, bound on SQLite's own handle.
     static func insert(_ facts: [Fact], _ database: Database) throws {
+        let many = try database.cachedStatement(sql: insertBatch).sqliteStatement
+        let one = try database.cachedStatement(sql: insertOne).sqliteStatement
         var next = 0
         while next < facts.count {
-            let rows = min(batch, facts.count - next)
-            let statement = try database.cachedStatement(sql: sql(rows == batch ? batch : 1))
-            let count = rows == batch ? batch : 1
-            bind(facts[next..<next + count], statement.sqliteStatement)
+            let count = facts.count - next >= batch ? batch : 1
+            let handle = count == batch ? many : one
+            bind(facts[next..<next + count], handle)
             next += count
-            let handle = statement.sqliteStatement
             let code = sqlite3_step(handle)
             sqlite3_reset(handle)
             guard code == SQLITE_DONE else {
