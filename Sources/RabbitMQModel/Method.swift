@@ -17,6 +17,11 @@ enum Method: UInt16, Sendable {
     case basicGet, basicGetOk, basicGetEmpty
     case basicAck, basicNack, basicReject, basicRecover, basicRecoverOk
     case confirmSelect, confirmSelectOk
+    case txSelect, txSelectOk, txCommit, txCommitOk, txRollback, txRollbackOk
+    case channelFlow, channelFlowOk
+    case connectionBlocked, connectionUnblocked
+    case connectionStart, connectionStartOk, connectionTune, connectionTuneOk
+    case heartbeat
 }
 
 /// The bits of a packet's flags, by method.

@@ -29,6 +29,14 @@ struct Refusal: Error, Hashable {
     static func notAllowed(_ text: String) -> Refusal { make(530, "NOT_ALLOWED", text) }
     static func notImplemented(_ text: String) -> Refusal { make(540, "NOT_IMPLEMENTED", text) }
 
+    static let internalError = Refusal(code: 541, text: "INTERNAL_ERROR")
+    static func internalErrorBecause(_ text: String) -> Refusal {
+        make(541, "INTERNAL_ERROR", text)
+    }
+    static func connectionForced(_ text: String) -> Refusal {
+        make(320, "CONNECTION_FORCED", text)
+    }
+
     /// - Source: RMQ-CONN-31.
     static let shutdown = make(
         320,

@@ -78,6 +78,16 @@ public struct WorkPlan: Sendable {
     }
 }
 
+/// What the operator may say to any broker node; the word of an ``Event/ordered(_:)`` packet.
+public enum NodeOrder: UInt16, Sendable {
+    /// The node runs short of memory (`x` is not 0), or has enough again.
+    case memoryAlarm = 1
+    /// The node runs short of disk (`x` is not 0), or has enough again.
+    case diskAlarm
+    /// What the parcel says, in the words of the model.
+    case administer
+}
+
 /// What the operator may say to any client; the word of an ``Event/ordered(_:)`` packet.
 public enum ClientOrder: UInt16, Sendable {
     /// Work slower: `x` is the factor in thousandths.

@@ -23,6 +23,9 @@ public protocol Machine: Sendable {
     /// Names the parcels that the machine still needs.
     func parcels(_ holding: inout ParcelMarks)
 
+    /// Whether background timers of the machine matter although nothing else is left to happen.
+    var isWaiting: Bool { get }
+
     /// Stops with a reason if the machine's own rules are broken; run after every turn in tests.
     func checkInvariants()
 }
@@ -39,6 +42,9 @@ extension Machine {
 
     /// Holds no parcels.
     public func parcels(_ holding: inout ParcelMarks) {}
+
+    /// Waits for nothing.
+    public var isWaiting: Bool { false }
 
     /// Has no rules of its own.
     public func checkInvariants() {}

@@ -5,6 +5,7 @@ class MachineBox {
     func handle(_ event: Event, _ turn: inout Turn) { fatalError("a box without a machine") }
     func perish(_ disk: Recovery, _ turn: inout Turn) { fatalError("a box without a machine") }
     func copy() -> MachineBox { fatalError("a box without a machine") }
+    var isWaiting: Bool { fatalError("a box without a machine") }
     /// The machine: a copy, as every value.
     var machine: any Machine { fatalError("a box without a machine") }
 
@@ -27,6 +28,7 @@ private final class Boxed<M: Machine>: MachineBox {
 
     override func handle(_ event: Event, _ turn: inout Turn) { place.pointee.handle(event, &turn) }
     override func perish(_ disk: Recovery, _ turn: inout Turn) { place.pointee.perish(disk, &turn) }
+    override var isWaiting: Bool { place.pointee.isWaiting }
     override func copy() -> MachineBox { Boxed(place.pointee) }
     override var machine: any Machine { place.pointee }
 }

@@ -44,6 +44,8 @@ public struct World {
     var nodes: ContiguousArray<Node> = []
     var actions: ContiguousArray<Action> = []
     private var parcelLimit = 4096
+    /// Whether the world lives on for background timers alone, as a clock does.
+    public var runsInBackground = false
     /// Runs `checkInvariants()` of the machine after each turn.
     ///
     /// For tests and searches.
@@ -246,7 +248,8 @@ public struct World {
         while true {
             if turn.agenda.pointee.facts.count >= factLimit { return .facts }
             if handled >= eventLimit { return .events }
-            guard turn.agenda.pointee.live > 0, let time = turn.agenda.pointee.pending.nextTime
+            guard turn.agenda.pointee.live > 0 || isWaiting,
+                let time = turn.agenda.pointee.pending.nextTime
             else {
                 return .idle
             }
@@ -270,7 +273,10 @@ public struct World {
 
     /// Moves an idle world's clock forward, for a world that is paced from outside.
     public mutating func wait(until moment: Instant) {
+        let before = runsInBackground
+        runsInBackground = true
         run(until: moment)
+        runsInBackground = before
         if turn.now < moment { turn.now = moment }
     }
 
@@ -289,6 +295,11 @@ public struct World {
     }
 
     // MARK: The loop's parts
+
+    /// Whether background timers matter although nothing else is left to happen.
+    private var isWaiting: Bool {
+        runsInBackground || turn.owner.machines.contains { $0.isWaiting }
+    }
 
     private mutating func setMachine(_ node: NodeID, _ machine: any Machine) {
         turn.owner.replace(Int(node.raw), by: .make(machine))

@@ -292,7 +292,8 @@ public struct Ledger: Sendable {
             totals.routedCopies += 1
             queues[queue(fact)].add(fact.time)
         case .nodeStarted, .nodeCrashed, .nodeStopped, .connectionOpened, .connectionClosed,
-            .linkSlowed, .workSlowed, .channelOpened, .channelClosed, .queueDeleted,
+            .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .recordRead, .channelOpened,
+            .channelClosed, .queueDeleted,
             .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered, .effectSkipped,
             .answerDiscarded:
             break

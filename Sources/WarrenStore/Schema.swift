@@ -80,7 +80,7 @@ enum Schema {
                 f.event AS event, f.event - f.lag AS cause, n.name AS node, k.name AS kind,
                 CASE f.message WHEN 0 THEN NULL ELSE 'm' || f.message END AS message,
                 s.text AS subject,
-                CASE WHEN f.kind IN (4, 5, 6, 10, 11, 12, 22, 23, 61, 62, 66)
+                CASE WHEN f.kind IN (4, 5, 6, 10, 11, 12, 22, 23, 61, 62, 66, 68)
                     THEN (SELECT name FROM nodes p WHERE p.run = r.run AND p.node = f.peer)
                     WHEN f.peer = 0 THEN NULL
                     ELSE (SELECT text FROM symbols p WHERE p.run = r.run AND p.symbol = f.peer)

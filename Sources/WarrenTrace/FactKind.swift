@@ -28,6 +28,10 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case channelOpened = 11
     /// A channel was closed. peer: the client's node; detail: connection << 16 | channel.
     case channelClosed = 12
+    /// A node ran short of something, and publishers are blocked. variant: 1 memory, 2 disk.
+    case alarmRaised = 13
+    /// A node has enough again. variant: 1 memory, 2 disk.
+    case alarmCleared = 14
 
     // What is declared.
     /// A queue came to be. subject: the queue.
@@ -78,6 +82,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A copy survived a restart on the disk. subject: the queue; variant: 1 if it had been settled and
     /// the disk did not know yet, so that it comes back to life.
     case messageRecovered = 67
+    /// A record of a log was sent to a consumer, and stays. subject: the stream; peer: the consumer's
+    /// node; detail: the offset.
+    case recordRead = 68
 
     // The work of a client.
     /// Work was finished. subject: the queue; peer: the client's symbol; variant: 1 if that settled
@@ -142,6 +149,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .callAnswered: "call.answered"
         case .callFailed: "call.failed"
         case .answerDiscarded: "answer.discarded"
+        case .alarmRaised: "alarm.raised"
+        case .alarmCleared: "alarm.cleared"
+        case .recordRead: "record.read"
         }
     }
 }
@@ -151,6 +161,7 @@ public enum DropReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable
     case rejected = 1
     case expired, maxlen, deliveryLimit, purged, queueDeleted, nodeLost, clientLost, connectionLost
     case unroutable, noInterest, slowConsumer, noDeadLetterRoute, deliveryUnwanted
+    case rolledBack
 
     /// The reason in words.
     public var words: String {
@@ -168,6 +179,7 @@ public enum DropReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable
         case .noInterest: "nobody was subscribed"
         case .slowConsumer: "the subscriber's buffer was full"
         case .noDeadLetterRoute: "no dead-letter exchange took it"
+        case .rolledBack: "its transaction was rolled back"
         case .deliveryUnwanted: "it arrived after its consumer was cancelled"
         }
     }

@@ -76,6 +76,14 @@ public struct FactText: Sendable {
             return fact.detail == 1000
                 ? "\(here) works at its usual speed again"
                 : "\(here) works \(factor(fact.detail)) times slower"
+        case .alarmRaised:
+            let what = fact.variant == 1 ? "memory" : "disk space"
+            return "\(here) runs short of \(what): whoever publishes is blocked"
+        case .alarmCleared:
+            let what = fact.variant == 1 ? "memory" : "disk space"
+            return "\(here) has enough \(what) again"
+        case .recordRead:
+            return "\(here) sends it to \(node(fact.peer)) from \(subject), offset \(fact.detail)"
         case .faultBegan: return "fault \(fact.detail + 1) begins"
         case .faultEnded: return "fault \(fact.detail + 1) is mended"
         case .errorRaised:

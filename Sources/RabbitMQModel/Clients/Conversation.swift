@@ -1,3 +1,4 @@
+import WarrenBroker
 public import WarrenKernel
 import WarrenTopology
 public import WarrenTrace
@@ -50,8 +51,10 @@ public final class Conversation {
         public var exchange: String
         /// The routing key that it was published with.
         public var key: String
+        /// Its properties.
+        public var properties: Properties
         /// Its headers.
-        public var headers: [FieldValue.Field]
+        public var headers: [FieldValue.Field] { properties.headers }
         /// For basic.get: how many are left.
         public var left: Int
         /// For a consumer: its tag.
@@ -88,16 +91,31 @@ public final class Conversation {
     private var closed: [Channel: Closed] = [:]
     private var consumerTags: [UInt32: String] = [:]
     private var numbers: [ConnectionID: UInt16] = [:]
+    private var ended: Set<ConnectionID> = []
     private static let portCount = 16
 
     /// A broker with nothing but what every broker has, and sixteen clients that are not connected.
-    public init(seed: UInt64 = 1) {
+    ///
+    /// `change` may configure it, and say what it begins with.
+    public init(
+        seed: UInt64 = 1,
+        _ change: (inout BrokerSettings, inout Definitions) -> Void = { _, _ in }
+    ) {
+        var settings = BrokerSettings()
+        var definitions = Definitions()
+        change(&settings, &definitions)
+        let (fixed, defined) = (settings, definitions)
         world = World(seed: seed)
         world.checksInvariants = true
         broker = world.intern(.broker, "main")
         let symbol = broker
         node = world.add("main", scope: broker) { _ in
-            RabbitMQNode(broker: symbol, name: "main", definitions: [Definitions()])
+            RabbitMQNode(
+                broker: symbol,
+                name: "main",
+                definitions: [defined] + Self.others,
+                settings: fixed
+            )
         }
         for number in 1...Self.portCount {
             ports.append(world.add("port \(number)") { _ in Port() })
@@ -106,18 +124,40 @@ public final class Conversation {
         settle()
     }
 
+    /// A second virtual host, `other`, is always there.
+    private static let others: [Definitions] = {
+        var other = Definitions()
+        other.vhost = "other"
+        return [other]
+    }()
+
     // MARK: The wire
 
-    /// Lives on until nothing is left to happen, and sorts what arrived.
+    /// How long a word and all that follows from it may take.
+    private static let patience = Interval.milliseconds(40)
+
+    /// Lives on until nothing is left to happen, or forty milliseconds, and sorts what arrived.
     private func settle() {
-        world.run(events: 1_000_000)
+        world.run(until: world.now + Self.patience, events: 1_000_000)
+        sortInboxes()
+    }
+
+    /// Lets time pass.
+    public func wait(_ milliseconds: UInt64) {
+        world.wait(until: world.now + .milliseconds(milliseconds))
+        sortInboxes()
+    }
+
+    private func sortInboxes() {
         facts += world.takeFacts()
         for port in ports {
             let events = world.with(port, as: Port.self) { port in
                 defer { port.inbox = [] }
                 return port.inbox
             }
-            for case .arrived(let packet, let connection) in events ?? [] {
+            for event in events ?? [] {
+                if case .closed(let connection, _) = event { ended.insert(connection) }
+                guard case .arrived(let packet, let connection) = event else { continue }
                 sort(packet, Channel(port: port, connection: connection, number: packet.channel))
             }
         }
@@ -178,18 +218,84 @@ public final class Conversation {
 
     // MARK: Connections and channels
 
-    /// Opens a connection with one channel.
-    public func openChannel() -> Channel {
+    private func dial() -> Channel {
         let port = ports[numbers.count % Self.portCount]
         let connection = world.speak(as: port) { [node] in $0.connect(to: node) }
         numbers[connection] = 0
         settle()
         let zero = Channel(port: port, connection: connection, number: 0)
         inboxes[zero] = []
+        return zero
+    }
+
+    /// Opens a connection with one channel.
+    public func openChannel() -> Channel {
+        let zero = dial()
         var open = Packet(.connectionOpen, channel: 0)
         open.key = world.intern(.text, "/")
         say(open, zero)
         return openChannel(beside: zero)
+    }
+
+    /// Connects as a client that says all that there is to say; returns the connection's channel 0 and
+    /// what the server offered.
+    ///
+    /// - Throws: ``Closed`` with the code 0 if the server says nothing, or cuts the socket.
+    public func connect(_ change: (inout ConnectionParameters) -> Void = { _ in })
+        throws(Closed) -> (zero: Channel, offer: ServerOffer)
+    {
+        var parameters = ConnectionParameters()
+        change(&parameters)
+        let zero = dial()
+        var start = Packet(.connectionStartOk, channel: 0)
+        start.parcel = parcel(parameters)
+        let tune = try ask(start, zero, .connectionTune)
+        guard let offer: ServerOffer = world.parcel(tune.parcel) else {
+            throw Closed(code: 0, text: "no offer", connection: true)
+        }
+        var answer = Packet(.connectionTuneOk, channel: 0)
+        answer.parcel = start.parcel
+        say(answer, zero)
+        var open = Packet(.connectionOpen, channel: 0)
+        open.key = world.intern(.text, parameters.vhost)
+        try ask(open, zero, .connectionOpenOk)
+        return (zero, offer)
+    }
+
+    /// Whether the connection of a channel is still there.
+    public func isConnected(_ channel: Channel) -> Bool { !ended.contains(channel.connection) }
+
+    /// What arrived for a connection as a whole since the last look, in order, by name.
+    public func takeConnectionMethods(of channel: Channel) -> [String] {
+        takeMethods(on: Channel(port: channel.port, connection: channel.connection, number: 0))
+    }
+
+    /// Says that the client is alive.
+    public func beat(_ channel: Channel) { say(Packet(.heartbeat, channel: 0), channel) }
+
+    /// Asks for deliveries to stop or go on.
+    public func flow(_ active: Bool, on channel: Channel) throws(Closed) {
+        var packet = packet(.channelFlow, channel)
+        packet.c = active ? 1 : 0
+        try ask(packet, channel, .channelFlowOk)
+    }
+
+    // MARK: The operator
+
+    /// Does what an administrator does.
+    public func administer(_ order: Administration) {
+        var packet = Packet(word: NodeOrder.administer.rawValue)
+        packet.parcel = parcel(order)
+        world.plan(.order(node, packet), at: world.now)
+        settle()
+    }
+
+    /// Has the node run short of memory or disk, or have enough again.
+    public func setAlarm(memory: Bool, _ isOn: Bool) {
+        let word = memory ? NodeOrder.memoryAlarm : .diskAlarm
+        let packet = Packet(word: word.rawValue, x: isOn ? 1 : 0)
+        world.plan(.order(node, packet), at: world.now)
+        settle()
     }
 
     /// Opens a further channel on the connection of `channel`.
@@ -259,6 +365,10 @@ public final class Conversation {
         change(&declaration)
         var packet = packet(.queueDeclare, channel)
         packet.parcel = parcel(declaration)
+        if declaration.nowait {
+            say(packet, channel)
+            return QueueState(name: name, messages: 0, consumers: 0)
+        }
         let answer = try ask(packet, channel, .queueDeclareOk)
         return QueueState(
             name: world.names[answer.subject],
@@ -278,7 +388,11 @@ public final class Conversation {
         change(&declaration)
         var packet = packet(.exchangeDeclare, channel)
         packet.parcel = parcel(declaration)
-        try ask(packet, channel, .exchangeDeclareOk)
+        if declaration.nowait {
+            say(packet, channel)
+        } else {
+            try ask(packet, channel, .exchangeDeclareOk)
+        }
     }
 
     /// Binds a queue to an exchange.
@@ -385,6 +499,7 @@ public final class Conversation {
         immediate: Bool = false,
         persistent: Bool = false,
         headers: [FieldValue.Field] = [],
+        properties: Properties? = nil,
         on channel: Channel
     ) {
         var packet = packet(.basicPublish, channel)
@@ -396,7 +511,11 @@ public final class Conversation {
         packet.flags =
             (mandatory ? Flag.mandatory : 0) | (immediate ? Flag.immediate : 0)
             | (persistent ? Flag.persistent : 0)
-        if !headers.isEmpty { packet.parcel = parcel(Properties(headers: headers)) }
+        if properties != nil || !headers.isEmpty {
+            var all = properties ?? Properties()
+            all.headers += headers
+            packet.parcel = parcel(all)
+        }
         say(packet, channel)
     }
 
@@ -408,6 +527,26 @@ public final class Conversation {
     /// The sequence numbers that were confirmed since the last look, in order.
     public func takeConfirms(on channel: Channel) -> [UInt64] {
         take(.basicAck, channel).map(\.tag)
+    }
+
+    /// The sequence numbers that were refused since the last look, in order.
+    public func takeNacks(on channel: Channel) -> [UInt64] {
+        take(.basicNack, channel).map(\.tag)
+    }
+
+    /// Makes a channel transactional.
+    public func selectTransactions(on channel: Channel) throws(Closed) {
+        try ask(packet(.txSelect, channel), channel, .txSelectOk)
+    }
+
+    /// Commits.
+    public func commit(on channel: Channel) throws(Closed) {
+        try ask(packet(.txCommit, channel), channel, .txCommitOk)
+    }
+
+    /// Rolls back.
+    public func rollback(on channel: Channel) throws(Closed) {
+        try ask(packet(.txRollback, channel), channel, .txRollbackOk)
     }
 
     /// The bodies that came back since the last look, with the reply code.
@@ -430,11 +569,15 @@ public final class Conversation {
     // MARK: Consuming
 
     /// Sets the prefetch.
-    public func qos(_ count: UInt32, global: Bool = false, on channel: Channel)
-        throws(Closed)
-    {
+    public func qos(
+        _ count: UInt32,
+        size: UInt32 = 0,
+        global: Bool = false,
+        on channel: Channel
+    ) throws(Closed) {
         var packet = packet(.basicQos, channel)
         packet.c = count
+        packet.d = size
         packet.flags = global ? Flag.global : 0
         try ask(packet, channel, .basicQosOk)
     }
@@ -445,12 +588,15 @@ public final class Conversation {
         _ queue: String,
         tag: String = "",
         noAck: Bool = false,
+        exclusive: Bool = false,
+        arguments: [FieldValue.Field] = [],
         on channel: Channel
     ) throws(Closed) -> String {
         var packet = packet(.basicConsume, channel)
         packet.subject = queueSymbol(queue)
         packet.key = world.intern(.text, tag)
-        packet.flags = noAck ? Flag.noAck : 0
+        packet.flags = (noAck ? Flag.noAck : 0) | (exclusive ? Flag.exclusive : 0)
+        if !arguments.isEmpty { packet.parcel = parcel(ConsumeOptions(arguments: arguments)) }
         let answer = try ask(packet, channel, .basicConsumeOk)
         return world.names[answer.key]
     }
@@ -493,7 +639,7 @@ public final class Conversation {
             redelivered: packet.has(Flag.redelivered),
             exchange: world.names[packet.exchange],
             key: world.names[packet.key],
-            headers: properties?.headers ?? [],
+            properties: properties ?? Properties(),
             left: packet.method == .basicGetOk ? Int(packet.consumerNumber) : 0,
             consumer: consumerTags[packet.consumerNumber] ?? ""
         )

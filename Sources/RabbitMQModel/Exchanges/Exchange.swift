@@ -10,6 +10,8 @@ enum Destination: Hashable, Sendable {
 struct Letter {
     var key: String
     var headers: [FieldValue.Field]
+    var properties: Properties?
+    var version = Version.v3_10
 }
 
 /// A way of choosing among bindings; one file for each.
@@ -29,7 +31,10 @@ protocol ExchangeType: Sendable {
 /// An exchange of a broker, with its bindings.
 struct Exchange: Sendable {
     var symbol: Symbol
+    var scope: Symbol
     var declaration: ExchangeDeclaration
+    /// The alternate exchange: its argument, or its policy's.
+    var alternate: String?
     var type: any ExchangeType
     private(set) var bindings: [Binding] = []
     /// The same bindings, to be asked whether one is there.
@@ -50,8 +55,14 @@ struct Exchange: Sendable {
         var diskKey: UInt64
     }
 
-    init(symbol: Symbol, declaration: ExchangeDeclaration, type: any ExchangeType) {
+    init(
+        symbol: Symbol,
+        scope: Symbol,
+        declaration: ExchangeDeclaration,
+        type: any ExchangeType
+    ) {
         self.symbol = symbol
+        self.scope = scope
         self.declaration = declaration
         self.type = type
     }
@@ -92,8 +103,11 @@ struct Exchange: Sendable {
     }
 
     /// The type of this name, or nil.
-    static func type(named name: String) -> (any ExchangeType)? {
+    static func type(named name: String, _ arguments: [FieldValue.Field] = [])
+        -> (any ExchangeType)?
+    {
         switch name {
+        case "x-consistent-hash": ConsistentHashExchange(arguments)
         case "direct": DirectExchange()
         case "fanout": FanoutExchange()
         case "topic": TopicExchange()

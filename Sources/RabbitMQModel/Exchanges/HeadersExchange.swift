@@ -25,13 +25,20 @@ struct HeadersExchange: ExchangeType {
     }
 
     func routes(for letter: Letter, into targets: inout [Destination]) {
-        for row in rows where Self.matches(row.arguments, letter.headers) {
+        for row in rows
+        where Self.matches(row.arguments, letter.headers, exactly: letter.version >= .v4_0) {
             targets.append(row.destination)
         }
     }
 
     /// Whether headers satisfy the arguments of a binding.
-    static func matches(_ arguments: [FieldValue.Field], _ headers: [FieldValue.Field]) -> Bool {
+    ///
+    /// - Source: RMQ-HDR-05: from 4.0 on a whole number is not equal to a fraction.
+    static func matches(
+        _ arguments: [FieldValue.Field],
+        _ headers: [FieldValue.Field],
+        exactly: Bool = false
+    ) -> Bool {
         let mode = mode(of: arguments)
         let withX = mode == "all-with-x" || mode == "any-with-x"
         let wanted = arguments.filter { argument in
@@ -41,7 +48,8 @@ struct HeadersExchange: ExchangeType {
             guard let header = headers.first(where: { $0.name == argument.name }) else {
                 return false
             }
-            return argument.value == .void || argument.value.matches(header.value)
+            return argument.value == .void
+                || argument.value.matches(header.value, exactly: exactly)
         }
         return mode.hasPrefix("any") ? wanted.contains(where: hit) : wanted.allSatisfy(hit)
     }

@@ -9,6 +9,8 @@ struct RouteCache: Sendable {
     struct Span: BitwiseCopyable, Sendable {
         var first: Int32 = -1
         var count: Int32 = 0
+        /// Whether all of them are plain queues.
+        var isPlain = false
     }
 
     private(set) var targets: ContiguousArray<Int32> = []
@@ -50,11 +52,15 @@ struct RouteCache: Sendable {
         return Span(first: lentAt, count: Int32(lent))
     }
 
-    mutating func keep(_ queues: [Int32], _ exchange: Int, _ key: Symbol) -> Span {
+    mutating func keep(_ queues: [Int32], _ exchange: Int, _ key: Symbol, isPlain: Bool) -> Span {
         while spans.count <= exchange { spans.append([]) }
         let missing = Int(key.raw) + 1 - spans[exchange].count
         if missing > 0 { spans[exchange].append(contentsOf: repeatElement(Span(), count: missing)) }
-        let span = Span(first: Int32(targets.count), count: Int32(queues.count))
+        let span = Span(
+            first: Int32(targets.count),
+            count: Int32(queues.count),
+            isPlain: isPlain
+        )
         targets.append(contentsOf: queues)
         spans[exchange][Int(key.raw)] = span
         return span

@@ -11,6 +11,14 @@ struct Unacked: BitwiseCopyable, Sendable {
     var queue: Int32
     /// The consumer, or -1 for basic.get.
     var consumer: Int32
+    /// When it was sent, in ticks of ``tick``: what the consumer timeout goes by.
+    var sentAt: UInt32
+
+    /// A tick is 2^24 nanoseconds, about 17 ms.
+    @inline(__always)
+    static func stamp(_ now: Instant) -> UInt32 {
+        UInt32(truncatingIfNeeded: now.nanoseconds &>> 24)
+    }
 }
 
 /// A channel of a connection.
@@ -40,6 +48,12 @@ struct Channel: Sendable {
     var consumers: [Int32] = []
     /// The queue last declared here.
     var lastQueue: Int32 = -1
+    /// What waits for tx.commit; nil while the channel is not transactional.
+    var transaction: Transaction?
+    /// The consumer of direct replies: its tag, and the name that answers go to.
+    var replies: (tag: Symbol, name: Symbol)?
+    /// The exchanges and queues that were used with success: RMQ-PERM-13.
+    var granted: Set<Grant> = []
 
     var nextTag: UInt64 { baseTag &+ UInt64(unacked.count) }
 
@@ -94,6 +108,13 @@ struct Consumer: Sendable {
     /// Whether it stands in the rotation of its queue.
     var inRotation = true
     var exists = true
+    /// Whether another consumer is the active one.
+    var waits = false
+    var isExclusive = false
+    /// The higher come first.
+    var priority: Int64 = 0
+    /// For a stream: the offset of the next record.
+    var offset: UInt64 = 0
 
     /// Counts one delivery; true if there is no room for another.
     @inline(__always)
@@ -119,6 +140,23 @@ struct Session: Sendable {
     var scope: Symbol
     var vhost: String
     var isOpen = false
+    /// Who it is.
+    var user = "guest"
+    /// Whether the client wants to hear that the broker cancelled a consumer: RMQ-CONS-26, -27.
+    var hearsCancel = true
+    /// Whether the client wants to hear that it is blocked: RMQ-ALARM-01.
+    var hearsBlocked = true
+    /// Whether it is not read because of an alarm, and what came meanwhile.
+    var isBlocked = false
+    var backlog: [Packet] = []
+    /// How many channels it may have open at once: RMQ-CONN-07.
+    var channelMax: UInt16 = 2047
+    /// Seconds between heartbeats; 0 for none.
+    var heartbeat: UInt16 = 0
+    /// When something came from the client last, and when something went to it.
+    var heardAt = Instant.zero
+    /// When the socket is cut without a word, if it is to be: RMQ-CONN-05, -08, -25.
+    var cutAt: Instant?
     /// The channels by number; the hot path finds the usual one or two at once.
     var numbers: [UInt16] = []
     var indices: [Int32] = []

@@ -3,10 +3,11 @@ import WarrenTrace
 /// Where a broker keeps what on its disk.
 enum DiskKey {
     enum Kind: UInt64 {
-        case exchange = 1
-        case queue, binding, message
+        case vhost = 0
+        case exchange, queue, binding, message
     }
 
+    static func vhost(_ scope: Symbol) -> UInt64 { UInt64(scope.raw) }
     static func exchange(_ symbol: Symbol) -> UInt64 {
         Kind.exchange.rawValue << 60 | UInt64(symbol.raw)
     }

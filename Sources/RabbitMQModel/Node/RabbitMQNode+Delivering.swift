@@ -31,6 +31,10 @@ extension RabbitMQNode {
     /// - Source: RMQ-CONS-06, -07, -08, -15, -16.
     @inline(__always)
     mutating func dispatch(_ queue: Int, _ turn: inout Turn) {
+        if !queues[queue].isPlain {
+            dispatchByRules(queue, &turn)
+            return
+        }
         while queues[queue].readyCount > 0, let next = queues[queue].rotation.popFirst() {
             guard hasRoom(Int(next)) else {
                 consumers[Int(next)].inRotation = false
@@ -44,6 +48,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-CONS-08, -11, -12, -13.
     @inline(__always)
     func hasRoom(_ consumer: Int) -> Bool {
+        if consumers[consumer].waits { return false }
         let prefetch = consumers[consumer].prefetch
         if prefetch != 0, consumers[consumer].unacked >= prefetch { return false }
         let channel = Int(consumers[consumer].channel)
@@ -53,7 +58,7 @@ extension RabbitMQNode {
 
     /// Sends a copy to the consumer that was taken from the head of the rotation.
     @inline(__always)
-    private mutating func deliver(
+    mutating func deliver(
         _ taken: ReturnedEntry,
         _ message: MessageRow,
         _ queue: Int,
@@ -86,7 +91,8 @@ extension RabbitMQNode {
                 position: taken.position,
                 row: taken.entry.row,
                 queue: Int32(truncatingIfNeeded: queue),
-                consumer: next
+                consumer: next,
+                sentAt: Unacked.stamp(turn.now)
             )
             channels[channel].hold(held)
             if consumers[consumer].holdOne() || !hasRoom(consumer) {
@@ -100,7 +106,7 @@ extension RabbitMQNode {
     }
 
     @inline(__always)
-    private func deliveryPacket(
+    func deliveryPacket(
         _ method: Method,
         _ message: MessageRow,
         _ entry: Entry,
@@ -130,16 +136,17 @@ extension RabbitMQNode {
     ) {
         // The tag is spent although nothing waits for it: RMQ-GET-06.
         channels[channel].unacked.append(
-            Unacked(readySince: .zero, position: 0, row: 0, queue: -1, consumer: -1)
+            Unacked(readySince: .zero, position: 0, row: 0, queue: -1, consumer: -1, sentAt: 0)
         )
         channels[channel].trim()
         eraseIfStored(taken.entry.row, queue, taken.position, &turn)
         messages.release(taken.entry.row)
+        if !queues[queue].isPlain { queues[queue].forget(taken.position) }
     }
 
     /// Takes a message off the disk, if it is there.
     func eraseIfStored(_ row: UInt32, _ queue: Int, _ position: UInt64, _ turn: inout Turn) {
-        if messages[row].persistent { erase(queue, position, &turn) }
+        if messages[row].persistent || !queues[queue].isPlain { erase(queue, position, &turn) }
     }
 
     /// Takes a persistent message off the disk.
@@ -152,14 +159,23 @@ extension RabbitMQNode {
     /// - Source: RMQ-GET-01 to -07; RMQ-DECL-02.
     mutating func get(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         let queue = try expandQueue(packet.subject, channel, turn.names)
+        try permit(.read, .queue, queues[queue].declaration.name, channel)
         try checkAccess(queue, channel)
         let connection = channels[channel].connection
+        try refuseForStream(queue, "basic.get")
+        if !queues[queue].isPlain {
+            touch(queue, &turn)
+            dropExpired(queue, &turn)
+        }
         guard queues[queue].readyCount > 0 else {
             reply(.basicGetEmpty, packet.channel, connection, &turn)
             return
         }
-        let taken = queues[queue].take()
-        let message = messages[taken.entry.row]
+        let isPlain = queues[queue].isPlain
+        let taken = isPlain ? queues[queue].take() : takeReady(queue)
+        let message =
+            isPlain
+            ? messages[taken.entry.row] : asDelivered(taken, queue, always: true, &turn)
         var answer = deliveryPacket(.basicGetOk, message, taken.entry, queue, channel)
         answer.x = channels[channel].nextTag | UInt64(queues[queue].readyCount) << 40
         let noAck = packet.has(Flag.noAck)
@@ -182,15 +198,24 @@ extension RabbitMQNode {
                     position: taken.position,
                     row: taken.entry.row,
                     queue: Int32(queue),
-                    consumer: -1
+                    consumer: -1,
+                    sentAt: Unacked.stamp(turn.now)
                 )
             )
+            if !isPlain, queues[queue].rules.kind == .quorum {
+                storeCopy(taken, queue, redelivered: true, &turn)
+            }
         }
+        if !isPlain { dropExpired(queue, &turn) }
         turn.send(answer, on: connection)
     }
 
     /// - Source: RMQ-CONS-09 to -12, -39; RMQ-CONS-14 (prefetch_size).
-    mutating func setPrefetch(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
+    mutating func setPrefetch(_ packet: Packet, _ channel: Int, _ turn: inout Turn)
+        throws(Refusal)
+    {
+        // RMQ-CONS-14: a limit in bytes is not there.
+        if packet.d != 0 { throw .notImplemented("prefetch_size!=0 (\(packet.d))") }
         if packet.has(Flag.global) {
             channels[channel].globalPrefetch = packet.c
         } else {
@@ -203,8 +228,17 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-CONS-01 to -05.
     mutating func consume(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+        let options: ConsumeOptions = turn.parcels.get(packet.parcel) ?? ConsumeOptions()
+        if turn.names[packet.subject] == DirectReply.pseudoQueue {
+            try consumeReplies(packet, options, channel, &turn)
+            return
+        }
         let queue = try expandQueue(packet.subject, channel, turn.names)
+        try permit(.read, .queue, queues[queue].declaration.name, channel)
         try checkAccess(queue, channel)
+        let noAck = packet.has(Flag.noAck)
+        let priority = try consumerPriority(options, queue)
+        try checkConsume(queue, channel, exclusive: packet.has(Flag.exclusive), noAck: noAck)
         var tag = packet.key
         if turn.names[tag].isEmpty {
             tag = turn.names.intern(.text, "amq.ctag-\(randomName(&turn))")
@@ -213,19 +247,22 @@ extension RabbitMQNode {
         if sameTag {
             throw .notAllowed("attempt to reuse consumer tag '\(turn.names[tag])'")
         }
-        let consumer = Int32(consumers.count)
-        consumers.append(
-            Consumer(
-                queue: Int32(queue),
-                channel: Int32(channel),
-                tag: tag,
-                noAck: packet.has(Flag.noAck),
-                prefetch: channels[channel].prefetch
-            )
+        var made = Consumer(
+            queue: Int32(queue),
+            channel: Int32(channel),
+            tag: tag,
+            noAck: noAck,
+            prefetch: channels[channel].prefetch
         )
+        made.priority = priority
+        if queues[queue].rules.kind == .stream {
+            made.offset = try firstOffset(queue, options["x-stream-offset"], turn.now)
+        }
+        let consumer = Int32(consumers.count)
+        consumers.append(made)
         channels[channel].consumers.append(consumer)
         queues[queue].consumers.append(consumer)
-        queues[queue].rotation.append(consumer)
+        place(consumer, queue, exclusive: packet.has(Flag.exclusive), &turn)
         turn.record(
             .consumerStarted,
             subject: queues[queue].symbol,
@@ -234,19 +271,24 @@ extension RabbitMQNode {
         var answer = Packet(.basicConsumeOk, channel: packet.channel)
         answer.key = tag
         answer.c = UInt32(consumer)
-        turn.send(answer, on: channels[channel].connection)
+        if !options.nowait { turn.send(answer, on: channels[channel].connection) }
+        ensureTick(&turn)
         dispatch(queue, &turn)
     }
 
     /// - Source: RMQ-CONS-24, -25.
     mutating func cancel(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
-        if let index = channels[channel].consumers.firstIndex(where: {
+        if channels[channel].replies?.tag == packet.key {
+            // RMQ-DRT-11.
+            channels[channel].replies = nil
+        } else if let index = channels[channel].consumers.firstIndex(where: {
             consumers[Int($0)].tag == packet.key
         }) {
             let consumer = Int(channels[channel].consumers.remove(at: index))
             let queue = Int(consumers[consumer].queue)
             detach(consumer, &turn)
             deleteIfUnused(queue, &turn)
+            if queues[queue].exists { dispatch(queue, &turn) }
         }
         var answer = Packet(.basicCancelOk, channel: packet.channel)
         answer.key = packet.key
@@ -261,6 +303,10 @@ extension RabbitMQNode {
         consumers[consumer].inRotation = false
         queues[queue].consumers.removeAll { $0 == Int32(consumer) }
         queues[queue].rotation.removeAll { $0 == Int32(consumer) }
+        if !queues[queue].isPlain { succeed(consumer, queue, &turn) }
+        if queues[queue].exclusiveConsumer == Int32(consumer) {
+            queues[queue].exclusiveConsumer = -1
+        }
         turn.record(
             .consumerEnded,
             subject: queues[queue].symbol,

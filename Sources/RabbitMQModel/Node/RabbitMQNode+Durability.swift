@@ -13,8 +13,11 @@ extension RabbitMQNode {
     mutating func boot(_ recovery: Recovery, _ turn: inout Turn) {
         for definition in definitions {
             let scope = VirtualHost.scope(broker, brokerName, definition.vhost, &turn.names)
+            vhosts.append(definition.state(scope, settings.users))
             addPredeclared(scope, &turn)
         }
+        guardPackets()
+        lookAtMemory(&turn)
         if recovery.first {
             for definition in definitions { declare(definition, &turn) }
         } else {
@@ -76,6 +79,11 @@ extension RabbitMQNode {
     private mutating func recover(_ recovery: Recovery, _ turn: inout Turn) {
         for record in recovery.records {
             switch DiskKey.kind(of: record.key) {
+            case .vhost:
+                guard let stored: VirtualHostState = turn.parcels.get(record.packet.parcel),
+                    let index = vhosts.firstIndex(where: { $0.scope == stored.scope })
+                else { continue }
+                vhosts[index] = stored
             case .exchange:
                 guard
                     let stored: Stored<ExchangeDeclaration> = turn.parcels.get(
@@ -104,8 +112,15 @@ extension RabbitMQNode {
                 continue
             }
         }
-        // Records came by rising position, and the oldest copy stands last.
-        for queue in queues.indices { queues[queue].returned.reverse() }
+        for queue in queues.indices {
+            // Records came by rising position, and the oldest copy stands last.
+            queues[queue].returned.reverse()
+            guard !queues[queue].isPlain else { continue }
+            queues[queue].follow(queues[queue].rules, bytes: weighReady(queue))
+            keepLimits(queue, &turn)
+            dropExpired(queue, &turn)
+            touch(queue, &turn)
+        }
     }
 
     private mutating func recoverMessage(
@@ -122,19 +137,42 @@ extension RabbitMQNode {
         // Positions start anew behind the recovered ones; each recovered copy keeps its own.
         let position = DiskKey.position(of: record.key)
         queues[queue].headPosition = max(queues[queue].headPosition, position + 1)
-        // RMQ-DUR-10: after a kill, all that comes back counts as delivered before.
-        let redelivered = crashed || packet.has(Flag.redelivered)
-        queues[queue].returned.append(
-            ReturnedEntry(
-                position: position,
-                entry: Entry(readySince: turn.now, row: row, redelivered: redelivered)
-            )
-        )
         turn.record(
             .messageRecovered,
             message: packet.message,
             subject: queues[queue].symbol
         )
+        let rules = queues[queue].rules
+        if rules.kind == .stream {
+            let copy = StreamLog.Record(
+                row: row,
+                time: turn.now,
+                size: packet.size,
+                position: position
+            )
+            _ = queues[queue].log?.append(copy, rules)
+            return
+        }
+        // RMQ-DUR-10: after a kill, all that comes back to a classic queue counts as delivered before;
+        // a quorum queue knows better (RMQ-DUR-12).
+        let redelivered =
+            crashed && rules.kind == .classic || packet.has(Flag.redelivered)
+        if redelivered, rules.kind == .quorum { queues[queue].returns[position] = 1 }
+        let properties: Properties? = turn.parcels.get(packet.parcel)
+        if let priority = properties?.priority { messages.setPriority(priority, of: row) }
+        if packet.x != 0 {
+            if queues[queue].isPlain { queues[queue].honourExpirations(bytes: 0) }
+            queues[queue].expiries[position] = Instant(nanoseconds: packet.x)
+        }
+        let entry = ReturnedEntry(
+            position: position,
+            entry: Entry(readySince: turn.now, row: row, redelivered: redelivered)
+        )
+        if rules.maxPriority > 0 {
+            queues[queue].putBack(entry, priority: messages[row].priority)
+        } else {
+            queues[queue].returned.append(entry)
+        }
     }
 
     /// The last turn of a node that is stopped in good order.
@@ -148,9 +186,12 @@ extension RabbitMQNode {
         }
         for queue in queues where queue.exists && queue.declaration.durable {
             for entry in queue.readyEntries
-            where entry.entry.redelivered && messages[entry.entry.row].persistent {
+            where entry.entry.redelivered
+                && (messages[entry.entry.row].persistent || queue.rules.kind != .classic)
+            {
                 let key = DiskKey.message(queue.symbol, entry.position)
-                let packet = diskPacket(entry.entry.row, redelivered: true)
+                var packet = diskPacket(entry.entry.row, redelivered: true)
+                packet.x = queue.expiries[entry.position]?.nanoseconds ?? 0
                 turn.store(packet, at: key, as: WriteID(writeCount))
             }
         }
@@ -161,7 +202,7 @@ extension RabbitMQNode {
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked where delivery.queue >= 0 {
                 let queue = queues[Int(delivery.queue)]
-                guard queue.exists else { continue }
+                guard queue.exists, queue.rules.kind != .stream else { continue }
                 let message = messages[delivery.row].message
                 if survives(delivery.row, queue, delivery.position, disk) {
                     turn.record(
@@ -180,6 +221,10 @@ extension RabbitMQNode {
             where !survives(entry.entry.row, queue, entry.position, disk) {
                 recordLoss(messages[entry.entry.row].message, queue.symbol, .ready, &turn)
             }
+            for record in queue.log?.records ?? []
+            where !survives(record.row, queue, record.position, disk) {
+                recordLoss(messages[record.row].message, queue.symbol, .ready, &turn)
+            }
         }
         recordResurrections(disk, &turn)
     }
@@ -190,7 +235,8 @@ extension RabbitMQNode {
     private func recordResurrections(_ disk: Recovery, _ turn: inout Turn) {
         var held: Set<UInt64> = []
         for channel in channels where channel.state == .open {
-            for delivery in channel.unacked where delivery.queue >= 0 {
+            for delivery in channel.unacked
+            where delivery.queue >= 0 && queues[Int(delivery.queue)].rules.kind != .stream {
                 let symbol = queues[Int(delivery.queue)].symbol
                 held.insert(DiskKey.message(symbol, delivery.position))
             }
@@ -198,6 +244,9 @@ extension RabbitMQNode {
         for queue in queues where queue.exists {
             for entry in queue.readyEntries {
                 held.insert(DiskKey.message(queue.symbol, entry.position))
+            }
+            for record in queue.log?.records ?? [] {
+                held.insert(DiskKey.message(queue.symbol, record.position))
             }
         }
         for record in disk.records
@@ -217,7 +266,7 @@ extension RabbitMQNode {
     private func survives(_ row: UInt32, _ queue: Queue, _ position: UInt64, _ disk: Recovery)
         -> Bool
     {
-        messages[row].persistent && queue.declaration.durable
+        (messages[row].persistent || queue.rules.kind != .classic) && queue.declaration.durable
             && disk.record(DiskKey.message(queue.symbol, position)) != nil
             && disk.record(DiskKey.queue(queue.symbol)) != nil
     }

@@ -14,6 +14,7 @@ extension RabbitMQNode {
         case .exchangeDeclare:
             guard let wanted: ExchangeDeclaration = turn.parcels.get(packet.parcel) else { return }
             try declareExchange(wanted, channel, &turn)
+            if wanted.nowait { return }
             reply(.exchangeDeclareOk, packet.channel, connection, &turn)
         case .exchangeDelete:
             try deleteExchange(packet, channel, &turn)
@@ -52,6 +53,7 @@ extension RabbitMQNode {
         guard Exchange.type(named: wanted.type) != nil else {
             throw .commandInvalid("unknown exchange type '\(wanted.type)'")
         }
+        try permit(.configure, .exchange, wanted.name, channel)
         if known >= 0 {
             try compare(wanted, exchanges[known].declaration, session.vhost)
             return
@@ -61,6 +63,11 @@ extension RabbitMQNode {
                 "exchange name '\(wanted.name)' contains reserved prefix 'amq.*'"
             )
         }
+        if let alternate = wanted.alternate {
+            try permit(.read, .exchange, wanted.name, channel)
+            try permit(.write, .exchange, alternate, channel)
+        }
+        try checkHashArguments(wanted)
         addExchange(wanted, session.scope, turn: &turn)
         storeExchange(wanted, session.scope, &turn)
     }
@@ -81,6 +88,25 @@ extension RabbitMQNode {
         try check("durable", "\(wanted.durable)", "\(current.durable)")
         try check("auto_delete", "\(wanted.autoDelete)", "\(current.autoDelete)")
         try check("internal", "\(wanted.isInternal)", "\(current.isInternal)")
+        try QueueArguments.compare(
+            "alternate-exchange",
+            wanted.alternate.map { .string($0) },
+            current.alternate.map { .string($0) },
+            "exchange '\(wanted.name)' in vhost '\(vhost)'"
+        )
+    }
+
+    /// - Source: RMQ-CHASH-03; the texts are those of the plugin for 3.10.8.
+    private func checkHashArguments(_ wanted: ExchangeDeclaration) throws(Refusal) {
+        guard wanted.type == "x-consistent-hash" else { return }
+        let header = wanted.arguments.first { $0.name == "hash-header" }
+        let property = wanted.arguments.first { $0.name == "hash-property" }
+        if header != nil, property != nil {
+            throw .preconditionFailed("hash-header and hash-property are mutually exclusive")
+        }
+        if let name = property?.value.text, !ConsistentHashExchange.properties.contains(name) {
+            throw .preconditionFailed("Unsupported property: \(name)")
+        }
     }
 
     mutating func addExchange(
@@ -89,10 +115,13 @@ extension RabbitMQNode {
         turn: inout Turn
     ) {
         let symbol = turn.names.intern(.exchange, declaration.name, in: scope)
-        let type = Exchange.type(named: declaration.type) ?? DirectExchange()
+        let type =
+            Exchange.type(named: declaration.type, declaration.arguments) ?? DirectExchange()
         while exchangeOf.count <= Int(symbol.raw) { exchangeOf.append(-1) }
         exchangeOf[Int(symbol.raw)] = Int32(exchanges.count)
-        exchanges.append(Exchange(symbol: symbol, declaration: declaration, type: type))
+        var made = Exchange(symbol: symbol, scope: scope, declaration: declaration, type: type)
+        made.alternate = alternate(for: declaration, scope)
+        exchanges.append(made)
         router.forget()
     }
 
@@ -118,6 +147,7 @@ extension RabbitMQNode {
         if name.hasPrefix("amq.") {
             throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'")
         }
+        try permit(.configure, .exchange, name, channel)
         let exchange = exchangeIndex(name, session.scope, turn.names)
         guard exchange >= 0 else { return }
         if packet.has(Flag.ifUnused), !exchanges[exchange].bindings.isEmpty {
@@ -175,9 +205,18 @@ extension RabbitMQNode {
         throws(Refusal)
     {
         let (source, destination) = try ends(wanted, channel, turn.names)
+        try permitBinding(source, destination, wanted.key, channel)
         var binding = wanted
         if case .queue(let queue) = destination, wanted.destination.isEmpty, wanted.key.isEmpty {
             binding.key = queues[Int(queue)].declaration.name
+        }
+        if exchanges[source].declaration.type == "x-consistent-hash" {
+            // RMQ-CHASH-02.
+            guard let weight = Int(binding.key) else {
+                let printed = binding.key.isEmpty ? "<<>>" : "<<\"\(binding.key)\">>"
+                throw .preconditionFailed("The binding key must be an integer: \(printed)")
+            }
+            if weight < 1 { throw .preconditionFailed("The binding key must be greater than 0") }
         }
         if exchanges[source].declaration.type == "headers" {
             let mode = HeadersExchange.mode(of: binding.arguments)
@@ -194,6 +233,23 @@ extension RabbitMQNode {
             }
         }
         addBinding(binding, source, destination, &turn)
+    }
+
+    /// - Source: RMQ-PERM-05, -14.
+    private mutating func permitBinding(
+        _ source: Int,
+        _ destination: Destination,
+        _ key: String,
+        _ channel: Int
+    ) throws(Refusal) {
+        switch destination {
+        case .queue(let queue):
+            try permit(.write, .queue, queues[Int(queue)].declaration.name, channel)
+        case .exchange(let exchange):
+            try permit(.write, .exchange, exchanges[Int(exchange)].declaration.name, channel)
+        }
+        try permit(.read, .exchange, exchanges[source].declaration.name, channel)
+        try permitTopic(false, source, key, channel)
     }
 
     mutating func addBinding(

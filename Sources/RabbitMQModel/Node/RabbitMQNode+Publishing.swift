@@ -24,7 +24,9 @@ extension RabbitMQNode {
     mutating func publishPlain(_ packet: Packet, _ channel: Int, _ turn: inout Turn) -> Bool {
         let exchange = exchangeIndex(packet.subject)
         guard packet.flags & (Flag.persistent | Flag.immediate) == 0, packet.parcel == .none,
-            exchange >= 0, let span = router.find(exchange, packet.key), span.count > 0
+            packet.replyTo == .none, exchange >= 0,
+            let span = router.find(exchange, packet.key), span.count > 0, span.isPlain,
+            channels[channel].transaction == nil
         else { return false }
         let message = MessageRow(packet, references: span.count)
         let row = messages.put(message)
@@ -56,19 +58,64 @@ extension RabbitMQNode {
                 "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'"
             )
         }
+        let name = exchanges[exchange].declaration.name
+        try permit(.write, .exchange, name, channel)
+        try permitTopic(true, exchange, turn.names[packet.key], channel)
+        try checkProperties(packet, channel, turn)
+        var packet = packet
+        try rewriteReplyTo(&packet, channel, &turn)
         let span = try route(exchange, packet.key, packet.parcel, &turn)
+        let targets = (span.first..<span.first + span.count).map { router.targets[Int($0)] }
+        if channels[channel].transaction != nil {
+            channels[channel].transaction?.publications.append(
+                Transaction.Publication(packet: packet, targets: targets)
+            )
+            return
+        }
         var sequence: UInt64 = 0
         if channels[channel].confirming {
             channels[channel].publishSequence &+= 1
             sequence = channels[channel].publishSequence
         }
-        guard span.count > 0 else {
-            publishUnroutable(packet, channel, &turn)
-            if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
-            return
+        distribute(packet, targets, channel, sequence, &turn)
+    }
+
+    /// - Source: RMQ-CONN-33; RMQ-PUB-30, -31.
+    private func checkProperties(_ packet: Packet, _ channel: Int, _ turn: Turn) throws(Refusal) {
+        if UInt64(packet.size) > settings.largestMessage {
+            throw .preconditionFailed(
+                "message size \(packet.size) is larger than configured max size "
+                    + "\(settings.largestMessage)"
+            )
         }
-        let row = messages.put(MessageRow(packet, references: span.count))
-        publishRare(row, span, channel, sequence, &turn)
+        guard packet.parcel != .none, let properties: Properties = turn.parcels.get(packet.parcel)
+        else { return }
+        let user = sessions[Int(channels[channel].session)].user
+        if let claimed = properties.userID, claimed != user,
+            settings.users.first(where: { $0.name == user })?.tags.contains("impersonator") != true
+        {
+            throw .preconditionFailed(
+                "user_id property set to '\(claimed)' but authenticated user was '\(user)'"
+            )
+        }
+        if let text = properties.expiration, let fault = Self.expirationFault(text) {
+            throw .preconditionFailed("invalid expiration '\(text)': \(fault)")
+        }
+    }
+
+    /// - Source: RMQ-PUB-31; the texts are those of 3.10.8.
+    private static func expirationFault(_ text: String) -> String? {
+        var rest = text[...]
+        let sign = rest.first == "-" || rest.first == "+" ? String(rest.removeFirst()) : ""
+        let digits = rest.prefix { $0.isASCII && $0.isNumber }
+        guard !digits.isEmpty else { return "no_integer" }
+        let left = rest.dropFirst(digits.count)
+        if !left.isEmpty { return "{leftover_string,\"\(left)\"}" }
+        if sign == "-", Int64(digits) != 0 { return "{value_negative,-\(digits)}" }
+        guard let number = Int64(digits), number <= QueueArguments.longestTTL else {
+            return "{value_too_large,\(digits)}"
+        }
+        return nil
     }
 
     private func noExchange(_ symbol: Symbol, _ channel: Int, _ names: Names) -> Refusal {
@@ -76,52 +123,94 @@ extension RabbitMQNode {
         return .notFound("no exchange '\(names[symbol])' in vhost '\(vhost)'")
     }
 
-    /// - Source: RMQ-PUB-12, RMQ-PUB-14.
+    /// Hands a message to the queues that it reaches, or says that there are none.
+    ///
+    /// - Source: RMQ-PUB-12, -14 to -16, -19.
     /// - Differs: a message that is consumed and acked before it reached the disk is confirmed when it
     ///   would have reached it, and not at the ack.
-    @inline(never)
-    private mutating func publishRare(
-        _ row: UInt32,
-        _ span: RouteCache.Span,
+    mutating func distribute(
+        _ packet: Packet,
+        _ targets: [Int32],
         _ channel: Int,
         _ sequence: UInt64,
         _ turn: inout Turn
     ) {
-        let targets = (span.first..<span.first + span.count).map { router.targets[Int($0)] }
-        if messages[row].parcel != .none { removeBCC(row, &turn) }
-        let isPersistent = messages[row].persistent
-        let durable =
-            isPersistent ? targets.count { queues[Int($0)].declaration.durable } : 0
-        let message = messages[row].message
+        guard !targets.isEmpty else {
+            let exchange = exchangeIndex(packet.subject)
+            if exchange < 0 || !answerDirectly(packet, exchange, channel, &turn) {
+                publishUnroutable(packet, channel, &turn)
+            }
+            if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
+            return
+        }
+        let row = messages.put(MessageRow(packet, references: Int32(targets.count)))
+        if packet.parcel != .none { prepare(row, targets, &turn) }
+        let message = messages[row]
+        let taken = targets.filter { !wouldOverflow(Int($0), message.size) }
+        let stored = taken.count { isStored(row, Int($0)) }
         var slot: UInt32 = .max
-        if sequence > 0, durable > 0 {
-            let waiting = PendingConfirm(
-                channel: Int32(channel),
-                waiting: Int32(durable),
-                sequence: sequence,
-                message: message
+        if sequence > 0, stored > 0, taken.count == targets.count {
+            slot = wait(
+                PendingConfirm(
+                    channel: Int32(channel),
+                    waiting: Int32(stored),
+                    sequence: sequence,
+                    message: message.message
+                )
             )
-            if let free = freeConfirms.popLast() {
-                slot = free
-                confirms[Int(free)] = waiting
-            } else {
-                slot = UInt32(confirms.count)
-                confirms.append(waiting)
-            }
         }
+        var isRejected = false
         for target in targets {
-            if isPersistent, queues[Int(target)].declaration.durable {
-                store(row, Int(target), slot, &turn)
+            let queue = Int(target)
+            if isStored(row, queue), !wouldOverflow(queue, message.size) {
+                store(row, message, queue, slot, &turn)
             }
-            enqueue(row, messages[row], Int(target), &turn)
+            if !enter(row, message, queue, &turn) { isRejected = true }
         }
-        if sequence > 0, durable == 0 { confirm(channel, sequence, message, &turn) }
+        guard sequence > 0 else { return }
+        if isRejected {
+            nack(channel, sequence, message.message, &turn)
+        } else if slot == .max {
+            confirm(channel, sequence, message.message, &turn)
+        }
     }
 
-    private mutating func store(_ row: UInt32, _ queue: Int, _ slot: UInt32, _ turn: inout Turn) {
+    /// Takes in what the properties of a publication mean for the broker.
+    private mutating func prepare(_ row: UInt32, _ targets: [Int32], _ turn: inout Turn) {
+        removeBCC(row, &turn)
+        guard let properties: Properties = turn.parcels.get(messages[row].parcel) else { return }
+        if let priority = properties.priority { messages.setPriority(priority, of: row) }
+        guard properties.expiration != nil else { return }
+        for target in targets where queues[Int(target)].isPlain {
+            queues[Int(target)].honourExpirations(bytes: weighReady(Int(target)))
+            router.forget()
+        }
+    }
+
+    private mutating func wait(_ waiting: PendingConfirm) -> UInt32 {
+        if let free = freeConfirms.popLast() {
+            confirms[Int(free)] = waiting
+            return free
+        }
+        confirms.append(waiting)
+        return UInt32(confirms.count - 1)
+    }
+
+    /// Writes a message that is about to enter a queue.
+    mutating func store(
+        _ row: UInt32,
+        _ message: MessageRow,
+        _ queue: Int,
+        _ slot: UInt32,
+        _ turn: inout Turn
+    ) {
         writeCount += 1
         let key = DiskKey.message(queues[queue].symbol, queues[queue].tailPosition)
-        turn.store(diskPacket(row, redelivered: false), at: key, as: WriteID(writeCount))
+        var packet = diskPacket(row, redelivered: false)
+        if !queues[queue].isPlain, let life = timeToLive(message, queue, turn) {
+            packet.x = (turn.now + Interval(nanoseconds: life &* 1_000_000)).nanoseconds
+        }
+        turn.store(packet, at: key, as: WriteID(writeCount))
         if slot != .max { writes.append(PendingWrite(write: writeCount, confirm: slot)) }
     }
 
@@ -136,7 +225,8 @@ extension RabbitMQNode {
         packet.size = message.size
         packet.replyTo = message.replyTo
         packet.correlation = message.correlation
-        packet.flags = Flag.persistent | (redelivered ? Flag.redelivered : 0)
+        packet.flags =
+            (message.persistent ? Flag.persistent : 0) | (redelivered ? Flag.redelivered : 0)
         return packet
     }
 
@@ -151,6 +241,19 @@ extension RabbitMQNode {
             freeConfirms.append(first.confirm)
             confirm(Int(done.channel), done.sequence, done.message, &turn)
         }
+    }
+
+    private func nack(
+        _ channel: Int,
+        _ sequence: UInt64,
+        _ message: MessageID,
+        _ turn: inout Turn
+    ) {
+        guard channels[channel].state == .open else { return }
+        var packet = Packet(.basicNack, channel: channels[channel].number)
+        packet.tag = sequence
+        packet.message = message
+        turn.send(packet, on: channels[channel].connection)
     }
 
     @inline(__always)
@@ -177,7 +280,11 @@ extension RabbitMQNode {
             peer: packet.key.raw,
             variant: DropReason.unroutable.rawValue
         )
-        guard packet.has(Flag.mandatory) else { return }
+        if packet.has(Flag.mandatory) { sendBack(packet, channel, &turn) }
+    }
+
+    /// basic.return.
+    func sendBack(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
         var back = packet
         back.word = Method.basicReturn.rawValue
         back.d = 312

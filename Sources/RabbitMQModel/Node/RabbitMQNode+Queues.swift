@@ -55,6 +55,7 @@ extension RabbitMQNode {
             guard let binding: BindingDeclaration = turn.parcels.get(packet.parcel) else { return }
             if method == .queueBind {
                 try bind(binding, channel, &turn)
+                if binding.nowait { return }
                 reply(.queueBindOk, packet.channel, connection, &turn)
             } else {
                 try unbind(binding, channel, &turn)
@@ -62,7 +63,9 @@ extension RabbitMQNode {
             }
         case .queuePurge:
             let queue = try expandQueue(packet.subject, channel, turn.names)
+            try permit(.read, .queue, queues[queue].declaration.name, channel)
             try checkAccess(queue, channel)
+            try refuseForStream(queue, "queue.purge")
             var answer = Packet(.queuePurgeOk, channel: packet.channel)
             answer.c = UInt32(purge(queue, .purged, &turn))
             turn.send(answer, on: connection)
@@ -82,6 +85,15 @@ extension RabbitMQNode {
         guard var wanted: QueueDeclaration = turn.parcels.get(packet.parcel) else { return }
         let session = sessions[Int(channels[channel].session)]
         wanted.name.removeAll { $0 == "\r" || $0 == "\n" || $0 == "\r\n" }
+        if try answerForReplies(wanted, channel, &turn) { return }
+        if !wanted.passive {
+            if wanted.name.isEmpty, wanted.type != "classic" {
+                throw .preconditionFailed(
+                    "Cannot declare a server-named queue for type rabbit_\(wanted.type)_queue"
+                )
+            }
+            try permit(.configure, .queue, wanted.name, channel)
+        }
         if wanted.passive, wanted.name.isEmpty {
             wanted.name = queues[try expandQueue(.none, channel, turn.names)].declaration.name
         }
@@ -94,7 +106,7 @@ extension RabbitMQNode {
                     throw locked(wanted.name, channel)
                 }
                 try checkAccess(queue, channel)
-                try compare(wanted, queues[queue].declaration, session.vhost)
+                try QueueArguments.compare(wanted, queues[queue].declaration, session.vhost)
             } else {
                 try checkAccess(queue, channel)
             }
@@ -107,12 +119,7 @@ extension RabbitMQNode {
                     "queue name '\(wanted.name)' contains reserved prefix 'amq.*'"
                 )
             }
-            if wanted.deadLetterKey != nil, wanted.deadLetterExchange == nil {
-                throw .preconditionFailed(
-                    "invalid arg 'x-dead-letter-routing-key' for queue '\(wanted.name)' in vhost "
-                        + "'\(session.vhost)': routing_key_but_no_dlx_defined"
-                )
-            }
+            try checkDeclare(wanted, session, channel)
             queue = addQueue(
                 wanted,
                 session.scope,
@@ -121,41 +128,14 @@ extension RabbitMQNode {
             )
             storeQueue(queue, &turn)
         }
+        touch(queue, &turn)
         channels[channel].lastQueue = Int32(queue)
+        guard !wanted.nowait else { return }
         var answer = Packet(.queueDeclareOk, channel: packet.channel)
         answer.subject = queues[queue].symbol
-        answer.c = UInt32(queues[queue].readyCount)
+        answer.c = UInt32(queues[queue].log?.records.count ?? queues[queue].readyCount)
         answer.d = UInt32(queues[queue].consumers.count)
         turn.send(answer, on: channels[channel].connection)
-    }
-
-    private func compare(
-        _ wanted: QueueDeclaration,
-        _ current: QueueDeclaration,
-        _ vhost: String
-    ) throws(Refusal) {
-        func check(_ name: String, _ received: String, _ known: String) throws(Refusal) {
-            guard received != known else { return }
-            throw .preconditionFailed(
-                "inequivalent arg '\(name)' for queue '\(wanted.name)' in vhost '\(vhost)': "
-                    + "received \(received) but current is \(known)"
-            )
-        }
-        func text(_ value: String?) -> String {
-            value.map { "the value '\($0)' of type 'longstr'" } ?? "none"
-        }
-        try check("durable", "'\(wanted.durable)'", "'\(current.durable)'")
-        try check("auto_delete", "'\(wanted.autoDelete)'", "'\(current.autoDelete)'")
-        try check(
-            "x-dead-letter-exchange",
-            text(wanted.deadLetterExchange),
-            text(current.deadLetterExchange)
-        )
-        try check(
-            "x-dead-letter-routing-key",
-            text(wanted.deadLetterKey),
-            text(current.deadLetterKey)
-        )
     }
 
     /// Makes a queue.
@@ -168,7 +148,13 @@ extension RabbitMQNode {
         let symbol = turn.names.intern(.queue, declaration.name, in: scope)
         let queue = queues.count
         queues.append(
-            Queue(symbol: symbol, scope: scope, declaration: declaration, owner: owner)
+            Queue(
+                symbol: symbol,
+                scope: scope,
+                declaration: declaration,
+                rules: rules(for: declaration, scope),
+                owner: owner
+            )
         )
         while queueOf.count <= Int(symbol.raw) { queueOf.append(-1) }
         queueOf[Int(symbol.raw)] = Int32(queue)
@@ -191,11 +177,19 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-DECL-28; RMQ-DLX-19 (no dead-lettering).
     mutating func purge(_ queue: Int, _ reason: DropReason, _ turn: inout Turn) -> Int {
-        let entries = queues[queue].readyEntries
-        queues[queue].headPosition += UInt64(queues[queue].ready.count)
-        queues[queue].ready.removeAll()
-        queues[queue].returned = []
+        var entries = queues[queue].readyEntries
+        if let log = queues[queue].log {
+            entries = log.records.map {
+                ReturnedEntry(
+                    position: $0.position,
+                    entry: Entry(readySince: $0.time, row: $0.row, redelivered: false)
+                )
+            }
+            queues[queue].log = StreamLog()
+        }
+        queues[queue].removeAllReady()
         for entry in entries {
+            queues[queue].forget(entry.position)
             eraseIfStored(entry.entry.row, queue, entry.position, &turn)
             drop(entry.entry.row, queue, reason, .ready, &turn)
         }
@@ -218,6 +212,7 @@ extension RabbitMQNode {
         let session = sessions[Int(channels[channel].session)]
         let name = turn.names[packet.subject]
         var answer = Packet(.queueDeleteOk, channel: packet.channel)
+        try permit(.configure, .queue, name, channel)
         let queue = queueIndex(name, session.scope, turn.names)
         if queue >= 0 {
             try checkAccess(queue, channel)
@@ -253,7 +248,9 @@ extension RabbitMQNode {
             let channel = Int(consumers[Int(consumer)].channel)
             detach(Int(consumer), &turn)
             channels[channel].consumers.removeAll { $0 == consumer }
-            guard channels[channel].state == .open else { continue }
+            let session = Int(channels[channel].session)
+            // RMQ-CONS-27: clients that did not ask for it are told nothing.
+            guard channels[channel].state == .open, sessions[session].hearsCancel else { continue }
             var packet = Packet(.basicCancel, channel: channels[channel].number)
             packet.key = consumers[Int(consumer)].tag
             turn.send(packet, on: channels[channel].connection)
@@ -277,7 +274,8 @@ extension RabbitMQNode {
     private mutating func dropUnacked(_ queue: Int, _ turn: inout Turn) {
         guard queues[queue].unackedCount > 0 else { return }
         for channel in channels where channel.state == .open {
-            for delivery in channel.unacked where delivery.queue == Int32(queue) {
+            for delivery in channel.unacked
+            where delivery.queue == Int32(queue) && queues[queue].rules.kind != .stream {
                 eraseIfStored(delivery.row, queue, delivery.position, &turn)
                 turn.record(
                     .messageDropped,

@@ -26,9 +26,10 @@ extension RabbitMQNode {
     func reach(
         from exchange: Int,
         keys: [String],
-        headers: [FieldValue.Field],
+        properties: Properties?,
         _ names: Names
     ) -> [Int32] {
+        let headers = properties?.headers ?? []
         var reached: [Int32] = []
         var seenQueues: Set<Int32> = []
         var seenExchanges: Set<Int32> = [Int32(exchange)]
@@ -48,11 +49,16 @@ extension RabbitMQNode {
                     )
                     if queue >= 0 { targets.append(.queue(Int32(queue))) }
                 } else {
-                    let letter = Letter(key: key, headers: headers)
+                    let letter = Letter(
+                        key: key,
+                        headers: headers,
+                        properties: properties,
+                        version: settings.version
+                    )
                     exchanges[current].type.routes(for: letter, into: &targets)
                 }
             }
-            if targets.isEmpty, let alternate = exchanges[current].declaration.alternate {
+            if targets.isEmpty, let alternate = exchanges[current].alternate {
                 let scope = names.entries[Int(exchanges[current].symbol.raw)].scope
                 let index = exchangeIndex(alternate, scope, names)
                 if index >= 0 { targets.append(.exchange(Int32(index))) }
@@ -81,12 +87,13 @@ extension RabbitMQNode {
         var seen: Set<Int> = [exchange]
         var line = [exchange]
         while let current = line.popLast() {
-            if exchanges[current].declaration.type == "headers" { return true }
+            let type = exchanges[current].declaration.type
+            if type == "headers" || type == "x-consistent-hash" { return true }
             var others = exchanges[current].bindings.compactMap { binding -> Int? in
                 guard case .exchange(let index) = binding.destination else { return nil }
                 return Int(index)
             }
-            if let alternate = exchanges[current].declaration.alternate {
+            if let alternate = exchanges[current].alternate {
                 let scope = names.entries[Int(exchanges[current].symbol.raw)].scope
                 others.append(exchangeIndex(alternate, scope, names))
             }
@@ -113,17 +120,15 @@ extension RabbitMQNode {
         _ parcel: ParcelID,
         _ turn: inout Turn
     ) throws(Refusal) -> RouteCache.Span {
-        var headers: [FieldValue.Field] = []
         var keys = [turn.names[key]]
-        if parcel != .none, let properties: Properties = turn.parcels.get(parcel) {
-            headers = properties.headers
-            keys += try Self.carbonCopies(headers)
-        }
+        let properties: Properties? = turn.parcels.get(parcel)
+        if let properties { keys += try Self.carbonCopies(properties.headers) }
         let dependent = isHeaderDependent(exchange, turn.names)
         if keys.count == 1, !dependent, let span = router.find(exchange, key) { return span }
-        let queues = reach(from: exchange, keys: keys, headers: headers, turn.names)
+        let queues = reach(from: exchange, keys: keys, properties: properties, turn.names)
         if keys.count == 1, !dependent {
-            return router.keep(queues, exchange, key)
+            let isPlain = queues.allSatisfy { self.queues[Int($0)].isPlain }
+            return router.keep(queues, exchange, key, isPlain: isPlain)
         }
         return router.lend(queues)
     }

@@ -13,20 +13,28 @@ extension RabbitMQNode {
         turn.send(Packet(method, channel: channel), on: connection)
     }
 
-    /// - Source: RMQ-CONN-06.
+    /// - Source: RMQ-CONN-06; RMQ-PERM-01, -10.
     mutating func openConnection(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         let vhost = turn.names[packet.key]
-        guard let known = definitions.first(where: { $0.vhost == vhost }) else {
+        guard let known = vhosts.first(where: { $0.name == vhost }) else {
             refuse(.notAllowed("vhost \(vhost) not found"), packet, -1, session, &turn)
             return
         }
-        sessions[session].vhost = known.vhost
-        sessions[session].scope = VirtualHost.scope(
-            broker,
-            brokerName,
-            known.vhost,
-            &turn.names
-        )
+        let user = sessions[session].user
+        let refused = "access to vhost '\(vhost)' refused for user '\(user)'"
+        if settings.hasRestrictions, !known.permissions.contains(where: { $0.user == user }) {
+            refuse(.notAllowed(refused), packet, -1, session, &turn)
+            return
+        }
+        if let limit = known.maxConnections, limit >= 0,
+            sessions.count(where: { $0.isOpen && $0.scope == known.scope }) >= Int(limit)
+        {
+            let reached = "\(refused): connection limit (\(limit)) is reached"
+            refuse(.notAllowed(reached), packet, -1, session, &turn)
+            return
+        }
+        sessions[session].vhost = known.name
+        sessions[session].scope = known.scope
         sessions[session].isOpen = true
         reply(.connectionOpenOk, 0, sessions[session].connection, &turn)
     }
@@ -34,9 +42,11 @@ extension RabbitMQNode {
     mutating func openChannel(_ number: UInt16, _ session: Int, _ turn: inout Turn) {
         let connection = sessions[session].connection
         // RMQ-CONN-02, RMQ-CONN-07: the count is limited, not the number.
-        if sessions[session].numbers.count >= 2047 {
+        let limit = sessions[session].channelMax
+        if limit > 0, sessions[session].numbers.count >= Int(limit) {
             let text =
-                "number of channels opened (2047) has reached the negotiated channel_max (2047)"
+                "number of channels opened (\(limit)) has reached the negotiated channel_max "
+                + "(\(limit))"
             refuse(
                 .notAllowed(text),
                 Packet(.channelOpen, channel: number),
@@ -142,8 +152,13 @@ extension RabbitMQNode {
         channels[channel].unackedCount = 0
         var returns: [Int32: [ReturnedEntry]] = [:]
         for delivery in unacked where delivery.queue >= 0 {
-            guard queues[Int(delivery.queue)].exists else {
-                messages.release(delivery.row)
+            let isStream = queues[Int(delivery.queue)].rules.kind == .stream
+            guard queues[Int(delivery.queue)].exists, !isStream else {
+                if isStream {
+                    queues[Int(delivery.queue)].unackedCount -= 1
+                } else {
+                    messages.release(delivery.row)
+                }
                 continue
             }
             if returns[delivery.queue] == nil, !touched.contains(delivery.queue) {
@@ -154,7 +169,7 @@ extension RabbitMQNode {
             )
         }
         for queue in touched {
-            if let entries = returns[queue] { queues[Int(queue)].putBack(entries) }
+            if let entries = returns[queue] { comeBack(entries, Int(queue), reason, &turn) }
             deleteIfUnused(Int(queue), &turn)
         }
         for queue in touched where queues[Int(queue)].exists { dispatch(Int(queue), &turn) }

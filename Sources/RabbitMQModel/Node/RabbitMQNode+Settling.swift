@@ -7,7 +7,7 @@ extension RabbitMQNode {
     /// The common ack, of one delivery; false if it is not that simple.
     @inline(__always)
     mutating func acknowledgeOne(_ tag: UInt64, _ channel: Int, _ turn: inout Turn) -> Bool {
-        guard channels[channel].globalPrefetch == 0,
+        guard channels[channel].globalPrefetch == 0, channels[channel].transaction == nil,
             let delivery = channels[channel].settle(tag)
         else { return false }
         finish(delivery, channel, &turn)
@@ -18,6 +18,10 @@ extension RabbitMQNode {
     mutating func acknowledge(_ packet: Packet, _ channel: Int, _ turn: inout Turn)
         throws(Refusal)
     {
+        if channels[channel].transaction != nil {
+            try settleLater(packet, channel)
+            return
+        }
         if packet.has(Flag.multiple) {
             for delivery in try collect(packet, channel) { finish(delivery, channel, &turn) }
             offerAgain(channel, &turn)
@@ -30,12 +34,12 @@ extension RabbitMQNode {
         if channels[channel].globalPrefetch != 0 { offerAgain(channel, &turn) }
     }
 
-    private func unknownTag(_ tag: UInt64) -> Refusal {
+    func unknownTag(_ tag: UInt64) -> Refusal {
         .preconditionFailed("unknown delivery tag \(tag)")
     }
 
     /// The deliveries that an ack or nack speaks of; they are settled from now on.
-    private mutating func collect(_ packet: Packet, _ channel: Int) throws(Refusal) -> [Unacked] {
+    mutating func collect(_ packet: Packet, _ channel: Int) throws(Refusal) -> [Unacked] {
         guard packet.has(Flag.multiple) else {
             guard let delivery = channels[channel].settle(packet.tag) else {
                 throw unknownTag(packet.tag)
@@ -70,6 +74,10 @@ extension RabbitMQNode {
     @inline(__always)
     private mutating func finish(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
         let queue = Int(delivery.queue)
+        if !queues[queue].isPlain {
+            finishByRules(delivery, channel, &turn)
+            return
+        }
         let row = messages.release(delivery.row)
         let hasRoom = delivery.consumer >= 0 && consumers[Int(delivery.consumer)].settleOne()
         guard queues[queue].exists else { return }
@@ -101,6 +109,10 @@ extension RabbitMQNode {
     mutating func reject(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         var single = packet
         if packet.method == .basicReject { single.flags &= ~Flag.multiple }
+        if channels[channel].transaction != nil {
+            try settleLater(single, channel)
+            return
+        }
         let deliveries = try collect(single, channel)
         let requeue = packet.has(Flag.requeue)
         var touched: [Int32] = []
@@ -112,6 +124,7 @@ extension RabbitMQNode {
                 messages.release(delivery.row)
                 continue
             }
+            try refuseForStream(queue, "basic.nack and basic.reject")
             turn.record(
                 .deliveryRejected,
                 message: messages[delivery.row].message,
@@ -126,10 +139,11 @@ extension RabbitMQNode {
             } else {
                 queues[queue].unackedCount -= 1
                 eraseIfStored(delivery.row, queue, delivery.position, &turn)
+                if !queues[queue].isPlain { queues[queue].forget(delivery.position) }
                 deadLetter(delivery.row, queue, .rejected, fromHand: true, &turn)
             }
         }
-        for queue in touched { queues[Int(queue)].putBack(returns[queue] ?? []) }
+        for queue in touched { comeBack(returns[queue] ?? [], Int(queue), .nacked, &turn) }
         offerAgain(channel, &turn)
         for queue in touched { dispatch(Int(queue), &turn) }
     }
@@ -148,7 +162,7 @@ extension RabbitMQNode {
                 continue
             }
             let entry = takeBack(delivery, .recovered, &turn)
-            queues[Int(delivery.queue)].putBack([entry])
+            comeBack([entry], Int(delivery.queue), .recovered, &turn)
             if !touched.contains(delivery.queue) { touched.append(delivery.queue) }
         }
         reply(.basicRecoverOk, packet.channel, channels[channel].connection, &turn)

@@ -9,7 +9,15 @@ struct RabbitMQNode: Machine {
     let broker: Symbol
     let brokerName: String
     let definitions: [Definitions]
+    var settings: BrokerSettings
 
+    var vhosts: [VirtualHostState] = []
+    /// Which alarms are on: 1 memory, 2 disk.
+    var alarms: UInt8 = 0
+    /// Whether each packet must be looked at: permissions or an alarm.
+    var isGuarded = false
+    /// By symbol of a reply name: the channel that waits there, or -1.
+    var repliesOf: ContiguousArray<Int32> = []
     var sessions: ContiguousArray<Session> = []
     var sessionOf: ContiguousArray<Int32> = []
     /// By connection: the channel that was opened first, or -1 once it is gone.
@@ -31,7 +39,13 @@ struct RabbitMQNode: Machine {
     var generatedNames: UInt64 = 0
     var nameStream = StreamID(0)
 
-    init(broker: Symbol, name: String, definitions: [Definitions]) {
+    init(
+        broker: Symbol,
+        name: String,
+        definitions: [Definitions],
+        settings: BrokerSettings = BrokerSettings()
+    ) {
+        self.settings = settings
         self.broker = broker
         brokerName = name
         self.definitions = definitions
@@ -52,8 +66,32 @@ struct RabbitMQNode: Machine {
             if session >= 0 { endSession(session, .connectionClosed, &turn) }
         case .stopping:
             shutDown(&turn)
-        case .connected, .rang, .ordered:
+        case .rang(let timer):
+            ring(timer, &turn)
+        case .ordered(let packet):
+            obey(packet, &turn)
+        case .connected:
             break
+        }
+    }
+
+    private mutating func ring(_ timer: TimerID, _ turn: inout Turn) {
+        if let (queue, isEnd) = NodeTimer.queue(of: timer) {
+            guard queues[queue].exists else { return }
+            if isEnd {
+                expireQueue(queue, &turn)
+            } else {
+                queues[queue].wakesAt = nil
+                dropExpired(queue, &turn)
+            }
+        } else if timer == NodeTimer.tick {
+            lookForTimeouts(&turn)
+        } else if timer == NodeTimer.silentClose {
+            cutSilently(&turn)
+        } else if timer == NodeTimer.heartbeat {
+            beat(&turn)
+        } else if timer == NodeTimer.memory {
+            lookAtMemory(&turn)
         }
     }
 
@@ -90,7 +128,9 @@ struct RabbitMQNode: Machine {
         _ turn: inout Turn
     ) {
         let first = Int(firstChannel[Int(connection.raw)])
-        if first >= 0, channels[first].port == packet.port, channels[first].state == .open {
+        if first >= 0, !isGuarded, channels[first].port == packet.port,
+            channels[first].state == .open
+        {
             if packet.word == Method.basicAck.rawValue, packet.flags == 0 {
                 if acknowledgeOne(packet.tag, first, &turn) { return }
             } else if packet.word == Method.basicPublish.rawValue {
@@ -101,8 +141,11 @@ struct RabbitMQNode: Machine {
     }
 
     @inline(never)
-    private mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+    mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         guard let method = packet.method, session >= 0 else { return }
+        if sessions[session].heartbeat > 0 { sessions[session].heardAt = turn.now }
+        if isGuarded, holdBack(packet, session, &turn) { return }
+        if method == .heartbeat { return }
         let channel = channelIndex(session, packet.channel)
         guard channel >= 0 else {
             receiveOutside(packet, method, session, &turn)
@@ -152,8 +195,11 @@ struct RabbitMQNode: Machine {
         case .basicCancel:
             cancel(packet, channel, &turn)
         case .basicQos:
-            setPrefetch(packet, channel, &turn)
+            try setPrefetch(packet, channel, &turn)
         case .confirmSelect:
+            if channels[channel].transaction != nil {
+                throw .preconditionFailed("cannot switch from tx to confirm mode")
+            }
             channels[channel].confirming = true
             reply(.confirmSelectOk, packet.channel, channels[channel].connection, &turn)
         case .queueDeclare, .queueBind, .queueUnbind, .queuePurge, .queueDelete:
@@ -164,9 +210,16 @@ struct RabbitMQNode: Machine {
             endChannel(channel, .channelClosed, &turn)
             forget(channel, session)
             reply(.channelCloseOk, packet.channel, sessions[session].connection, &turn)
+        case .txSelect, .txCommit, .txRollback:
+            try receiveTransactionMethod(packet, method, channel, &turn)
+        case .channelFlow:
+            // RMQ-CONN-27, -28.
+            if packet.c == 0 { throw .notImplemented("active=false") }
+            reply(.channelFlowOk, packet.channel, channels[channel].connection, &turn)
         case .channelOpen:
             throw .channelError("second 'channel.open' seen")
-        case .connectionOpen, .connectionClose, .connectionCloseOk:
+        case .connectionOpen, .connectionClose, .connectionCloseOk, .connectionStartOk,
+            .connectionTuneOk:
             receiveOutside(packet, method, session, &turn)
         case .basicAck, .basicPublish:
             preconditionFailure("handled on the hot path")
@@ -174,7 +227,9 @@ struct RabbitMQNode: Machine {
             .exchangeDeleteOk, .exchangeBindOk, .exchangeUnbindOk, .queueDeclareOk, .queueBindOk,
             .queueUnbindOk, .queuePurgeOk, .queueDeleteOk, .basicQosOk, .basicConsumeOk,
             .basicCancelOk, .basicReturn, .basicDeliver, .basicGetOk, .basicGetEmpty,
-            .basicRecoverOk, .confirmSelectOk:
+            .basicRecoverOk, .confirmSelectOk, .txSelectOk, .txCommitOk, .txRollbackOk,
+            .channelFlowOk, .connectionBlocked, .connectionUnblocked, .connectionStart,
+            .connectionTune, .heartbeat:
             throw .commandInvalid("a client may not send \(method)")
         }
     }
@@ -187,7 +242,11 @@ struct RabbitMQNode: Machine {
         _ turn: inout Turn
     ) {
         let connection = sessions[session].connection
-        if method == .connectionOpen {
+        if method == .connectionStartOk {
+            authenticate(packet, session, &turn)
+        } else if method == .connectionTuneOk {
+            tune(packet, session, &turn)
+        } else if method == .connectionOpen {
             openConnection(packet, session, &turn)
         } else if method == .connectionClose {
             endSession(session, .connectionClosed, &turn)
@@ -209,8 +268,8 @@ struct RabbitMQNode: Machine {
         for queue in queues where queue.exists {
             report.add(
                 queue: queue.symbol,
-                ready: UInt64(queue.readyCount),
-                unacked: UInt64(queue.unackedCount)
+                ready: UInt64(queue.log?.records.count ?? queue.readyCount),
+                unacked: queue.log == nil ? UInt64(queue.unackedCount) : 0
             )
         }
     }

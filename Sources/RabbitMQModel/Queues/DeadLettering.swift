@@ -5,7 +5,7 @@ import WarrenTrace
 extension RabbitMQNode {
     /// Moves a copy to the dead-letter exchange of its queue, or drops it if there is none.
     ///
-    /// - Source: RMQ-DLX-01, -02, -06, -07, -08, -16, -22, -23, -26; RMQ-REQ-15.
+    /// - Source: RMQ-DLX-01, -02, -05 to -08, -11 to -13, -16, -20 to -23, -26; RMQ-REQ-15; RMQ-TTL-10, -11.
     /// - Differs: nothing is lost between the queues here (RMQ-DLX-28).
     mutating func deadLetter(
         _ row: UInt32,
@@ -14,34 +14,48 @@ extension RabbitMQNode {
         fromHand: Bool,
         _ turn: inout Turn
     ) {
-        let declaration = queues[queue].declaration
+        let rules = queues[queue].rules
+        let name = queues[queue].declaration.name
         let message = messages[row]
         let place: CopyPlace = fromHand ? .unacked : .ready
-        guard let name = declaration.deadLetterExchange else {
+        guard let exchangeName = rules.deadLetterExchange else {
             drop(row, queue, reason, place, &turn)
             return
         }
-        let exchange = exchangeIndex(name, queues[queue].scope, turn.names)
+        let exchange = exchangeIndex(exchangeName, queues[queue].scope, turn.names)
         var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
         let copies = (try? Self.carbonCopies(properties.headers)) ?? []
         let keys = [turn.names[message.key]] + copies
-        properties.recordDeath(
-            queue: declaration.name,
+        let death = Properties.Death(
+            queue: name,
             reason: reason,
             exchange: turn.names[message.exchange],
             keys: keys,
             seconds: turn.now.nanoseconds / 1_000_000_000
         )
+        properties.record(death, version: settings.version)
         var newKeys = keys
         var newKey = message.key
-        if let key = declaration.deadLetterKey {
+        if let key = rules.deadLetterKey {
             properties.headers.removeAll { $0.name == "CC" }
             newKeys = [key]
             newKey = turn.names.intern(.key, key)
         }
-        let targets =
-            exchange < 0
-            ? [] : reach(from: exchange, keys: newKeys, headers: properties.headers, turn.names)
+        var targets: [Int32] = []
+        if exchange >= 0 {
+            targets = reach(
+                from: exchange,
+                keys: newKeys,
+                properties: properties,
+                turn.names
+            )
+        }
+        // RMQ-DLX-11 to -13.
+        if reason != .rejected {
+            targets.removeAll {
+                properties.wouldGoRound(queues[Int($0)].declaration.name)
+            }
+        }
         guard !targets.isEmpty else {
             drop(row, queue, .noDeadLetterRoute, place, &turn)
             return
@@ -59,21 +73,13 @@ extension RabbitMQNode {
         dead.references = UInt32(targets.count)
         messages.release(row)
         let newRow = messages.put(dead)
-        if dead.persistent {
-            for target in targets where queues[Int(target)].declaration.durable {
-                writeCount += 1
-                let key = DiskKey.message(
-                    queues[Int(target)].symbol,
-                    queues[Int(target)].tailPosition
-                )
-                turn.store(
-                    diskPacket(newRow, redelivered: false),
-                    at: key,
-                    as: WriteID(writeCount)
-                )
+        for target in targets {
+            let index = Int(target)
+            if isStored(newRow, index), !wouldOverflow(index, dead.size) {
+                store(newRow, dead, index, .max, &turn)
             }
+            _ = enter(newRow, dead, index, &turn)
         }
-        for target in targets { enqueue(newRow, dead, Int(target), &turn) }
     }
 
     /// A copy is gone for good.
@@ -103,30 +109,39 @@ extension DropReason {
         case .maxlen: "maxlen"
         case .deliveryLimit: "delivery_limit"
         case .rejected, .purged, .queueDeleted, .nodeLost, .clientLost, .connectionLost,
-            .unroutable, .noInterest, .slowConsumer, .noDeadLetterRoute, .deliveryUnwanted:
+            .unroutable, .noInterest, .slowConsumer, .noDeadLetterRoute, .deliveryUnwanted,
+            .rolledBack:
             "rejected"
         }
     }
 }
 
 extension Properties {
+    /// What x-death says of one death.
+    struct Death {
+        var queue: String
+        var reason: DropReason
+        var exchange: String
+        var keys: [String]
+        /// Of simulated time.
+        var seconds: UInt64
+    }
+
+    private var deaths: [[FieldValue.Field]] {
+        guard case .array(let entries)? = header("x-death") else { return [] }
+        return entries.compactMap { if case .table(let entry) = $0 { entry } else { nil } }
+    }
+
     /// Adds a death to the x-death header, or counts up the entry of the same queue and reason.
     ///
-    /// - Source: RMQ-DLX-01, -02, -09, -10, -14, -25, -27.
-    mutating func recordDeath(
-        queue: String,
-        reason: DropReason,
-        exchange: String,
-        keys: [String],
-        seconds: UInt64
-    ) {
-        var deaths: [[FieldValue.Field]] = []
-        if case .array(let entries)? = header("x-death") {
-            for case .table(let entry) in entries { deaths.append(entry) }
-        }
-        let word = reason.deathWord
+    /// - Source: RMQ-DLX-01, -02, -09, -10, -14, -15, -25, -27; RMQ-TTL-11; the section on versions (4.0
+    ///   forgets what a client wrote into x-death).
+    mutating func record(_ death: Death, version: Version) {
+        var deaths = version >= .v4_0 && !deathsAreOwn ? [] : deaths
+        deathsAreOwn = true
+        let word = death.reason.deathWord
         let isSame = { (entry: [FieldValue.Field]) in
-            entry.contains { $0.name == "queue" && $0.value == .string(queue) }
+            entry.contains { $0.name == "queue" && $0.value == .string(death.queue) }
                 && entry.contains { $0.name == "reason" && $0.value == .string(word) }
         }
         if let index = deaths.firstIndex(where: isSame) {
@@ -138,23 +153,45 @@ extension Properties {
             }
             deaths.insert(entry, at: 0)
         } else {
-            deaths.insert(
-                [
-                    FieldValue.Field("count", .int(1)),
-                    FieldValue.Field("reason", .string(word)),
-                    FieldValue.Field("queue", .string(queue)),
-                    FieldValue.Field("time", .timestamp(seconds)),
-                    FieldValue.Field("exchange", .string(exchange)),
-                    FieldValue.Field("routing-keys", .array(keys.map { .string($0) })),
-                ],
-                at: 0
-            )
+            var entry = [
+                FieldValue.Field("count", .int(1)),
+                FieldValue.Field("reason", .string(word)),
+                FieldValue.Field("queue", .string(death.queue)),
+                FieldValue.Field("time", .timestamp(death.seconds)),
+                FieldValue.Field("exchange", .string(death.exchange)),
+                FieldValue.Field("routing-keys", .array(death.keys.map { .string($0) })),
+            ]
+            if let expiration {
+                entry.append(FieldValue.Field("original-expiration", .string(expiration)))
+            }
+            deaths.insert(entry, at: 0)
         }
+        expiration = nil
         setHeader("x-death", .array(deaths.map { .table($0) }))
+        headers.removeAll { $0.name == "x-delivery-count" }
         if header("x-first-death-reason") == nil {
             setHeader("x-first-death-reason", .string(word))
-            setHeader("x-first-death-queue", .string(queue))
-            setHeader("x-first-death-exchange", .string(exchange))
+            setHeader("x-first-death-queue", .string(death.queue))
+            setHeader("x-first-death-exchange", .string(death.exchange))
+        }
+        guard version >= .v3_13 else { return }
+        setHeader("x-last-death-reason", .string(word))
+        setHeader("x-last-death-queue", .string(death.queue))
+        setHeader("x-last-death-exchange", .string(death.exchange))
+    }
+
+    /// Whether a dead message would come to a queue where it died before, without a rejection on the way.
+    ///
+    /// - Source: RMQ-DLX-11 to -13.
+    func wouldGoRound(_ queue: String) -> Bool {
+        let deaths = deaths
+        guard
+            let index = deaths.firstIndex(where: { entry in
+                entry.contains { $0.name == "queue" && $0.value == .string(queue) }
+            })
+        else { return false }
+        return deaths[...index].allSatisfy { entry in
+            !entry.contains { $0.name == "reason" && $0.value == .string("rejected") }
         }
     }
 }

@@ -14,6 +14,8 @@ struct MessageRow: BitwiseCopyable, Sendable {
     /// Copies that refer to it; the next free row when there are none.
     var references: UInt32
     var persistent: Bool
+    /// What a priority queue goes by; 0 if the publisher said nothing.
+    var priority: UInt8 = 0
 
     /// The message of a publication.
     @inline(__always)
@@ -33,6 +35,7 @@ struct MessageRow: BitwiseCopyable, Sendable {
     mutating func free(next: UInt32) {
         references = next
         parcel = .none
+        message = .none
     }
 }
 
@@ -63,6 +66,10 @@ struct MessageSlab: Sendable {
 
     mutating func setParcel(_ parcel: ParcelID, of row: UInt32) {
         rows[Int(row)].parcel = parcel
+    }
+
+    mutating func setPriority(_ priority: UInt8, of row: UInt32) {
+        rows[Int(row)].priority = priority
     }
 
     /// Gives up one copy, and says what the message was.

@@ -41,15 +41,140 @@ struct Queue: Sendable {
     var consumers: [Int32] = []
     var unackedCount = 0
 
-    init(symbol: Symbol, scope: Symbol, declaration: QueueDeclaration, owner: Int32) {
+    /// What its arguments and policies say.
+    private(set) var rules: QueueRules
+    /// Whether none of what follows is in use: the common queue pays nothing for the rest.
+    private(set) var isPlain: Bool
+    /// When copies expire, by position; those of deliveries stay until they are settled.
+    var expiries: [UInt64: Instant] = [:]
+    /// How often copies came back, by position; quorum queues only.
+    var returns: [UInt64: UInt32] = [:]
+    /// Ready copies by priority; a priority queue keeps all of them here.
+    private(set) var lanes: [Deque<ReturnedEntry>] = []
+    private(set) var laneCount = 0
+    /// Body bytes of the ready copies; not kept for a plain queue.
+    var readyBytes: UInt64 = 0
+    /// The consumer that gets everything, or -1; single active consumer only.
+    var active: Int32 = -1
+    /// The exclusive consumer, or -1.
+    var exclusiveConsumer: Int32 = -1
+    /// Whether a consumer said that it comes before or after others.
+    private var hasPriorities = false
+    /// Whether a message said when it expires.
+    private var hasExpirations = false
+    /// When it was last declared, fetched from, or left by its last consumer: RMQ-DECL-48 to -52.
+    var lastUse = Instant.zero
+    /// When its timer for expired copies rings.
+    var wakesAt: Instant?
+    /// What was published to it, if it is a stream.
+    var log: StreamLog?
+
+    init(
+        symbol: Symbol,
+        scope: Symbol,
+        declaration: QueueDeclaration,
+        rules: QueueRules,
+        owner: Int32
+    ) {
         self.symbol = symbol
         self.scope = scope
         self.declaration = declaration
         self.owner = owner
+        self.rules = rules
+        isPlain = rules.isPlain
+        if rules.maxPriority > 0 {
+            lanes = Array(repeating: Deque(), count: Int(rules.maxPriority) + 1)
+        }
+        if rules.kind == .stream { log = StreamLog() }
     }
 
     @inline(__always)
-    var readyCount: Int { ready.count &+ returned.count }
+    var readyCount: Int { ready.count &+ returned.count &+ laneCount }
+
+    /// Goes by other rules from now on; `bytes` is what the ready copies weigh.
+    mutating func follow(_ rules: QueueRules, bytes: UInt64) {
+        self.rules = rules
+        isPlain = rules.isPlain && !hasPriorities && !hasExpirations
+        readyBytes = bytes
+    }
+
+    /// A consumer with a priority came.
+    mutating func honourPriorities(bytes: UInt64) {
+        hasPriorities = true
+        follow(rules, bytes: bytes)
+    }
+
+    /// A message that says when it expires came.
+    mutating func honourExpirations(bytes: UInt64) {
+        hasExpirations = true
+        follow(rules, bytes: bytes)
+    }
+
+    // MARK: Copies of a queue that is not plain
+
+    /// Puts a new copy at the end, or at the end of its priority.
+    ///
+    /// - Returns: its position.
+    mutating func append(_ entry: Entry, priority: UInt8) -> UInt64 {
+        guard !lanes.isEmpty else {
+            ready.append(entry)
+            return tailPosition - 1
+        }
+        let position = skip()
+        lanes[min(Int(priority), lanes.count - 1)].append(
+            ReturnedEntry(position: position, entry: entry)
+        )
+        laneCount += 1
+        return position
+    }
+
+    /// The copy that would be taken next.
+    var head: ReturnedEntry? {
+        if laneCount > 0 { return lanes.last { !$0.isEmpty }?.first }
+        if let last = returned.last { return last }
+        return ready.first.map { ReturnedEntry(position: headPosition, entry: $0) }
+    }
+
+    /// Takes the next copy of a priority queue.
+    private mutating func takeFromLanes() -> ReturnedEntry {
+        laneCount -= 1
+        let lane = lanes.lastIndex { !$0.isEmpty } ?? 0
+        return lanes[lane].removeFirst()
+    }
+
+    /// Takes the next copy, whatever the queue.
+    mutating func takeAny() -> ReturnedEntry { laneCount > 0 ? takeFromLanes() : take() }
+
+    /// Puts a copy back to its place within its priority.
+    ///
+    /// - Source: RMQ-PRIO-06.
+    mutating func putBack(_ returned: ReturnedEntry, priority: UInt8) {
+        let lane = min(Int(priority), lanes.count - 1)
+        let index = lanes[lane].firstIndex { $0.position > returned.position }
+        lanes[lane].insert(returned, at: index ?? lanes[lane].count)
+        laneCount += 1
+    }
+
+    /// Puts a copy of a quorum queue in front of the ready ones, behind those that came back before.
+    ///
+    /// - Source: RMQ-QQ-11, -27, -28.
+    mutating func putInFront(_ entry: ReturnedEntry) { returned.insert(entry, at: 0) }
+
+    /// Forgets what was known of a copy that is gone.
+    mutating func forget(_ position: UInt64) {
+        expiries[position] = nil
+        returns[position] = nil
+    }
+
+    /// Drops all ready copies from the books.
+    mutating func removeAllReady() {
+        headPosition += UInt64(ready.count)
+        ready.removeAll()
+        returned = []
+        for lane in lanes.indices { lanes[lane].removeAll() }
+        laneCount = 0
+        readyBytes = 0
+    }
 
     /// The position of the next copy that arrives.
     var tailPosition: UInt64 { headPosition + UInt64(ready.count) }
@@ -109,13 +234,19 @@ struct Queue: Sendable {
 
     /// Every ready copy with its position, the oldest first.
     var readyEntries: [ReturnedEntry] {
-        returned.reversed()
+        if laneCount > 0 { return lanes.reversed().flatMap { $0 } }
+        return returned.reversed()
             + ready.enumerated().map {
                 ReturnedEntry(position: headPosition + UInt64($0.offset), entry: $0.element)
             }
     }
 
     func checkInvariants() {
+        precondition(
+            laneCount == lanes.reduce(0) { $0 + $1.count },
+            "a priority queue miscounts what is ready"
+        )
+        guard rules.kind == .classic else { return }
         precondition(
             zip(returned, returned.dropFirst()).allSatisfy { $0.position > $1.position },
             "returned copies are not in order"
@@ -125,7 +256,7 @@ struct Queue: Sendable {
             "a returned copy is younger than the ring's head"
         )
         precondition(
-            readyCount == 0 || rotation.isEmpty,
+            readyCount == 0 || rotation.isEmpty || !isPlain,
             "a consumer with room waits beside a ready message"
         )
     }

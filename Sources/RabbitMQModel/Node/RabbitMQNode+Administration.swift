@@ -1,0 +1,166 @@
+import WarrenBroker
+import WarrenKernel
+import WarrenTrace
+
+/// What the operator does to a running node: policies, permissions, limits, alarms.
+extension RabbitMQNode {
+    mutating func obey(_ packet: Packet, _ turn: inout Turn) {
+        switch NodeOrder(rawValue: packet.word) {
+        case .memoryAlarm: setAlarm(1, packet.x != 0, &turn)
+        case .diskAlarm: setAlarm(2, packet.x != 0, &turn)
+        case .administer:
+            if let order: Administration = turn.parcels.get(packet.parcel) {
+                administer(order, &turn)
+            }
+        case nil: break
+        }
+    }
+
+    private mutating func administer(_ order: Administration, _ turn: inout Turn) {
+        switch order {
+        case .setPolicy(let policy, let vhost):
+            change(vhost, &turn) {
+                $0.policies.removeAll { $0.name == policy.name }
+                $0.policies.append(policy)
+            }
+        case .clearPolicy(let name, let vhost):
+            change(vhost, &turn) { $0.policies.removeAll { $0.name == name } }
+        case .setOperatorPolicy(let policy, let vhost):
+            change(vhost, &turn) {
+                $0.operatorPolicies.removeAll { $0.name == policy.name }
+                $0.operatorPolicies.append(policy)
+            }
+        case .clearOperatorPolicy(let name, let vhost):
+            change(vhost, &turn) { $0.operatorPolicies.removeAll { $0.name == name } }
+        case .setPermissions(let permissions, let vhost):
+            restrict()
+            change(vhost, &turn) {
+                $0.permissions.removeAll { $0.user == permissions.user }
+                $0.permissions.append(permissions)
+            }
+        case .clearPermissions(let user, let vhost):
+            restrict()
+            change(vhost, &turn) { $0.permissions.removeAll { $0.user == user } }
+        case .setTopicPermissions(let permissions, let vhost):
+            restrict()
+            change(vhost, &turn) {
+                $0.topicPermissions.removeAll {
+                    $0.user == permissions.user && $0.exchange == permissions.exchange
+                }
+                $0.topicPermissions.append(permissions)
+            }
+        case .setLimits(let maxQueues, let maxConnections, let vhost):
+            change(vhost, &turn) {
+                $0.maxQueues = maxQueues
+                $0.maxConnections = maxConnections
+            }
+        case .deleteVirtualHost(let name):
+            deleteVirtualHost(name, &turn)
+        case .closeConnections(let reason):
+            for session in sessions.indices where sessions[session].isOpen {
+                force(reason, session, &turn)
+            }
+        }
+    }
+
+    private mutating func restrict() {
+        settings.hasRestrictions = true
+        guardPackets()
+    }
+
+    private mutating func change(
+        _ name: String,
+        _ turn: inout Turn,
+        _ body: (inout VirtualHostState) -> Void
+    ) {
+        guard let index = vhosts.firstIndex(where: { $0.name == name }) else { return }
+        body(&vhosts[index])
+        var packet = Packet()
+        packet.parcel = turn.parcels.put(vhosts[index])
+        turn.store(packet, at: DiskKey.vhost(vhosts[index].scope), as: WriteID(writeCount))
+        applyPolicies(vhosts[index].scope, &turn)
+    }
+
+    /// - Source: RMQ-PERM-11.
+    private mutating func deleteVirtualHost(_ name: String, _ turn: inout Turn) {
+        guard let vhost = vhosts.first(where: { $0.name == name }) else { return }
+        for session in sessions.indices
+        where sessions[session].isOpen && sessions[session].scope == vhost.scope {
+            force("vhost '\(name)' is deleted", session, &turn)
+        }
+        for queue in queues.indices where queues[queue].scope == vhost.scope {
+            deleteQueue(queue, &turn)
+        }
+        vhosts.removeAll { $0.name == name }
+    }
+
+    /// - Source: RMQ-PERM-12.
+    private mutating func force(_ reason: String, _ session: Int, _ turn: inout Turn) {
+        let word = errorPacket(.connectionForced(reason), .connectionClose, 0, &turn)
+        let connection = sessions[session].connection
+        endSession(session, .connectionClosed, &turn)
+        turn.send(word, on: connection)
+    }
+
+    // MARK: Alarms
+
+    /// Whether each packet must be looked at: somebody may not do everything, or an alarm is on.
+    mutating func guardPackets() { isGuarded = settings.hasRestrictions || alarms != 0 }
+
+    /// - Source: RMQ-ALARM-05.
+    mutating func setAlarm(_ bit: UInt8, _ isOn: Bool, _ turn: inout Turn) {
+        let before = alarms
+        alarms = isOn ? alarms | bit : alarms & ~bit
+        guardPackets()
+        guard before != alarms else { return }
+        turn.record(isOn ? .alarmRaised : .alarmCleared, variant: bit)
+        guard alarms == 0 else { return }
+        for session in sessions.indices where sessions[session].isBlocked {
+            sessions[session].isBlocked = false
+            if sessions[session].hearsBlocked {
+                reply(.connectionUnblocked, 0, sessions[session].connection, &turn)
+            }
+            let waiting = sessions[session].backlog
+            sessions[session].backlog = []
+            for packet in waiting { receive(packet, session, &turn) }
+        }
+    }
+
+    /// Whether a packet has to wait because an alarm is on.
+    ///
+    /// - Source: RMQ-ALARM-01 to -04.
+    /// - Differs: the publication that earns the block waits, too; a real one with an empty body does not.
+    mutating func holdBack(_ packet: Packet, _ session: Int, _ turn: inout Turn) -> Bool {
+        guard alarms != 0, session >= 0 else { return false }
+        if !sessions[session].isBlocked {
+            guard packet.word == Method.basicPublish.rawValue else { return false }
+            sessions[session].isBlocked = true
+            if sessions[session].hearsBlocked {
+                var word = Packet(.connectionBlocked, channel: 0)
+                let reason =
+                    switch alarms {
+                    case 1: "low on memory"
+                    case 2: "low on disk"
+                    default: "low on disk & memory"
+                    }
+                word.subject = turn.names.intern(.text, reason)
+                turn.send(word, on: sessions[session].connection)
+            }
+        }
+        sessions[session].backlog.append(packet)
+        return true
+    }
+
+    /// Looks at the memory every two and a half seconds, as the real monitor does.
+    ///
+    /// - Source: RMQ-ALARM-08.
+    /// - Differs: memory is the bodies and 768 bytes a message; a real node counts its whole process.
+    mutating func lookAtMemory(_ turn: inout Turn) {
+        guard let limit = settings.memoryLimit else { return }
+        let used = messages.rows.reduce(UInt64(0)) {
+            $1.message == .none ? $0 : $0 + UInt64($1.size) + 768
+        }
+        setAlarm(1, used > limit, &turn)
+        turn.arm(NodeTimer.memory, after: .milliseconds(2500), background: true)
+    }
+}

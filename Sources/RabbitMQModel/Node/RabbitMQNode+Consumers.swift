@@ -1,0 +1,198 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// What basic.consume says beside the queue and its flags.
+struct ConsumeOptions: Sendable {
+    var arguments: [FieldValue.Field] = []
+    var nowait = false
+
+    subscript(name: String) -> FieldValue? { arguments.first { $0.name == name }?.value }
+}
+
+/// Who consumes: exclusive, by priority, one at a time, and for how long.
+extension RabbitMQNode {
+    /// - Source: RMQ-CONS-18, -20.
+    func consumerPriority(_ options: ConsumeOptions, _ queue: Int) throws(Refusal) -> Int64 {
+        guard let value = options["x-priority"] else { return 0 }
+        guard let number = value.number else {
+            let name = queues[queue].declaration.name
+            let vhost = vhostName(of: queues[queue].scope)
+            throw .preconditionFailed(
+                "invalid arg 'x-priority' for queue '\(name)' in vhost '\(vhost)': "
+                    + "\"expected integer, got \(value.typeWord)\""
+            )
+        }
+        return number
+    }
+
+    /// - Source: RMQ-CONS-21, -22, -36; RMQ-QQ-12, -23; RMQ-STREAM-03, -07.
+    func checkConsume(_ queue: Int, _ channel: Int, exclusive: Bool, noAck: Bool) throws(Refusal) {
+        let name = queues[queue].declaration.name
+        let what = "queue '\(name)' in vhost '\(vhostName(of: queues[queue].scope))'"
+        switch queues[queue].rules.kind {
+        case .quorum:
+            if channels[channel].globalPrefetch > 0 {
+                throw .notImplemented("\(what) does not support global qos")
+            }
+        case .stream:
+            if noAck { try refuseForStream(queue, "automatic acknowledgement") }
+            if channels[channel].prefetch == 0 {
+                throw .preconditionFailed("consumer prefetch count is not set for '\(what)'")
+            }
+        case .classic:
+            let isTaken = queues[queue].exclusiveConsumer >= 0
+            let isAlone = queues[queue].consumers.isEmpty && !queues[queue].rules.singleActive
+            if isTaken || exclusive && !isAlone {
+                throw .accessRefused("\(what) in exclusive use")
+            }
+        }
+    }
+
+    /// Gives a new consumer its place in the line of its queue.
+    ///
+    /// - Source: RMQ-CONS-32.
+    mutating func place(_ consumer: Int32, _ queue: Int, exclusive: Bool, _ turn: inout Turn) {
+        if exclusive, queues[queue].rules.kind == .classic {
+            queues[queue].exclusiveConsumer = consumer
+        }
+        if consumers[Int(consumer)].priority != 0 {
+            queues[queue].honourPriorities(bytes: weighReady(queue))
+            router.forget()
+        }
+        touch(queue, &turn)
+        guard queues[queue].rules.singleActive else {
+            queues[queue].rotation.append(consumer)
+            return
+        }
+        if queues[queue].active < 0 {
+            activate(consumer, queue)
+        } else if honoursPriority(queue),
+            consumers[Int(consumer)].priority > consumers[Int(queues[queue].active)].priority
+        {
+            // From 4.0 on a higher priority takes over at once; what the other holds stays with it.
+            let old = queues[queue].active
+            queues[queue].rotation.removeAll { $0 == old }
+            consumers[Int(old)].inRotation = false
+            consumers[Int(old)].waits = true
+            activate(consumer, queue)
+        } else {
+            consumers[Int(consumer)].waits = true
+            consumers[Int(consumer)].inRotation = false
+        }
+    }
+
+    /// - Source: the section on versions: single active consumers and priorities.
+    private func honoursPriority(_ queue: Int) -> Bool {
+        queues[queue].rules.kind == .quorum && settings.version >= .v4_0
+    }
+
+    private mutating func activate(_ consumer: Int32, _ queue: Int) {
+        queues[queue].active = consumer
+        consumers[Int(consumer)].waits = false
+        if hasRoom(Int(consumer)) {
+            consumers[Int(consumer)].inRotation = true
+            queues[queue].rotation.append(consumer)
+        } else {
+            consumers[Int(consumer)].inRotation = false
+        }
+    }
+
+    /// The active consumer is gone: the next in the order of subscription takes over.
+    ///
+    /// - Source: RMQ-CONS-33, -34, -38.
+    mutating func succeed(_ gone: Int, _ queue: Int, _ turn: inout Turn) {
+        if queues[queue].consumers.isEmpty { touch(queue, &turn) }
+        guard queues[queue].active == Int32(gone) else { return }
+        queues[queue].active = -1
+        var next = queues[queue].consumers.first
+        if honoursPriority(queue) {
+            for other in queues[queue].consumers
+            where consumers[Int(other)].priority > consumers[Int(next ?? other)].priority {
+                next = other
+            }
+        }
+        if let next { activate(next, queue) }
+    }
+
+    // MARK: The consumer timeout
+
+    /// Deliveries are looked at every so often from the first consumer on.
+    func ensureTick(_ turn: inout Turn) {
+        guard settings.consumerTimeout != nil, channels.count > 0 else { return }
+        turn.arm(NodeTimer.tick, after: settings.channelTick, background: true)
+    }
+
+    /// Whether something will happen by itself although no message moves.
+    var isWaiting: Bool {
+        settings.consumerTimeout != nil
+            && channels.contains { $0.state == .open && $0.unackedCount > 0 }
+            || queues.contains { $0.exists && $0.rules.expires != nil && $0.readyCount > 0 }
+    }
+
+    /// Closes channels whose deliveries were held for too long.
+    ///
+    /// - Source: RMQ-CONS-40; the section on versions (4.3: quorum queues cancel the consumer, the others
+    ///   time out no more).
+    mutating func lookForTimeouts(_ turn: inout Turn) {
+        guard let timeout = settings.consumerTimeout, turn.now.nanoseconds > timeout.nanoseconds
+        else {
+            ensureTick(&turn)
+            return
+        }
+        let limit = Unacked.stamp(
+            Instant(nanoseconds: turn.now.nanoseconds - timeout.nanoseconds)
+        )
+        for channel in channels.indices where channels[channel].state == .open {
+            guard
+                let late = channels[channel].unacked.first(where: {
+                    $0.queue >= 0 && $0.sentAt < limit
+                })
+            else { continue }
+            if settings.version >= .v4_3 {
+                cancelForTimeout(late, channel, &turn)
+                continue
+            }
+            let number = channels[channel].number
+            let text =
+                "delivery acknowledgement on channel \(number) timed out. Timeout value used: "
+                + "\(timeout.nanoseconds / 1_000_000) ms. This timeout value can be configured, see "
+                + "consumers doc guide to learn more"
+            refuse(
+                .preconditionFailed(text),
+                Packet(.channelClose, channel: number),
+                channel,
+                Int(channels[channel].session),
+                &turn
+            )
+        }
+        ensureTick(&turn)
+    }
+
+    private mutating func cancelForTimeout(
+        _ late: Unacked,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) {
+        let queue = Int(late.queue)
+        guard queues[queue].rules.kind == .quorum, late.consumer >= 0 else { return }
+        var returns: [ReturnedEntry] = []
+        for index in channels[channel].unacked.indices
+        where channels[channel].unacked[index].consumer == late.consumer
+            && channels[channel].unacked[index].queue >= 0
+        {
+            returns.append(takeBack(channels[channel].unacked[index], .recovered, &turn))
+            channels[channel].unacked[index].queue = -1
+            channels[channel].unackedCount -= 1
+        }
+        channels[channel].trim()
+        let consumer = Int(late.consumer)
+        detach(consumer, &turn)
+        channels[channel].consumers.removeAll { $0 == late.consumer }
+        var packet = Packet(.basicCancel, channel: channels[channel].number)
+        packet.key = consumers[consumer].tag
+        turn.send(packet, on: channels[channel].connection)
+        comeBack(returns, queue, .recovered, &turn)
+        dispatch(queue, &turn)
+    }
+}

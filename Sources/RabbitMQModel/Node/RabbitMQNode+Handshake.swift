@@ -1,0 +1,167 @@
+import WarrenTrace
+import WarrenKernel
+
+/// What a client says while it connects.
+public struct ConnectionParameters: Sendable, Hashable {
+    /// The eight bytes that it begins with.
+    public var protocolHeader = "AMQP\u{0}\u{0}\u{9}\u{1}"
+    /// The SASL mechanism.
+    public var mechanism = "PLAIN"
+    /// The user.
+    public var user = "guest"
+    /// The password.
+    public var password = "guest"
+    /// What it can do, such as `consumer_cancel_notify`.
+    public var capabilities = [
+        "authentication_failure_close", "consumer_cancel_notify", "connection.blocked",
+    ]
+    /// How many channels it wants at most; 0 for no limit.
+    public var channelMax: UInt16 = 2047
+    /// The largest frame that it takes, in bytes.
+    public var frameMax: UInt32 = 131_072
+    /// Seconds between heartbeats; 0 for none.
+    public var heartbeat: UInt16 = 0
+    /// The virtual host.
+    public var vhost = "/"
+
+    /// What a usual client says.
+    public init() {}
+}
+
+/// What the server says in start and tune.
+public struct ServerOffer: Sendable, Hashable {
+    /// What it can do.
+    ///
+    /// - Source: RMQ-CONN-01.
+    public var capabilities = [
+        "publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
+        "connection.blocked", "consumer_priorities", "authentication_failure_close",
+        "per_consumer_qos", "direct_reply_to",
+    ]
+    /// The SASL mechanisms.
+    public var mechanisms = ["AMQPLAIN", "PLAIN"]
+    /// How many channels it allows at most.
+    public var channelMax: UInt16
+    /// The largest frame that it takes, in bytes.
+    public var frameMax: UInt32
+    /// Seconds between heartbeats.
+    public var heartbeat: UInt16
+}
+
+/// start-ok, tune-ok, open, and what goes wrong there.
+///
+/// - Differs: start and tune carry values instead of frames; a client that leaves them out and opens at
+///   once is taken for one that accepted everything.
+extension RabbitMQNode {
+    /// How long the server stays silent before it cuts a socket that it does not like.
+    private static let silence = Interval.seconds(3)
+
+    /// - Source: RMQ-CONN-01, -03, -04, -05, -25.
+    mutating func authenticate(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+        guard let wish: ConnectionParameters = turn.parcels.get(packet.parcel) else { return }
+        let connection = sessions[session].connection
+        guard wish.protocolHeader == ConnectionParameters().protocolHeader else {
+            reply(.connectionStart, 0, connection, &turn)
+            turn.close(connection)
+            return
+        }
+        let offer = ServerOffer(
+            channelMax: settings.channelMax,
+            frameMax: settings.frameMax,
+            heartbeat: settings.heartbeat
+        )
+        guard offer.mechanisms.contains(wish.mechanism) else {
+            cutLater(session, &turn)
+            return
+        }
+        guard
+            settings.users.contains(where: {
+                $0.name == wish.user && $0.password == wish.password
+            })
+        else {
+            if wish.capabilities.contains("authentication_failure_close") {
+                let refusal = Refusal.accessRefused(
+                    "Login was refused using authentication mechanism \(wish.mechanism). For details "
+                        + "see the broker logfile."
+                )
+                refuse(refusal, packet, -1, session, &turn)
+            } else {
+                cutLater(session, &turn)
+            }
+            return
+        }
+        sessions[session].user = wish.user
+        sessions[session].hearsCancel = wish.capabilities.contains("consumer_cancel_notify")
+        sessions[session].hearsBlocked = wish.capabilities.contains("connection.blocked")
+        var answer = Packet(.connectionTune, channel: 0)
+        answer.parcel = turn.parcels.put(offer)
+        turn.send(answer, on: connection)
+    }
+
+    /// - Source: RMQ-CONN-02, -08, -11, -23; the section on versions (frame_max at least 8192 from 4.1).
+    mutating func tune(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+        guard let wish: ConnectionParameters = turn.parcels.get(packet.parcel) else { return }
+        let smallest: UInt32 = settings.version >= Version(4, 1) ? 8192 : 4096
+        let tooManyChannels =
+            settings.channelMax > 0
+            && (wish.channelMax == 0 || wish.channelMax > settings.channelMax)
+        let badFrames =
+            wish.frameMax > settings.frameMax || wish.frameMax < smallest || wish.frameMax == 0
+        if tooManyChannels || badFrames {
+            cutLater(session, &turn)
+            return
+        }
+        sessions[session].channelMax = wish.channelMax
+        sessions[session].heartbeat = wish.heartbeat
+        sessions[session].heardAt = turn.now
+        if wish.heartbeat > 0 { armHeartbeat(&turn) }
+    }
+
+    private mutating func cutLater(_ session: Int, _ turn: inout Turn) {
+        sessions[session].cutAt = turn.now + Self.silence
+        turn.arm(NodeTimer.silentClose, after: Self.silence)
+    }
+
+    /// Cuts the sockets whose three seconds of silence are over.
+    mutating func cutSilently(_ turn: inout Turn) {
+        for session in sessions.indices {
+            guard let moment = sessions[session].cutAt, moment <= turn.now else { continue }
+            sessions[session].cutAt = nil
+            turn.close(sessions[session].connection)
+        }
+        if let next = sessions.compactMap(\.cutAt).min() {
+            turn.arm(NodeTimer.silentClose, after: next - turn.now)
+        }
+    }
+
+    // MARK: Heartbeats
+
+    private func armHeartbeat(_ turn: inout Turn) {
+        let shortest = sessions.filter { $0.heartbeat > 0 }.map(\.heartbeat).min() ?? 0
+        guard shortest > 0 else { return }
+        turn.arm(
+            NodeTimer.heartbeat,
+            after: .milliseconds(UInt64(shortest) * 500),
+            background: true
+        )
+    }
+
+    /// Sends heartbeats, and gives up connections that were silent for too long.
+    ///
+    /// - Source: RMQ-CONN-20 to -22.
+    mutating func beat(_ turn: inout Turn) {
+        for session in sessions.indices where sessions[session].heartbeat > 0 {
+            let connection = sessions[session].connection
+            guard sessionOf[Int(connection.raw)] == Int32(session) else { continue }
+            let limit = Interval.seconds(UInt64(sessions[session].heartbeat))
+            if (turn.now - sessions[session].heardAt).nanoseconds >= limit.nanoseconds * 2 {
+                endSession(session, .connectionClosed, &turn)
+                sessions[session].heartbeat = 0
+                turn.close(connection)
+            } else {
+                reply(.heartbeat, 0, connection, &turn)
+            }
+        }
+        armHeartbeat(&turn)
+    }
+}

@@ -1,0 +1,442 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// Queues with rules: times to live, limits, priorities, one active consumer, quorum queues.
+///
+/// A plain queue never comes here.
+extension RabbitMQNode {
+    // MARK: Entering
+
+    /// A copy comes to a queue of any kind.
+    ///
+    /// - Returns: whether the queue took it; a queue that rejects publications may not.
+    mutating func enter(_ row: UInt32, _ message: MessageRow, _ queue: Int, _ turn: inout Turn)
+        -> Bool
+    {
+        if queues[queue].isPlain {
+            enqueue(row, message, queue, &turn)
+            return true
+        }
+        if queues[queue].rules.kind == .stream {
+            appendToLog(row, message, queue, &turn)
+            return true
+        }
+        return enqueueByRules(row, message, queue, &turn)
+    }
+
+    /// Whether a queue would refuse a message of this size.
+    ///
+    /// - Source: RMQ-LEN-07, -12; RMQ-PUB-15. A quorum queue notices only afterwards: RMQ-QQ-16.
+    func wouldOverflow(_ queue: Int, _ size: UInt32) -> Bool {
+        let rules = queues[queue].rules
+        guard rules.overflow != .dropHead else { return false }
+        let slack: UInt64 = rules.kind == .quorum ? 1 : 0
+        let count = UInt64(queues[queue].readyCount)
+        if let limit = rules.maxLength, count + 1 > limit + slack { return true }
+        guard let limit = rules.maxBytes else { return false }
+        if rules.kind == .quorum { return queues[queue].readyBytes > limit }
+        return queues[queue].readyBytes + UInt64(size) > limit
+    }
+
+    /// - Source: RMQ-TTL-01 to -07; RMQ-LEN-01 to -12; RMQ-PRIO-01 to -03.
+    private mutating func enqueueByRules(
+        _ row: UInt32,
+        _ message: MessageRow,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) -> Bool {
+        turn.record(
+            .messageRouted,
+            message: message.message,
+            subject: queues[queue].symbol,
+            detail: UInt64(message.size)
+        )
+        if wouldOverflow(queue, message.size) {
+            // RMQ-LEN-08, -09: only reject-publish-dlx keeps what it refuses, somewhere else.
+            if queues[queue].rules.overflow == .rejectPublishDLX {
+                deadLetter(row, queue, .maxlen, fromHand: false, &turn)
+            } else {
+                drop(row, queue, .maxlen, .ready, &turn)
+            }
+            return false
+        }
+        let entry = Entry(readySince: turn.now, row: row, redelivered: false)
+        let position = queues[queue].append(entry, priority: message.priority)
+        queues[queue].readyBytes += UInt64(message.size)
+        if let life = timeToLive(message, queue, turn) {
+            queues[queue].expiries[position] = turn.now + Interval(nanoseconds: life &* 1_000_000)
+        }
+        // A copy that goes straight to a consumer neither expires nor fills the queue: RMQ-TTL-06, LEN-06.
+        dispatchByRules(queue, &turn)
+        keepLimits(queue, &turn)
+        dropExpired(queue, &turn)
+        return true
+    }
+
+    /// How many milliseconds a message may stay in a queue.
+    ///
+    /// - Source: RMQ-TTL-03.
+    func timeToLive(_ message: MessageRow, _ queue: Int, _ turn: Turn) -> UInt64? {
+        var life = queues[queue].rules.ttl
+        if message.parcel != .none, let properties: Properties = turn.parcels.get(message.parcel),
+            let own = properties.expiration.flatMap({ UInt64($0) })
+        {
+            life = min(life ?? own, own)
+        }
+        return life
+    }
+
+    /// Drops from the head until the queue fits its limits.
+    ///
+    /// - Source: RMQ-LEN-01 to -05, -10, -11; RMQ-PRIO-09; RMQ-QQ-14.
+    mutating func keepLimits(_ queue: Int, _ turn: inout Turn) {
+        let rules = queues[queue].rules
+        guard rules.overflow == .dropHead, rules.maxLength != nil || rules.maxBytes != nil else {
+            return
+        }
+        while queues[queue].readyCount > 0,
+            UInt64(queues[queue].readyCount) > rules.maxLength ?? .max
+                || queues[queue].readyBytes > rules.maxBytes ?? .max
+        {
+            let taken = takeReady(queue)
+            leave(taken, queue, .maxlen, &turn)
+        }
+    }
+
+    /// Takes expired copies off the head, in order, and sees to the next.
+    ///
+    /// - Source: RMQ-TTL-04, -05; RMQ-DLX-20; RMQ-PRIO-08; RMQ-QQ-17.
+    mutating func dropExpired(_ queue: Int, _ turn: inout Turn) {
+        while let head = queues[queue].head, let expiry = queues[queue].expiries[head.position],
+            expiry <= turn.now
+        {
+            let taken = takeReady(queue)
+            leave(taken, queue, .expired, &turn)
+        }
+        watchHead(queue, &turn)
+    }
+
+    /// Sets the timer for the head of a queue.
+    private mutating func watchHead(_ queue: Int, _ turn: inout Turn) {
+        let wakes = queues[queue].head.flatMap { queues[queue].expiries[$0.position] }
+        guard wakes != queues[queue].wakesAt else { return }
+        queues[queue].wakesAt = wakes
+        if let wakes {
+            turn.arm(NodeTimer.expiry(ofQueue: queue), after: wakes - turn.now)
+        } else {
+            turn.disarm(NodeTimer.expiry(ofQueue: queue))
+        }
+    }
+
+    /// Takes the next ready copy, and keeps the books.
+    mutating func takeReady(_ queue: Int) -> ReturnedEntry {
+        let taken = queues[queue].takeAny()
+        queues[queue].readyBytes -= min(
+            queues[queue].readyBytes,
+            UInt64(messages[taken.entry.row].size)
+        )
+        return taken
+    }
+
+    /// A ready copy leaves its queue for another one, or for good.
+    private mutating func leave(
+        _ taken: ReturnedEntry,
+        _ queue: Int,
+        _ reason: DropReason,
+        _ turn: inout Turn
+    ) {
+        eraseIfStored(taken.entry.row, queue, taken.position, &turn)
+        queues[queue].forget(taken.position)
+        deadLetter(taken.entry.row, queue, reason, fromHand: false, &turn)
+    }
+
+    // MARK: Delivering
+
+    /// Sends ready copies to consumers, by their priority and in turn.
+    mutating func dispatchByRules(_ queue: Int, _ turn: inout Turn) {
+        if queues[queue].rules.kind == .stream {
+            readLog(queue, &turn)
+            return
+        }
+        while queues[queue].readyCount > 0 {
+            if let head = queues[queue].head, let expiry = queues[queue].expiries[head.position],
+                expiry <= turn.now, head.entry.redelivered || expiry < turn.now
+            {
+                dropExpired(queue, &turn)
+                continue
+            }
+            guard let consumer = nextConsumer(queue) else { return }
+            let taken = takeReady(queue)
+            let message = asDelivered(taken, queue, always: false, &turn)
+            deliver(taken, message, queue, consumer, &turn)
+            if queues[queue].rules.kind == .quorum, !taken.entry.redelivered {
+                // The log of a quorum queue knows what was handed out: RMQ-DUR-12.
+                storeCopy(taken, queue, redelivered: true, &turn)
+            }
+        }
+    }
+
+    /// The consumer whose turn it is, taken from the rotation.
+    ///
+    /// - Source: RMQ-CONS-17 to -19 (priorities), RMQ-CONS-32, -35 (single active consumer).
+    private mutating func nextConsumer(_ queue: Int) -> Int32? {
+        var best = -1
+        var index = 0
+        while index < queues[queue].rotation.count {
+            let consumer = Int(queues[queue].rotation[index])
+            guard hasRoom(consumer) else {
+                consumers[consumer].inRotation = false
+                queues[queue].rotation.remove(at: index)
+                continue
+            }
+            if best < 0
+                || consumers[consumer].priority
+                    > consumers[Int(queues[queue].rotation[best])].priority
+            {
+                best = index
+            }
+            index += 1
+        }
+        return best < 0 ? nil : queues[queue].rotation.remove(at: best)
+    }
+
+    /// A message as a consumer sees it: a quorum queue counts how often it came back.
+    ///
+    /// - Source: RMQ-QQ-05 (by basic.get always), RMQ-QQ-26 (to a consumer from the second time on).
+    mutating func asDelivered(
+        _ taken: ReturnedEntry,
+        _ queue: Int,
+        always: Bool,
+        _ turn: inout Turn
+    ) -> MessageRow {
+        var message = messages[taken.entry.row]
+        guard queues[queue].rules.kind == .quorum else { return message }
+        let count = queues[queue].returns[taken.position] ?? 0
+        guard always || count > 0 else { return message }
+        var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
+        properties.setHeader("x-delivery-count", .int(Int64(count)))
+        message.parcel = turn.parcels.put(properties)
+        return message
+    }
+
+    // MARK: Settling
+
+    /// A copy of a queue with rules has done its work.
+    mutating func finishByRules(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
+        let queue = Int(delivery.queue)
+        let hasRoom = delivery.consumer >= 0 && consumers[Int(delivery.consumer)].settleOne()
+        if queues[queue].rules.kind == .stream {
+            // RMQ-STREAM-08: an ack only gives back credit.
+            guard queues[queue].exists else { return }
+            queues[queue].unackedCount -= 1
+            if hasRoom { queues[queue].rotation.append(delivery.consumer) }
+            readLog(queue, &turn)
+            return
+        }
+        eraseIfStored(delivery.row, queue, delivery.position, &turn)
+        let row = messages.release(delivery.row)
+        guard queues[queue].exists else { return }
+        turn.record(
+            .deliveryAcked,
+            message: row.message,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw
+        )
+        queues[queue].forget(delivery.position)
+        if queues[queue].settleOne(hasRoom ? delivery.consumer : -1) { dispatch(queue, &turn) }
+    }
+
+    /// Deliveries of one queue come back to it.
+    ///
+    /// - Source: RMQ-REQ-01 (classic), RMQ-PRIO-06, RMQ-QQ-06 to -11, -27, -28, RMQ-TTL-08, RMQ-LEN-05.
+    mutating func comeBack(
+        _ entries: [ReturnedEntry],
+        _ queue: Int,
+        _ reason: ReturnReason,
+        _ turn: inout Turn
+    ) {
+        if queues[queue].isPlain {
+            queues[queue].putBack(entries)
+            return
+        }
+        for entry in entries {
+            queues[queue].readyBytes += UInt64(messages[entry.entry.row].size)
+        }
+        if queues[queue].rules.kind == .quorum {
+            for entry in entries { comeBackToQuorum(entry, queue, reason, &turn) }
+        } else if queues[queue].rules.maxPriority > 0 {
+            for entry in entries {
+                queues[queue].putBack(entry, priority: messages[entry.entry.row].priority)
+            }
+        } else {
+            queues[queue].putBack(entries)
+        }
+        keepLimits(queue, &turn)
+        dropExpired(queue, &turn)
+    }
+
+    private mutating func comeBackToQuorum(
+        _ entry: ReturnedEntry,
+        _ queue: Int,
+        _ reason: ReturnReason,
+        _ turn: inout Turn
+    ) {
+        let count = (queues[queue].returns[entry.position] ?? 0) + 1
+        queues[queue].returns[entry.position] = count
+        if let limit = queues[queue].rules.deliveryLimit, UInt64(count) > limit {
+            // It stood among the ready ones for no time at all.
+            queues[queue].readyBytes -= UInt64(messages[entry.entry.row].size)
+            leave(entry, queue, .deliveryLimit, &turn)
+            return
+        }
+        guard reason == .nacked, queues[queue].rules.deliveryLimit == nil else {
+            queues[queue].putInFront(entry)
+            return
+        }
+        // Without a limit it goes to the back, under a position of its own.
+        let expiry = queues[queue].expiries[entry.position]
+        erase(queue, entry.position, &turn)
+        queues[queue].forget(entry.position)
+        let position = queues[queue].append(entry.entry, priority: 0)
+        queues[queue].returns[position] = count
+        queues[queue].expiries[position] = expiry
+        storeCopy(
+            ReturnedEntry(position: position, entry: entry.entry),
+            queue,
+            redelivered: true,
+            &turn
+        )
+    }
+
+    /// Writes what a queue knows of a copy, without anybody waiting for it.
+    mutating func storeCopy(
+        _ copy: ReturnedEntry,
+        _ queue: Int,
+        redelivered: Bool,
+        _ turn: inout Turn
+    ) {
+        guard isStored(copy.entry.row, queue) else { return }
+        let key = DiskKey.message(queues[queue].symbol, copy.position)
+        var packet = diskPacket(copy.entry.row, redelivered: redelivered)
+        packet.x = queues[queue].expiries[copy.position]?.nanoseconds ?? 0
+        turn.store(packet, at: key, as: WriteID(writeCount))
+    }
+
+    /// Whether a copy of a message lies on the disk for a queue.
+    ///
+    /// - Source: RMQ-QQ-21: a quorum queue stores transient messages all the same.
+    func isStored(_ row: UInt32, _ queue: Int) -> Bool {
+        queues[queue].declaration.durable
+            && (messages[row].persistent || queues[queue].rules.kind != .classic)
+    }
+
+    // MARK: Policies
+
+    /// The rules of a queue as its virtual host has them now.
+    func rules(for declaration: QueueDeclaration, _ scope: Symbol) -> QueueRules {
+        let vhost = vhosts.first { $0.scope == scope }
+        let targets: [Policy.Target] =
+            switch declaration.type {
+            case "quorum": [.queues, .quorumQueues]
+            case "stream": [.queues, .streams]
+            default: [.queues, .classicQueues]
+            }
+        let name = declaration.name
+        return QueueRules(
+            declaration,
+            policy: Policy.effective(vhost?.policies ?? [], name, targets),
+            operatorPolicy: Policy.effective(vhost?.operatorPolicies ?? [], name, targets),
+            version: settings.version
+        )
+    }
+
+    /// The alternate exchange of an exchange: its argument, or its policy's.
+    ///
+    /// - Source: RMQ-POL-04, -11.
+    func alternate(for declaration: ExchangeDeclaration, _ scope: Symbol) -> String? {
+        if let own = declaration.alternate { return own }
+        let policies = vhosts.first { $0.scope == scope }?.policies ?? []
+        guard !policies.isEmpty else { return nil }
+        return Policy.effective(policies, declaration.name, [.exchanges])?["alternate-exchange"]?
+            .text
+    }
+
+    /// Has everything in a virtual host look at its policies again.
+    ///
+    /// - Source: RMQ-POL-01, -02, -12.
+    mutating func applyPolicies(_ scope: Symbol, _ turn: inout Turn) {
+        router.forget()
+        for queue in queues.indices where queues[queue].exists && queues[queue].scope == scope {
+            let rules = rules(for: queues[queue].declaration, scope)
+            guard rules != queues[queue].rules else { continue }
+            queues[queue].follow(rules, bytes: weighReady(queue))
+            keepLimits(queue, &turn)
+            watchExpires(queue, &turn)
+        }
+        for exchange in exchanges.indices where exchanges[exchange].scope == scope {
+            exchanges[exchange].alternate = alternate(
+                for: exchanges[exchange].declaration,
+                scope
+            )
+        }
+    }
+
+    /// The body bytes of what is ready in a queue.
+    func weighReady(_ queue: Int) -> UInt64 {
+        queues[queue].readyEntries.reduce(0) { $0 + UInt64(messages[$1.entry.row].size) }
+    }
+
+    // MARK: Queues that expire
+
+    /// The queue was used: its clock starts anew.
+    ///
+    /// - Source: RMQ-DECL-48 to -52.
+    mutating func touch(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].rules.expires != nil else { return }
+        queues[queue].lastUse = turn.now
+        watchExpires(queue, &turn)
+    }
+
+    mutating func watchExpires(_ queue: Int, _ turn: inout Turn) {
+        guard let life = queues[queue].rules.expires else { return }
+        let end = queues[queue].lastUse + Interval(nanoseconds: life &* 1_000_000)
+        turn.arm(NodeTimer.end(ofQueue: queue), after: end - turn.now, background: true)
+    }
+
+    /// The clock of a queue ran out, unless it was used meanwhile.
+    mutating func expireQueue(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].exists, queues[queue].consumers.isEmpty,
+            let life = queues[queue].rules.expires
+        else { return }
+        let end = queues[queue].lastUse + Interval(nanoseconds: life &* 1_000_000)
+        if end <= turn.now { deleteQueue(queue, &turn) } else { watchExpires(queue, &turn) }
+    }
+}
+
+/// The timers of a node: two for each queue, behind those of the node itself.
+enum NodeTimer {
+    /// Looks for deliveries that were unacknowledged for too long.
+    static let tick = TimerID(0)
+    /// Cuts connections that were told nothing.
+    static let silentClose = TimerID(1)
+    /// Heartbeats.
+    static let heartbeat = TimerID(2)
+    /// Looks at the memory.
+    static let memory = TimerID(3)
+
+    private static let firstOfQueues: UInt32 = 8
+
+    static func expiry(ofQueue queue: Int) -> TimerID {
+        TimerID(firstOfQueues + UInt32(queue) * 2)
+    }
+    static func end(ofQueue queue: Int) -> TimerID {
+        TimerID(firstOfQueues + UInt32(queue) * 2 + 1)
+    }
+
+    /// The queue of a timer, and whether it is the end of the queue itself; nil for the node's own.
+    static func queue(of timer: TimerID) -> (queue: Int, isEnd: Bool)? {
+        guard timer.raw >= firstOfQueues else { return nil }
+        return (Int(timer.raw - firstOfQueues) / 2, timer.raw % 2 == 1)
+    }
+}

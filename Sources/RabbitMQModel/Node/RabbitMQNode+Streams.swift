@@ -1,0 +1,125 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// Streams: a log that reading does not empty.
+///
+/// - Source: RMQ-STREAM-01 to RMQ-STREAM-15.
+extension RabbitMQNode {
+    mutating func appendToLog(
+        _ row: UInt32,
+        _ message: MessageRow,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) {
+        turn.record(
+            .messageRouted,
+            message: message.message,
+            subject: queues[queue].symbol,
+            detail: UInt64(message.size)
+        )
+        let record = StreamLog.Record(
+            row: row,
+            time: turn.now,
+            size: message.size,
+            position: queues[queue].skip()
+        )
+        let rules = queues[queue].rules
+        for old in queues[queue].log?.append(record, rules) ?? [] {
+            erase(queue, old.position, &turn)
+            drop(old.row, queue, .maxlen, .ready, &turn)
+        }
+        readLog(queue, &turn)
+    }
+
+    /// Sends each consumer with room what follows its offset.
+    mutating func readLog(_ queue: Int, _ turn: inout Turn) {
+        guard let end = queues[queue].log?.next else { return }
+        var waiting = Deque<Int32>()
+        while let next = queues[queue].rotation.popFirst() {
+            let consumer = Int(next)
+            while hasRoom(consumer), consumers[consumer].offset < end {
+                readOne(queue, consumer, &turn)
+            }
+            if hasRoom(consumer) {
+                waiting.append(next)
+            } else {
+                consumers[consumer].inRotation = false
+            }
+        }
+        queues[queue].rotation = waiting
+    }
+
+    /// - Source: RMQ-STREAM-04, -13.
+    private mutating func readOne(_ queue: Int, _ consumer: Int, _ turn: inout Turn) {
+        let first = queues[queue].log?.first ?? 0
+        let offset = max(consumers[consumer].offset, first)
+        consumers[consumer].offset = offset + 1
+        guard let record = queues[queue].log?[offset] else { return }
+        let channel = Int(consumers[consumer].channel)
+        var message = messages[record.row]
+        var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
+        properties.setHeader("x-stream-offset", .int(Int64(offset)))
+        message.parcel = turn.parcels.put(properties)
+        let entry = Entry(readySince: record.time, row: record.row, redelivered: false)
+        var packet = deliveryPacket(.basicDeliver, message, entry, queue, channel)
+        packet.x = channels[channel].nextTag | UInt64(consumer) &<< 40
+        turn.record(
+            .recordRead,
+            message: message.message,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw,
+            detail: offset
+        )
+        channels[channel].hold(
+            Unacked(
+                readySince: record.time,
+                position: offset,
+                row: record.row,
+                queue: Int32(queue),
+                consumer: Int32(consumer),
+                sentAt: Unacked.stamp(turn.now)
+            )
+        )
+        queues[queue].unackedCount += 1
+        _ = consumers[consumer].holdOne()
+        turn.send(packet, on: channels[channel].connection)
+    }
+
+    /// Where a consumer of a stream begins.
+    ///
+    /// - Source: RMQ-STREAM-05, -06, -11. Timestamps count seconds of simulated time.
+    func firstOffset(_ queue: Int, _ wanted: FieldValue?, _ now: Instant) throws(Refusal) -> UInt64
+    {
+        guard let log = queues[queue].log else { return 0 }
+        switch wanted {
+        case nil, .string("next"): return log.next
+        case .string("first"): return log.first
+        case .string("last"): return log.next > log.first ? log.next - 1 : log.next
+        case .int(let number) where number >= 0: return max(UInt64(number), log.first)
+        case .timestamp(let seconds):
+            return log.offset(at: Instant(nanoseconds: seconds &* 1_000_000_000))
+        case .string(let age):
+            guard let life = QueueArguments.milliseconds(ofAge: age) else { throw .internalError }
+            let ago = min(life &* 1_000_000, now.nanoseconds)
+            return log.offset(at: Instant(nanoseconds: now.nanoseconds - ago))
+        default: throw .internalError
+        }
+    }
+
+    /// What a stream does not do.
+    ///
+    /// - Source: RMQ-STREAM-02, -07, -09, -12.
+    func refuseForStream(_ queue: Int, _ what: String) throws(Refusal) {
+        guard queues[queue].rules.kind == .stream else { return }
+        let session = vhostName(of: queues[queue].scope)
+        throw .notImplemented(
+            "\(what) not supported by stream queues queue '\(queues[queue].declaration.name)' in "
+                + "vhost '\(session)'"
+        )
+    }
+
+    func vhostName(of scope: Symbol) -> String {
+        vhosts.first { $0.scope == scope }?.name ?? "/"
+    }
+}

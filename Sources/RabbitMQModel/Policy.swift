@@ -1,0 +1,115 @@
+import WarrenTrace
+
+/// A policy, or an operator policy.
+///
+/// - Source: RMQ-POL-01 to RMQ-POL-14.
+public struct Policy: Sendable, Hashable {
+    /// What it applies to.
+    public enum Target: String, Sendable, CaseIterable {
+        case all, queues, exchanges
+        case classicQueues = "classic_queues"
+        case quorumQueues = "quorum_queues"
+        case streams
+    }
+
+    /// Its name.
+    public var name: String
+    /// A regular expression that is looked for anywhere in a name.
+    public var pattern: String
+    /// What it applies to.
+    public var target = Target.all
+    /// The highest that matches counts.
+    public var priority: Int64 = 0
+    /// What it says, such as `max-length`.
+    public var definition: [FieldValue.Field] = []
+
+    /// A policy for all queues and exchanges whose names match.
+    public init(name: String, pattern: String) {
+        self.name = name
+        self.pattern = pattern
+    }
+
+    /// What it says under a key, or nil.
+    public subscript(key: String) -> FieldValue? {
+        definition.first { $0.name == key }?.value
+    }
+
+    private static let numbers = [
+        "message-ttl", "expires", "max-length", "max-length-bytes", "max-in-memory-length",
+        "max-in-memory-bytes", "delivery-limit", "stream-max-segment-size-bytes", "queue-version",
+        "ha-sync-batch-size", "federation-max-hops", "consumer-timeout",
+    ]
+    private static let texts = [
+        "overflow", "dead-letter-exchange", "dead-letter-routing-key", "dead-letter-strategy",
+        "queue-mode", "queue-leader-locator", "queue-master-locator", "max-age",
+        "alternate-exchange", "ha-mode", "ha-sync-mode", "ha-promote-on-failure",
+        "ha-promote-on-shutdown", "federation-upstream", "federation-upstream-set",
+    ]
+    private static let others = ["ha-params"]
+    /// - Source: RMQ-POL-07.
+    private static let forOperators = [
+        "message-ttl", "expires", "max-length", "max-length-bytes", "max-in-memory-length",
+        "max-in-memory-bytes", "delivery-limit",
+    ]
+
+    /// Every key that a policy may have.
+    ///
+    /// - Source: RMQ-POL-14.
+    public static let keys = numbers + texts + others
+
+    /// What the broker would find wrong with it, as the management API says it; nil if nothing.
+    ///
+    /// - Source: RMQ-POL-07, -08.
+    public func fault(isOperator: Bool) -> String? {
+        guard (try? Regex(pattern)) != nil else {
+            return "pattern should be regular expression but is invalid"
+        }
+        let allowed = isOperator ? Self.forOperators : Self.keys
+        let strangers = definition.filter { !allowed.contains($0.name) }
+        if !strangers.isEmpty {
+            let list = strangers.map { "{<<\"\($0.name)\">>,\($0.value.printed)}" }
+            return "[\(list.joined(separator: ","))] are not recognised policy settings"
+        }
+        for field in definition {
+            if Self.numbers.contains(field.name), field.value.number.map({ $0 < 0 }) ?? true {
+                return "\(field.value.printed) is not a valid \(Self.words(for: field.name))"
+            }
+            if field.name == "overflow",
+                QueueRules.Overflow(rawValue: field.value.text ?? "") == nil
+            {
+                return "<<\"\(field.value.printed)\">> is not a valid overflow value"
+            }
+        }
+        return nil
+    }
+
+    private static func words(for key: String) -> String {
+        switch key {
+        case "max-length": "maximum length"
+        case "max-length-bytes": "maximum length in bytes"
+        case "message-ttl": "message TTL"
+        case "expires": "queue expiry"
+        default: key
+        }
+    }
+
+    /// Whether it speaks of a queue or exchange of this name.
+    func applies(to name: String, _ targets: [Target]) -> Bool {
+        guard targets.contains(target) || target == .all, let regex = try? Regex(pattern) else {
+            return false
+        }
+        return name.firstMatch(of: regex) != nil
+    }
+
+    /// The one policy that counts: the highest priority, the first name among equals.
+    ///
+    /// - Source: RMQ-POL-05.
+    static func effective(_ policies: [Policy], _ name: String, _ targets: [Target]) -> Policy? {
+        var best: Policy?
+        for policy in policies where policy.applies(to: name, targets) {
+            if let known = best, known.priority >= policy.priority { continue }
+            best = policy
+        }
+        return best
+    }
+}

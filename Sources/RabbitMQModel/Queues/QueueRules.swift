@@ -1,0 +1,89 @@
+import WarrenTrace
+
+/// What a queue goes by: its arguments and its policies, taken together.
+///
+/// - Source: RMQ-POL-03 (numbers: the lower counts), RMQ-POL-04 (the rest: the argument wins), RMQ-POL-06.
+struct QueueRules: Hashable, Sendable {
+    /// What kind of queue it is.
+    enum Kind: Sendable { case classic, quorum, stream }
+
+    /// What happens to a message that finds the queue full.
+    enum Overflow: String, Sendable {
+        case dropHead = "drop-head"
+        case rejectPublish = "reject-publish"
+        case rejectPublishDLX = "reject-publish-dlx"
+    }
+
+    var kind = Kind.classic
+    /// Milliseconds.
+    var ttl: UInt64?
+    /// Milliseconds.
+    var expires: UInt64?
+    var maxLength: UInt64?
+    var maxBytes: UInt64?
+    /// Milliseconds; streams only.
+    var maxAge: UInt64?
+    var segmentBytes: UInt64 = 500_000_000
+    var overflow = Overflow.dropHead
+    var deadLetterExchange: String?
+    var deadLetterKey: String?
+    var deadLettersSafely = false
+    var deliveryLimit: UInt64?
+    var maxPriority: UInt8 = 0
+    var singleActive = false
+
+    /// Whether nothing here concerns the common way of a message.
+    var isPlain: Bool {
+        kind == .classic && ttl == nil && expires == nil && maxLength == nil && maxBytes == nil
+            && maxPriority == 0 && !singleActive
+    }
+
+    /// The rules of a queue.
+    ///
+    /// - Source: RMQ-QQ-09 and the section on versions (4.0: a delivery limit of 20 unless one is set).
+    init(
+        _ declaration: QueueDeclaration,
+        policy: Policy?,
+        operatorPolicy: Policy?,
+        version: Version
+    ) {
+        func number(_ argument: String, _ key: String) -> UInt64? {
+            let values = [
+                declaration[argument]?.number, policy?[key]?.number, operatorPolicy?[key]?.number,
+            ]
+            return values.compactMap { $0 }.filter { $0 >= 0 }.min().map { UInt64($0) }
+        }
+        func text(_ argument: String, _ key: String) -> String? {
+            declaration[argument]?.text ?? policy?[key]?.text
+        }
+        switch declaration.type {
+        case "quorum": kind = .quorum
+        case "stream": kind = .stream
+        default: kind = .classic
+        }
+        ttl = number("x-message-ttl", "message-ttl")
+        expires = number("x-expires", "expires")
+        maxLength = number("x-max-length", "max-length")
+        maxBytes = number("x-max-length-bytes", "max-length-bytes")
+        maxAge = text("x-max-age", "max-age").flatMap(QueueArguments.milliseconds(ofAge:))
+        segmentBytes =
+            number("x-stream-max-segment-size-bytes", "stream-max-segment-size-bytes")
+            ?? 500_000_000
+        overflow = text("x-overflow", "overflow").flatMap { Overflow(rawValue: $0) } ?? .dropHead
+        // RMQ-QQ-15: a quorum queue takes reject-publish-dlx for drop-head.
+        if kind == .quorum, overflow == .rejectPublishDLX { overflow = .dropHead }
+        deadLetterExchange = text("x-dead-letter-exchange", "dead-letter-exchange")
+        deadLetterKey = text("x-dead-letter-routing-key", "dead-letter-routing-key")
+        deadLettersSafely =
+            kind == .quorum && overflow == .rejectPublish
+            && text("x-dead-letter-strategy", "dead-letter-strategy") == "at-least-once"
+        if kind == .quorum {
+            deliveryLimit = number("x-delivery-limit", "delivery-limit")
+            let isUnlimited = declaration["x-delivery-limit"]?.number ?? 0 < 0
+            if deliveryLimit == nil, version >= .v4_0, !isUnlimited { deliveryLimit = 20 }
+        } else {
+            maxPriority = UInt8(clamping: declaration["x-max-priority"]?.number ?? 0)
+        }
+        singleActive = declaration["x-single-active-consumer"] == .bool(true)
+    }
+}
