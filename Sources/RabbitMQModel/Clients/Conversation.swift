@@ -92,6 +92,8 @@ public final class Conversation {
     private var consumerTags: [UInt32: String] = [:]
     private var numbers: [ConnectionID: UInt16] = [:]
     private var ended: Set<ConnectionID> = []
+    /// The virtual hosts of connections that are not in `/`.
+    private var scopes: [ConnectionID: Symbol] = [:]
     private static let portCount = 16
 
     /// A broker with nothing but what every broker has, and sixteen clients that are not connected.
@@ -212,8 +214,8 @@ public final class Conversation {
 
     private func parcel(_ value: some Sendable) -> ParcelID { world.put(value) }
 
-    private func queueSymbol(_ name: String) -> Symbol {
-        world.intern(.queue, name, in: broker)
+    private func symbol(_ kind: NameKind, _ name: String, _ channel: Channel) -> Symbol {
+        world.intern(kind, name, in: scopes[channel.connection] ?? broker)
     }
 
     // MARK: Connections and channels
@@ -259,6 +261,9 @@ public final class Conversation {
         var open = Packet(.connectionOpen, channel: 0)
         open.key = world.intern(.text, parameters.vhost)
         try ask(open, zero, .connectionOpenOk)
+        if parameters.vhost != "/" {
+            scopes[zero.connection] = world.intern(.broker, "main/\(parameters.vhost)")
+        }
         return (zero, offer)
     }
 
@@ -299,8 +304,8 @@ public final class Conversation {
     }
 
     /// Opens a further channel on the connection of `channel`.
-    public func openChannel(beside channel: Channel) -> Channel {
-        let number = (numbers[channel.connection] ?? 0) + 1
+    public func openChannel(beside channel: Channel, number: UInt16? = nil) -> Channel {
+        let number = number ?? (numbers[channel.connection] ?? 0) + 1
         numbers[channel.connection] = number
         let new = Channel(port: channel.port, connection: channel.connection, number: number)
         inboxes[new] = []
@@ -463,7 +468,7 @@ public final class Conversation {
         on channel: Channel
     ) throws(Closed) -> Int {
         var packet = packet(.queueDelete, channel)
-        packet.subject = queueSymbol(name)
+        packet.subject = symbol(.queue, name, channel)
         packet.flags = (ifUnused ? Flag.ifUnused : 0) | (ifEmpty ? Flag.ifEmpty : 0)
         return Int(try ask(packet, channel, .queueDeleteOk).c)
     }
@@ -472,7 +477,7 @@ public final class Conversation {
     @discardableResult
     public func purge(_ name: String, on channel: Channel) throws(Closed) -> Int {
         var packet = packet(.queuePurge, channel)
-        packet.subject = queueSymbol(name)
+        packet.subject = symbol(.queue, name, channel)
         return Int(try ask(packet, channel, .queuePurgeOk).c)
     }
 
@@ -483,7 +488,7 @@ public final class Conversation {
         on channel: Channel
     ) throws(Closed) {
         var packet = packet(.exchangeDelete, channel)
-        packet.subject = world.intern(.exchange, name, in: broker)
+        packet.subject = symbol(.exchange, name, channel)
         packet.flags = ifUnused ? Flag.ifUnused : 0
         try ask(packet, channel, .exchangeDeleteOk)
     }
@@ -505,7 +510,7 @@ public final class Conversation {
         var packet = packet(.basicPublish, channel)
         packet.message = world.speak(as: channel.port) { $0.newMessage() }
         bodies[packet.message] = body
-        packet.subject = world.intern(.exchange, exchange, in: broker)
+        packet.subject = symbol(.exchange, exchange, channel)
         packet.key = world.intern(.key, key)
         packet.size = UInt32(body.utf8.count)
         packet.flags =
@@ -593,7 +598,7 @@ public final class Conversation {
         on channel: Channel
     ) throws(Closed) -> String {
         var packet = packet(.basicConsume, channel)
-        packet.subject = queueSymbol(queue)
+        packet.subject = symbol(.queue, queue, channel)
         packet.key = world.intern(.text, tag)
         packet.flags = (noAck ? Flag.noAck : 0) | (exclusive ? Flag.exclusive : 0)
         if !arguments.isEmpty { packet.parcel = parcel(ConsumeOptions(arguments: arguments)) }
@@ -623,7 +628,7 @@ public final class Conversation {
         throws(Closed) -> Delivery?
     {
         var packet = packet(.basicGet, channel)
-        packet.subject = queueSymbol(queue)
+        packet.subject = symbol(.queue, queue, channel)
         packet.flags = noAck ? Flag.noAck : 0
         say(packet, channel)
         if let word = closed[channel] { throw word }

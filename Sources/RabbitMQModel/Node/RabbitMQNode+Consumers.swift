@@ -144,12 +144,14 @@ extension RabbitMQNode {
             Instant(nanoseconds: turn.now.nanoseconds - timeout.nanoseconds)
         )
         for channel in channels.indices where channels[channel].state == .open {
+            let cancels = settings.version >= .v4_3
             guard
                 let late = channels[channel].unacked.first(where: {
                     $0.queue >= 0 && $0.sentAt < limit
+                        && (!cancels || queues[Int($0.queue)].rules.kind == .quorum)
                 })
             else { continue }
-            if settings.version >= .v4_3 {
+            if cancels {
                 cancelForTimeout(late, channel, &turn)
                 continue
             }

@@ -124,7 +124,11 @@ extension RabbitMQNode {
                 messages.release(delivery.row)
                 continue
             }
-            try refuseForStream(queue, "basic.nack and basic.reject")
+            if queues[queue].rules.kind == .stream {
+                // The connection ends over this; what it held is no longer held.
+                queues[queue].unackedCount -= 1
+                try refuseForStream(queue, "basic.nack and basic.reject")
+            }
             turn.record(
                 .deliveryRejected,
                 message: messages[delivery.row].message,

@@ -144,6 +144,7 @@ struct RabbitMQNode: Machine {
     mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         guard let method = packet.method, session >= 0 else { return }
         if sessions[session].heartbeat > 0 { sessions[session].heardAt = turn.now }
+        if sessions[session].cutAt != nil { return }
         if isGuarded, holdBack(packet, session, &turn) { return }
         if method == .heartbeat { return }
         let channel = channelIndex(session, packet.channel)
