@@ -107,6 +107,69 @@ struct ClientBuilder {
         )
     }
 
+    private func user(_ blueprint: inout Blueprint) -> Symbol {
+        client.tree["user"]?.text.map { blueprint.world.intern(.text, $0) } ?? .none
+    }
+
+    /// The properties of a producer's messages: one set, or one for each priority.
+    private func parcels(_ blueprint: inout Blueprint) -> [(ParcelID, weight: UInt64)] {
+        var properties = Properties()
+        properties.headers = (client.tree["headers"]?.entries ?? []).map {
+            FieldValue.Field($0.key, FieldValue($0.value))
+        }
+        if let text = client.tree["expiration"]?.text, let length = Units.duration(text) {
+            properties.expiration = String(Int64(length / 1e6))
+        }
+        if let priority = client.tree["priority"]?.text.flatMap({ UInt8($0) }) {
+            properties.priority = priority
+        }
+        let picks = client.tree["priority"]?["pick"]?.entries ?? []
+        guard !picks.isEmpty else {
+            let isEmpty = properties == Properties()
+            return [(isEmpty ? .none : blueprint.world.put(properties), weight: 1)]
+        }
+        return picks.map { pick in
+            guard let priority = UInt8(pick.key) else {
+                blueprint.findings.append(
+                    Finding(
+                        "bad-priority",
+                        "'\(pick.key)' is no priority",
+                        at: pick.place,
+                        remedy: "write whole numbers from 0 to 255"
+                    )
+                )
+                return (.none, weight: 1)
+            }
+            properties.priority = priority
+            return (
+                blueprint.world.put(properties), weight: UInt64(pick.value.text ?? "") ?? 0
+            )
+        }
+    }
+
+    /// What basic.consume says beside its flags.
+    private func consumeOptions(_ blueprint: inout Blueprint) -> ParcelID {
+        var options = ConsumeOptions()
+        if let tree = client.tree["priority"] {
+            if let number = tree.text.flatMap({ Int64($0) }) {
+                options.arguments.append(FieldValue.Field("x-priority", .int(number)))
+            } else {
+                blueprint.findings.append(
+                    Finding(
+                        "bad-priority",
+                        "the priority of '\(client.name)' is no whole number",
+                        at: tree.place,
+                        why: "the broker would close its channel with 406 (RMQ-CONS-20)"
+                    )
+                )
+            }
+        }
+        if let offset = client.tree["offset"] {
+            options.arguments.append(FieldValue.Field("x-stream-offset", FieldValue(offset)))
+        }
+        return options.arguments.isEmpty ? .none : blueprint.world.put(options)
+    }
+
     private func confirmPlan() -> ConfirmPlan? {
         guard let tree = client.tree["confirms"], tree.text != "false" else { return nil }
         let timeout = tree["timeout"]?.text.flatMap(Units.duration)
@@ -123,16 +186,13 @@ struct ClientBuilder {
         _ blueprint: inout Blueprint
     ) {
         guard let (exchange, keys) = destination(scope, &blueprint) else { return }
-        var parcel = ParcelID.none
-        if let headers = client.tree["headers"], !headers.entries.isEmpty {
-            let fields = headers.entries.map { FieldValue.Field($0.key, FieldValue($0.value)) }
-            parcel = blueprint.world.put(Properties(headers: fields))
-        }
+        let parcels = parcels(&blueprint)
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let plan = Producer.Plan(
                 client: symbol,
                 node: node,
                 vhost: blueprint.world.intern(.text, vhost),
+                user: user(&blueprint),
                 reconnect: client.reconnectInterval,
                 startAfter: client.startInterval,
                 exchange: exchange,
@@ -140,7 +200,7 @@ struct ClientBuilder {
                 pacer: blueprint.pacer(client, name),
                 size: blueprint.law(client.size),
                 sizeStream: blueprint.stream("size \(name)"),
-                parcel: parcel,
+                parcels: Picker(parcels, stream: blueprint.stream("priority \(name)")),
                 flags: flags,
                 confirms: confirmPlan()
             )
@@ -170,11 +230,14 @@ struct ClientBuilder {
                 client: symbol,
                 node: node,
                 vhost: blueprint.world.intern(.text, vhost),
+                user: user(&blueprint),
                 reconnect: client.reconnectInterval,
                 startAfter: client.startInterval,
                 queue: blueprint.world.intern(.queue, queue.text ?? "", in: scope),
                 prefetch: client.tree["prefetch"]?.text.flatMap { UInt32($0) } ?? 0,
                 ack: ack,
+                exclusive: flag("exclusive"),
+                options: consumeOptions(&blueprint),
                 work: blueprint.workPlan(client, name),
                 requeueOnError: client.tree["on_error"]?["requeue"]?.text == "true",
                 replies: reply
@@ -193,25 +256,18 @@ struct ClientBuilder {
         var replyQueue: Symbol?
         if let replies = client.tree["replies"], replies.text != "exclusive" {
             if replies.text == "direct" {
-                blueprint.findings.append(
-                    Finding(
-                        "not-modelled",
-                        "direct reply-to is not modelled yet",
-                        at: replies.place,
-                        why: "it belongs to RMQ-DRT",
-                        remedy: "use `replies: exclusive`"
-                    )
-                )
-                return
+                replyQueue = blueprint.world.intern(.queue, DirectReply.pseudoQueue, in: scope)
+            } else {
+                check(replies, .queue, scope, &blueprint)
+                replyQueue = blueprint.world.intern(.queue, replies.text ?? "", in: scope)
             }
-            check(replies, .queue, scope, &blueprint)
-            replyQueue = blueprint.world.intern(.queue, replies.text ?? "", in: scope)
         }
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let plan = Caller.Plan(
                 client: symbol,
                 node: node,
                 vhost: blueprint.world.intern(.text, vhost),
+                user: user(&blueprint),
                 reconnect: client.reconnectInterval,
                 startAfter: client.startInterval,
                 exchange: exchange,

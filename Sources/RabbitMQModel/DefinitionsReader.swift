@@ -28,12 +28,13 @@ struct DefinitionsReader {
         let queues = named(tree["queues"])
         let known = exchanges.map(\.key) + Self.predeclared.dropFirst()
         for entry in exchanges { made.exchanges.append(exchange(entry, known, &findings)) }
-        for entry in queues { made.queues.append(queue(entry, known, &findings)) }
+        for entry in queues { made.queues.append(queue(entry, vhost, known, &findings)) }
         for (entries, toExchange) in [(exchanges, true), (queues, false)] {
             for entry in entries {
                 made.bindings += bindings(entry, toExchange, known, &findings)
             }
         }
+        SettingsReader.add(tree, to: &made, &findings)
         return made
     }
 
@@ -52,16 +53,18 @@ struct DefinitionsReader {
             name: entry.key,
             type: entry.value["type"]?.text ?? "direct"
         )
-        if made.type == "x-consistent-hash" {
-            findings.append(
-                notModelled("the consistent-hash exchange", "RMQ-CHASH", entry.value["type"])
-            )
-        }
         reserve(entry, "exchange", &findings)
         made.durable = flag(entry.value, "durable", true)
         made.autoDelete = flag(entry.value, "auto_delete", false)
         made.isInternal = flag(entry.value, "internal", false)
         made.alternate = entry.value["alternate"]?.text
+        for (word, argument) in [
+            ("hash_header", "hash-header"), ("hash_property", "hash-property"),
+        ] {
+            if let text = entry.value[word]?.text {
+                made.arguments.append(FieldValue.Field(argument, .string(text)))
+            }
+        }
         if let alternate = entry.value["alternate"] {
             warn(alternate, known, "alternate", &findings)
         }
@@ -81,16 +84,6 @@ struct DefinitionsReader {
         )
     }
 
-    private func notModelled(_ what: String, _ number: String, _ tree: Tree?) -> Finding {
-        Finding(
-            "not-modelled",
-            "\(what) is not modelled yet",
-            at: tree?.place,
-            why: "the model would behave as if it were not there; it belongs to \(number)",
-            remedy: "leave it out to simulate the rest"
-        )
-    }
-
     /// The broker accepts an exchange that is missing and drops what should go there.
     private func warn(_ tree: Tree, _ known: [String], _ what: String, _ findings: inout [Finding])
     {
@@ -107,18 +100,14 @@ struct DefinitionsReader {
         )
     }
 
-    private func queue(_ entry: Tree.Entry, _ known: [String], _ findings: inout [Finding])
-        -> QueueDeclaration
-    {
-        var made = QueueDeclaration(name: entry.key)
-        let tree = entry.value
+    private func queue(
+        _ entry: Tree.Entry,
+        _ vhost: String,
+        _ known: [String],
+        _ findings: inout [Finding]
+    ) -> QueueDeclaration {
         reserve(entry, "queue", &findings)
-        if let type = tree["type"], type.text != "classic" {
-            let group = type.text == "quorum" ? "RMQ-QQ" : "RMQ-STREAM"
-            findings.append(notModelled("the queue type '\(type.text ?? "")'", group, type))
-        }
-        made.durable = flag(tree, "durable", true)
-        made.autoDelete = flag(tree, "auto_delete", false)
+        let tree = entry.value
         if flag(tree, "exclusive", false) {
             findings.append(
                 Finding(
@@ -131,68 +120,10 @@ struct DefinitionsReader {
                 )
             )
         }
-        if let letter = tree["dead_letter"] {
-            made.deadLetterExchange = letter["exchange"]?.text
-            made.deadLetterKey = letter["key"]?.text
-            if let exchange = letter["exchange"] {
-                warn(exchange, known, "dead-letter", &findings)
-            }
-        }
-        arguments(tree, &made, known, &findings)
-        return made
-    }
-
-    private func arguments(
-        _ tree: Tree,
-        _ made: inout QueueDeclaration,
-        _ known: [String],
-        _ findings: inout [Finding]
-    ) {
-        for entry in tree["arguments"]?.entries ?? [] {
-            switch entry.key {
-            case "x-dead-letter-exchange":
-                if made.deadLetterExchange != nil { twice(entry, "dead_letter", &findings) }
-                made.deadLetterExchange = entry.value.text
-                warn(entry.value, known, "dead-letter", &findings)
-            case "x-dead-letter-routing-key":
-                if made.deadLetterKey != nil { twice(entry, "dead_letter", &findings) }
-                made.deadLetterKey = entry.value.text
-            case "x-queue-type" where entry.value.text == "classic":
-                continue
-            default:
-                findings.append(
-                    Finding(
-                        "not-modelled",
-                        "the argument '\(entry.key)' of '\(made.name)' is not modelled yet",
-                        at: entry.place,
-                        why: "the model would behave as if it were not there",
-                        remedy: "leave it out to simulate the rest"
-                    )
-                )
-            }
-        }
-        if made.deadLetterKey != nil, made.deadLetterExchange == nil {
-            findings.append(
-                Finding(
-                    "key-without-exchange",
-                    "'\(made.name)' has a dead-letter routing key and no dead-letter exchange",
-                    at: tree.place,
-                    why: "the broker answers 406 PRECONDITION_FAILED (RMQ-DLX-18)",
-                    remedy: "add the exchange, or remove the key"
-                )
-            )
-        }
-    }
-
-    private func twice(_ entry: Tree.Entry, _ plain: String, _ findings: inout [Finding]) {
-        findings.append(
-            Finding(
-                "said-twice",
-                "'\(entry.key)' says what `\(plain)` says already",
-                at: entry.place,
-                remedy: "keep one of them"
-            )
-        )
+        let letter =
+            tree["dead_letter"]?["exchange"] ?? tree["arguments"]?["x-dead-letter-exchange"]
+        if let letter { warn(letter, known + [""], "dead-letter", &findings) }
+        return QueueReader(vhost: vhost).read(entry, &findings)
     }
 
     private func bindings(

@@ -4,17 +4,19 @@ extension RabbitMQ {
     /// The words of `kind: rabbitmq`.
     public static let vocabulary = Vocabulary(
         kind: "rabbitmq",
-        versions: ["3.10"],
+        versions: Version.known,
         broker: [
             Field("exchanges", .map(exchange), "the exchanges, beside the predeclared ones"),
             Field("queues", .map(queue), "the queues"),
             Field(
                 "vhosts",
                 .map(
-                    .record([
-                        Field("exchanges", .map(exchange), "the exchanges"),
-                        Field("queues", .map(queue), "the queues"),
-                    ])
+                    .record(
+                        [
+                            Field("exchanges", .map(exchange), "the exchanges"),
+                            Field("queues", .map(queue), "the queues"),
+                        ] + SettingsReader.ofVirtualHost
+                    )
                 ),
                 "further virtual hosts"
             ),
@@ -23,12 +25,9 @@ extension RabbitMQ {
                 .record([Field("sync", .timeLaw, "how long a batch of writes takes; 1ms")]),
                 "the node's disk"
             ),
-            later("policies", "RMQ-POL"), later("operator_policies", "RMQ-POL"),
-            later("users", "RMQ-PERM"), later("permissions", "RMQ-PERM"),
-            later("partition_handling", "RMQ-PART"), later("limits", "RMQ-PERM"),
-            later("memory", "RMQ-ALARM"), later("federation", "RMQ-FED"),
+            later("partition_handling", "RMQ-PART"), later("federation", "RMQ-FED"),
             later("shovels", "RMQ-SHOV"),
-        ],
+        ] + SettingsReader.ofVirtualHost + SettingsReader.ofBroker,
         to: [
             Field("exchange", .text, "the exchange"),
             Field("queue", .text, "a queue, through the default exchange"),
@@ -67,13 +66,29 @@ extension RabbitMQ {
                 ]),
                 "publisher confirms; false"
             ),
-            later("priority", "RMQ-PRIO"), later("expiration", "RMQ-TTL"),
+            Field(
+                "priority",
+                .either([
+                    .record([
+                        Field(
+                            "pick",
+                            .map(.integer(0...1_000_000)),
+                            "priorities and weights",
+                            required: true
+                        )
+                    ]), .integer(0...255),
+                ]),
+                "the priority, or several with their weights; none"
+            ),
+            Field("expiration", .duration, "how long each message may wait in a queue"),
+            user,
             later("connection", "clients that share connections"),
             later("channel", "clients that share connections"),
         ],
         consumer: consuming,
         caller: [
-            Field("replies", .text, "exclusive, or the name of a queue; exclusive"),
+            Field("replies", .text, "exclusive, direct, or the name of a queue; exclusive"),
+            user,
             Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
             Field("persistent", .boolean, "delivery mode 2; false"),
         ],
@@ -96,10 +111,19 @@ extension RabbitMQ {
             .record([Field("requeue", .boolean, "back to the queue instead of rejecting; false")]),
             "what a failed piece of work does to its message"
         ),
-        later("priority", "RMQ-CONS-17"), later("exclusive", "RMQ-CONS-21"),
+        Field("priority", .text, "who gets messages first; a whole number, 0"),
+        Field("exclusive", .boolean, "nobody else may consume; false"),
+        Field(
+            "offset",
+            .text,
+            "for streams: first, last, next, a number, or an age such as 1h; next"
+        ),
+        user,
         later("connection", "clients that share connections"),
         later("channel", "clients that share connections"),
     ]
+
+    private static let user = Field("user", .text, "who it connects as; guest")
 
     private static func later(_ name: String, _ numbers: String) -> Field {
         Field(name, .anything, "", notModelled: numbers)
@@ -140,29 +164,13 @@ extension RabbitMQ {
         Field("internal", .boolean, "clients may not publish to it; false"),
         Field("alternate", .text, "the exchange for what it cannot route"),
         bind,
-        later("arguments", "RMQ-CHASH"),
+        Field("hash_header", .text, "for x-consistent-hash: hash this header instead of the key"),
+        Field(
+            "hash_property",
+            .choice(ConsistentHashExchange.properties),
+            "for x-consistent-hash: hash this property instead of the key"
+        ),
     ])
 
-    private static let queue = Shape.record([
-        Field("type", .choice(["classic", "quorum", "stream"]), "classic"),
-        Field("durable", .boolean, "survives a restart; true"),
-        Field("exclusive", .boolean, "belongs to one connection; false"),
-        Field("auto_delete", .boolean, "goes with its last consumer; false"),
-        bind,
-        Field(
-            "dead_letter",
-            .record([
-                Field("exchange", .text, "where rejected messages go", required: true),
-                Field("key", .text, "under which key; their own"),
-            ]),
-            "what becomes of rejected messages"
-        ),
-        Field("arguments", .map(.anything), "x-arguments, word for word"),
-        later("message_ttl", "RMQ-TTL"), later("expires", "RMQ-DECL-48"),
-        later("max_length", "RMQ-LEN"), later("max_length_bytes", "RMQ-LEN"),
-        later("overflow", "RMQ-LEN"), later("max_priority", "RMQ-PRIO"),
-        later("single_active_consumer", "RMQ-CONS-32"), later("delivery_limit", "RMQ-QQ"),
-        later("mode", "RMQ-PRIO-11"), later("leader_locator", "RMQ-CLUS"),
-        later("initial_group_size", "RMQ-QQ"),
-    ])
+    private static let queue = Shape.record([bind] + QueueReader.fields)
 }

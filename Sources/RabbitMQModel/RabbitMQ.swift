@@ -53,8 +53,15 @@ public enum RabbitMQ: BrokerModel {
         let sync = broker.tree["disk"]?["sync"].flatMap { LawSpec($0) } ?? .constant(1e6)
         let law = blueprint.law(sync)
         let name = broker.name
-        blueprint.addNode(broker.nodes[0], of: name, sync: law) { _ in
-            RabbitMQNode(broker: symbol, name: name, definitions: definitions)
+        let settings = SettingsReader.settings(broker)
+        let forgets = broker.forgetful.contains(broker.nodes[0])
+        blueprint.addNode(broker.nodes[0], of: name, sync: law, forgets: forgets) { _ in
+            RabbitMQNode(
+                broker: symbol,
+                name: name,
+                definitions: definitions,
+                settings: settings
+            )
         }
     }
 

@@ -44,12 +44,14 @@ public struct Blueprint {
         _ name: String,
         of broker: String,
         sync: Law,
+        forgets: Bool = false,
         _ factory: @escaping World.Factory
     ) {
         let scope = symbol(of: broker)
         let path = "\(broker)/\(name)"
         let shown = name == broker ? name : path
         let node = world.add(shown, scope: scope, sync: sync, factory)
+        if forgets { world.setForgetful(node) }
         brokerNodes[broker, default: []].append(node)
         nodesByPath[path] = node
         clientOfNode.append(.none)

@@ -219,6 +219,12 @@ public struct Simulation {
             return
         case "drop_connection":
             for node in targets(fault) { world.plan(.sever(node), at: moment) }
+        case "memory_alarm", "disk_alarm":
+            let word = fault.action == "memory_alarm" ? NodeOrder.memoryAlarm : .diskAlarm
+            for node in targets(fault) {
+                world.plan(.order(node, Packet(word: word.rawValue, x: 1)), at: moment)
+                mends.append(.order(node, Packet(word: word.rawValue, x: 0)))
+            }
         case "slow":
             let factor = UInt64(max(fault.factor * 1000, 1))
             mends = slow(fault, factor, at: moment)

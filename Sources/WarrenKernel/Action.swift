@@ -8,6 +8,9 @@ public enum Action: Sendable, Hashable {
     case stop(NodeID)
     /// Start a node that is down, with what its disk kept.
     case start(NodeID)
+    /// Give a node that is down the data directory of this number; 0 is its first. One that it never had
+    /// is empty, and one that it had before is as it was left.
+    case mount(NodeID, directory: UInt32)
     /// Reset every connection of a node.
     case sever(NodeID)
     /// Make every link of a node slower; thousandths of the usual delay.

@@ -33,6 +33,13 @@ public struct World {
         var up = false
         var starts: UInt32 = 0
         var crashed = false
+        /// The data directory in use, and those that lie aside.
+        var directory: UInt32 = 0
+        var aside: [UInt32: Disk] = [:]
+        /// Whether the next start finds an empty directory.
+        var isEmpty = true
+        /// Whether each start finds an empty directory.
+        var forgets = false
     }
 
     /// The moment of the last event.
@@ -82,6 +89,9 @@ public struct World {
         turn.disks.append(Disk(law: sync, stream: turn.chance.stream("disk \(name)")))
         return node
     }
+
+    /// Has a node find an empty data directory at each start, as a container without a volume does.
+    public mutating func setForgetful(_ node: NodeID) { nodes[Int(node.raw)].forgets = true }
 
     /// Gives the table of names to whoever builds the world.
     public mutating func intern(_ kind: NameKind, _ text: String, in scope: Symbol = .none)
@@ -189,7 +199,7 @@ public struct World {
         for index in nodes.indices {
             if nodes[index].up {
                 turn.owner.machines[index].machine.inventory(&report)
-            } else if nodes[index].starts > 0 {
+            } else if nodes[index].starts > 0, !nodes[index].forgets {
                 let fresh = nodes[index].factory(NodeID(UInt32(index)))
                 fresh.inventory(onDisk: turn.disks[index].records, &report)
             }
@@ -473,18 +483,35 @@ public struct World {
         }
     }
 
+    /// Puts another data directory under a node that is down.
+    private mutating func mount(_ node: NodeID, _ directory: UInt32) {
+        let index = Int(node.raw)
+        guard !nodes[index].up, nodes[index].directory != directory else { return }
+        let disk = turn.disks[index]
+        nodes[index].aside[nodes[index].directory] = disk
+        nodes[index].directory = directory
+        let known = nodes[index].aside.removeValue(forKey: directory)
+        nodes[index].isEmpty = known == nil
+        turn.disks[index] = known ?? Disk(law: disk.law, stream: disk.stream)
+    }
+
     private mutating func startNow(_ node: NodeID) {
         let index = Int(node.raw)
+        if nodes[index].forgets, nodes[index].starts > 0 {
+            mount(node, nodes[index].directory + 1)
+            nodes[index].aside = [:]
+        }
         let recovery = Recovery(
-            first: nodes[index].starts == 0,
+            first: nodes[index].isEmpty,
             crashed: nodes[index].crashed,
             records: turn.disks[index].records
         )
         nodes[index].up = true
+        nodes[index].isEmpty = false
         nodes[index].starts += 1
         nodes[index].crashed = false
         setMachine(node, nodes[index].factory(node))
-        turn.record(.nodeStarted, variant: recovery.first ? 0 : 1)
+        turn.record(.nodeStarted, variant: nodes[index].starts == 1 ? 0 : 1)
         handle(.started(recovery), node)
     }
 
@@ -508,6 +535,8 @@ public struct World {
                 turn.node = node
                 startNow(node)
             }
+        case .mount(let node, let directory):
+            mount(node, directory)
         case .sever(let node):
             sever(node)
         case .slow(let node, let factor):
@@ -540,7 +569,7 @@ public struct World {
         let recovery = Recovery(
             first: false,
             crashed: true,
-            records: turn.disks[Int(node.raw)].records
+            records: nodes[Int(node.raw)].forgets ? [] : turn.disks[Int(node.raw)].records
         )
         turn.isDead = true
         turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
@@ -558,7 +587,7 @@ public struct World {
         let recovery = Recovery(
             first: false,
             crashed: false,
-            records: turn.disks[Int(node.raw)].records
+            records: nodes[Int(node.raw)].forgets ? [] : turn.disks[Int(node.raw)].records
         )
         turn.isDead = true
         turn.owner.machines[Int(node.raw)].perish(recovery, &turn)

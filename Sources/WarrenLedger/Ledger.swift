@@ -120,6 +120,7 @@ public struct Ledger: Sendable {
                     let index = Int(queueOf[raw])
                     switch fact.kind {
                     case .messageRouted:
+                        guard fact.variant == 0 else { break loop }
                         sums.routedCopies &+= 1
                         queues[index].add(fact.time)
                     case .deliverySent:
@@ -162,7 +163,8 @@ public struct Ledger: Sendable {
         switch fact.kind {
         case .messageRouted:
             totals.routedCopies &+= 1
-            queues[queue(fact)].add(fact.time)
+            let index = queue(fact)
+            if fact.variant == 0 { queues[index].add(fact.time) }
         case .deliverySent:
             totals.delivered &+= 1
             totals.redelivered &+= UInt64(fact.variant & 1)
@@ -269,8 +271,11 @@ public struct Ledger: Sendable {
         case .deliveryRejected: totals.rejected += 1
         case .messageDeadLettered:
             totals.deadLettered += 1
-            if fact.variant & 127 == DropReason.expired.rawValue { totals.expired += 1 }
-            leave(fact, fact.variant & 128 != 0 ? .unacked : .ready)
+            if fact.variant & 63 == DropReason.expired.rawValue { totals.expired += 1 }
+            leave(
+                fact,
+                fact.variant & 128 != 0 ? .unacked : fact.variant & 64 != 0 ? .door : .ready
+            )
         case .messageDropped:
             totals.dropped += 1
             drops[Int(fact.variant & 31)] += 1
@@ -309,6 +314,8 @@ public struct Ledger: Sendable {
             if !queues[index].remove(fact.time) { misfit(fact) }
         case .unacked:
             settle(fact)
+        case .door:
+            break
         case .transit:
             if queues[index].transit > 0 { queues[index].transit -= 1 } else { misfit(fact) }
         }

@@ -191,7 +191,7 @@ public struct Watch: Sendable {
             bits = Self.delivered | (fact.variant & 1 == 1 ? Self.redelivered : 0)
         case .messageDeadLettered:
             bits = Self.deadLettered
-            if fact.variant & 127 == DropReason.expired.rawValue { bits |= Self.expired }
+            if fact.variant & 63 == DropReason.expired.rawValue { bits |= Self.expired }
             copies = -1
         case .messageDropped:
             bits = Self.dropped

@@ -21,12 +21,11 @@ public enum JSONSchema {
         var fields = CommonShapes.top.map { ($0.name, described($0)) }
         let kinds = vocabularies.map(\.kind)
         let variants = vocabularies.map { words -> JSON in
-            let node = Shape.either([.record([Field("name", .text, "", required: true)]), .text])
             let own =
                 [
                     Field("kind", .choice([words.kind]), "the kind of broker", required: true),
                     Field("version", .choice(words.versions), "whose behaviour"),
-                    Field("nodes", .list(node), "its nodes"),
+                    Field("nodes", .list(CommonShapes.node), "its nodes"),
                 ] + words.broker
             return .object([
                 (

@@ -12,6 +12,8 @@ public struct Topology: Sendable {
         public var version: String
         /// Its nodes.
         public var nodes: [String]
+        /// Those that find an empty data directory at each start.
+        public var forgetful: [String] = []
         /// All of its section, for the model.
         public var tree: Tree
     }

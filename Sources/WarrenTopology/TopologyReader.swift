@@ -325,18 +325,11 @@ public struct TopologyReader {
             )
             return nil
         }
-        let node = Shape.either([
-            .record([
-                Field("name", .text, "the node's name", required: true),
-                Field("hostname", .text, "", notModelled: "RMQ-DUR-13"),
-                Field("data", .text, "", notModelled: "RMQ-DUR-13"),
-            ]), .text,
-        ])
         let fields =
             [
                 Field("kind", .choice(kinds), "the kind of broker", required: true),
                 Field("version", .choice(words.versions), "whose behaviour; \(words.versions[0])"),
-                Field("nodes", .list(node), "its nodes; one, called as the broker"),
+                Field("nodes", .list(CommonShapes.node), "its nodes; one, called as the broker"),
             ] + words.broker
         check(tree, .record(fields), what)
         let nodes = tree["nodes"]?.elements.compactMap { $0.text ?? $0["name"]?.text } ?? []
@@ -346,6 +339,9 @@ public struct TopologyReader {
             kind: words.kind,
             version: tree["version"]?.text ?? words.versions[0],
             nodes: nodes.isEmpty ? [entry.key] : nodes,
+            forgetful: (tree["nodes"]?.elements ?? []).filter {
+                $0["hostname"]?.text == "random" || $0["data"]?.text == "none"
+            }.compactMap { $0["name"]?.text },
             tree: tree
         )
     }

@@ -55,6 +55,21 @@ public struct Vocabulary: Sendable {
 
 /// The shapes that are the same for every kind of broker.
 enum CommonShapes {
+    static let node = Shape.either([
+        .record([
+            Field("name", .text, "the node's name", required: true),
+            Field(
+                "hostname",
+                .choice(["fixed", "random"]),
+                "random: another name, and so an empty data directory, at each start; fixed"
+            ),
+            Field(
+                "data",
+                .choice(["volume", "none"]),
+                "none: an empty data directory at each start; volume"
+            ),
+        ]), .text,
+    ])
     static let reconnect = Shape.either([.choice(["never"]), .duration])
     static let effect = Shape.either([
         .text,
@@ -142,10 +157,12 @@ enum CommonShapes {
         Field("loss", .share, "lost packets", notModelled: "the faults of the cluster issue"),
     ])
 
-    static let faultWords = ["kill", "restart", "drop_connection", "slow"]
+    static let faultWords = [
+        "kill", "restart", "drop_connection", "slow", "memory_alarm", "disk_alarm",
+    ]
     static let laterFaults = [
         "stop", "pause", "partition", "cut", "lose", "duplicate", "reorder", "disk_full",
-        "memory_alarm", "clock_jump", "rolling_restart",
+        "clock_jump", "rolling_restart",
     ]
 
     static let fault = Shape.record([

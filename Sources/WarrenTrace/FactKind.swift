@@ -63,7 +63,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case messageUnroutable = 46
 
     // A copy of a message in a queue or on its way to a subscriber.
-    /// A copy came to be. subject: the queue; detail: body bytes.
+    /// A copy came to be. subject: the queue; detail: body bytes; variant: 1 if the queue was full and
+    /// refused it at the door.
     case messageRouted = 60
     /// A copy was sent to a consumer. subject: the queue; peer: the consumer's node; variant: 1 if
     /// redelivered, plus 2 if settled by sending; detail: nanoseconds since it was ready.
@@ -73,7 +74,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A copy went back to its queue. subject: the queue; variant: ``ReturnReason``.
     case deliveryRequeued = 63
     /// A copy left for the dead-letter exchange. subject: the queue; variant: ``DropReason``, plus 128
-    /// if it left from a consumer's hands and not from the queue.
+    /// if it left from a consumer's hands, plus 64 if the queue had refused it at the door.
     case messageDeadLettered = 64
     /// A copy is gone. subject: the queue; variant: ``DropReason``; detail: ``CopyPlace``.
     case messageDropped = 65
@@ -193,6 +194,8 @@ public enum CopyPlace: UInt64, Sendable, Hashable {
     case unacked = 1
     /// Sent and settled by sending, not yet worked on.
     case transit = 2
+    /// Refused before it was in the queue.
+    case door = 3
 }
 
 /// Why a delivery went back to its queue.

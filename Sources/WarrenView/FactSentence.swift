@@ -108,7 +108,9 @@ public struct FactText: Sendable {
         case .messageUnroutable:
             let reason = DropReason(rawValue: fact.variant)?.words ?? "nobody wanted it"
             return "\(here) drops it: \(reason)"
-        case .messageRouted: return "\(here) puts a copy into \(subject)"
+        case .messageRouted:
+            return fact.variant == 0
+                ? "\(here) puts a copy into \(subject)" : "\(subject) is full and refuses it"
         case .deliverySent:
             let again = fact.variant & 1 == 1 ? "again, redelivered, " : ""
             let settled = fact.variant & 2 == 2 ? ", which settles it" : ""
@@ -123,7 +125,7 @@ public struct FactText: Sendable {
                 "\(node(fact.peer)) rejects it\(fact.variant == 1 ? " and wants it requeued" : "")"
         case .messageDeadLettered:
             return
-                "it leaves \(subject) for the dead-letter exchange: \(reason(fact.variant & 127))"
+                "it leaves \(subject) for the dead-letter exchange: \(reason(fact.variant & 63))"
         case .messageDropped: return "the copy of \(subject) is gone: \(reason(fact.variant))"
         case .messageRecovered:
             return fact.variant == 1

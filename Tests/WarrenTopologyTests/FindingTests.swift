@@ -246,22 +246,35 @@ struct FindingTests {
             words: ["'evnts'"]
         ),
         Wrong(
-            text: head.replacing("{ q: {} }", with: "{ q: { type: quorum } }"),
-            slug: "not-modelled",
+            text: head.replacing("{ q: {} }", with: "{ q: { type: quorum, durable: false } }"),
+            slug: "refused-declaration",
             line: 6,
-            words: ["RMQ-QQ"]
+            words: ["406 PRECONDITION_FAILED", "non-durable"]
         ),
         Wrong(
-            text: head.replacing("{ q: {} }", with: "{ q: { message_ttl: 5s } }"),
-            slug: "not-modelled",
+            text: head.replacing("{ q: {} }", with: "{ q: { arguments: { x-expires: 0 } } }"),
+            slug: "refused-declaration",
             line: 6,
-            words: ["RMQ-TTL"]
+            words: ["{value_zero,0}"]
         ),
         Wrong(
-            text: head.replacing("{ q: {} }", with: "{ q: { arguments: { x-max-length: 5 } } }"),
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, federation: {} } }\n",
             slug: "not-modelled",
-            line: 6,
-            words: ["'x-max-length'"]
+            line: 3,
+            words: ["RMQ-FED"]
+        ),
+        Wrong(
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, policies: "
+                + "[{ name: p, pattern: q, definition: { foo: 1 } }] } }\n",
+            slug: "refused-policy",
+            line: 3,
+            words: ["not recognised policy settings"]
+        ),
+        Wrong(
+            text: head + "consumers: { c: { from: q, priority: high } }\n",
+            slug: "bad-priority",
+            line: 7,
+            words: ["RMQ-CONS-20"]
         ),
         Wrong(
             text: head.replacing("{ q: {} }", with: "{ amq.q: {} }"),

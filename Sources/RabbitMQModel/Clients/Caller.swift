@@ -12,6 +12,7 @@ struct Caller: Machine {
         var client: Symbol
         var node: NodeID
         var vhost: Symbol
+        var user: Symbol
         var reconnect: Interval?
         var startAfter: Interval
         var exchange: Symbol
@@ -45,7 +46,12 @@ struct Caller: Machine {
     init(_ plan: Plan) {
         self.plan = plan
         pacer = plan.pacer
-        link = ClientLink(node: plan.node, vhost: plan.vhost, reconnect: plan.reconnect)
+        link = ClientLink(
+            node: plan.node,
+            vhost: plan.vhost,
+            user: plan.user,
+            reconnect: plan.reconnect
+        )
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -91,6 +97,7 @@ struct Caller: Machine {
     }
 
     private mutating func consume(_ queue: Symbol, _ turn: inout Turn) {
+        // With direct replies the broker writes the true name where this one stands.
         replyTo = turn.names.intern(.key, turn.names[queue])
         var packet = Packet(.basicConsume, channel: ClientLink.channel)
         packet.subject = queue

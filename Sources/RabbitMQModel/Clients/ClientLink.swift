@@ -28,12 +28,15 @@ struct ClientLink: Sendable {
 
     let node: NodeID
     let vhost: Symbol
+    /// Who connects; none for guest.
+    let user: Symbol
     /// How long to wait before connecting again; nil for never.
     let reconnect: Interval?
     private(set) var connection = ConnectionID.none
     private(set) var phase = Phase.down
 
-    init(node: NodeID, vhost: Symbol, reconnect: Interval?) {
+    init(node: NodeID, vhost: Symbol, user: Symbol, reconnect: Interval?) {
+        self.user = user
         self.node = node
         self.vhost = vhost
         self.reconnect = reconnect
@@ -65,6 +68,7 @@ struct ClientLink: Sendable {
             phase = .opening
             var packet = Packet(.connectionOpen, channel: 0)
             packet.key = vhost
+            packet.subject = user
             turn.send(packet, on: connection)
             return .nothing
         case .arrived(let packet, let from) where from == connection:

@@ -19,11 +19,15 @@ struct ConsumerClient: Machine {
         var client: Symbol
         var node: NodeID
         var vhost: Symbol
+        var user: Symbol
         var reconnect: Interval?
         var startAfter: Interval
         var queue: Symbol
         var prefetch: UInt32
         var ack: AckMode
+        var exclusive: Bool
+        /// What basic.consume says beside its flags; none if it says nothing.
+        var options: ParcelID
         var work: WorkPlan
         var requeueOnError: Bool
         /// For a server: how large its answers are.
@@ -61,7 +65,12 @@ struct ConsumerClient: Machine {
 
     init(_ plan: Plan) {
         self.plan = plan
-        link = ClientLink(node: plan.node, vhost: plan.vhost, reconnect: plan.reconnect)
+        link = ClientLink(
+            node: plan.node,
+            vhost: plan.vhost,
+            user: plan.user,
+            reconnect: plan.reconnect
+        )
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -107,7 +116,9 @@ struct ConsumerClient: Machine {
         turn.send(qos, on: link.connection)
         var consume = Packet(.basicConsume, channel: ClientLink.channel)
         consume.subject = plan.queue
-        consume.flags = plan.ack == .automatic ? Flag.noAck : 0
+        consume.flags =
+            (plan.ack == .automatic ? Flag.noAck : 0) | (plan.exclusive ? Flag.exclusive : 0)
+        consume.parcel = plan.options
         turn.send(consume, on: link.connection)
     }
 
@@ -256,6 +267,8 @@ struct ConsumerClient: Machine {
     private mutating func loseDeliveries(_ turn: inout Turn) {
         if plan.ack == .after { buffer.removeAll() }
     }
+
+    func parcels(_ holding: inout ParcelMarks) { holding.keep(plan.options) }
 
     func inventory(_ report: inout Inventory) {
         guard plan.ack == .automatic else { return }

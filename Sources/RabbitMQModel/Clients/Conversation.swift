@@ -349,9 +349,13 @@ public final class Conversation {
         settle()
     }
 
-    /// Stops the node in good order and starts it again.
-    public func restart() {
+    /// Stops the node in good order and starts it again, with the data directory of this number.
+    ///
+    /// The directory is named after the node: another number stands for another name.
+    public func restart(directory: UInt32 = 0) {
         world.plan(.stop(node), at: world.now)
+        settle()
+        world.plan(.mount(node, directory: directory), at: world.now)
         settle()
         world.plan(.start(node), at: world.now)
         settle()

@@ -17,6 +17,7 @@ struct Producer: Machine {
         var client: Symbol
         var node: NodeID
         var vhost: Symbol
+        var user: Symbol
         var reconnect: Interval?
         var startAfter: Interval
         var exchange: Symbol
@@ -24,7 +25,8 @@ struct Producer: Machine {
         var pacer: Pacer
         var size: Law
         var sizeStream: StreamID
-        var parcel: ParcelID
+        /// The properties of a message: one set, or several with their weights.
+        var parcels: Picker<ParcelID>
         var flags: UInt8
         var confirms: ConfirmPlan?
     }
@@ -41,6 +43,7 @@ struct Producer: Machine {
     private struct Letter: BitwiseCopyable, Sendable {
         var message: MessageID
         var key: Symbol
+        var parcel: ParcelID
         var size: UInt32
         var attempt: UInt32
         var publishedAt: Instant
@@ -61,7 +64,12 @@ struct Producer: Machine {
     init(_ plan: Plan) {
         self.plan = plan
         pacer = plan.pacer
-        link = ClientLink(node: plan.node, vhost: plan.vhost, reconnect: plan.reconnect)
+        link = ClientLink(
+            node: plan.node,
+            vhost: plan.vhost,
+            user: plan.user,
+            reconnect: plan.reconnect
+        )
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -115,6 +123,7 @@ struct Producer: Machine {
         let letter = Letter(
             message: turn.newMessage(),
             key: plan.keys.pick(&turn.chance),
+            parcel: plan.parcels.pick(&turn.chance),
             size: UInt32(
                 truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
             ),
@@ -140,7 +149,7 @@ struct Producer: Machine {
     private mutating func publish(_ letter: Letter, _ turn: inout Turn) {
         var packet = Packet(.basicPublish, channel: ClientLink.channel)
         packet.message = letter.message
-        packet.parcel = plan.parcel
+        packet.parcel = letter.parcel
         packet.subject = plan.exchange
         packet.key = letter.key
         packet.size = letter.size
@@ -273,5 +282,7 @@ struct Producer: Machine {
         }
     }
 
-    func parcels(_ holding: inout ParcelMarks) { holding.keep(plan.parcel) }
+    func parcels(_ holding: inout ParcelMarks) {
+        for parcel in plan.parcels.elements { holding.keep(parcel) }
+    }
 }

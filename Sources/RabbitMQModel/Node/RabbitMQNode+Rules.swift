@@ -46,18 +46,21 @@ extension RabbitMQNode {
         _ queue: Int,
         _ turn: inout Turn
     ) -> Bool {
+        let isRefused = wouldOverflow(queue, message.size)
+        if !isRefused { makeRoom(message.size, queue, &turn) }
         turn.record(
             .messageRouted,
             message: message.message,
             subject: queues[queue].symbol,
+            variant: isRefused ? 1 : 0,
             detail: UInt64(message.size)
         )
-        if wouldOverflow(queue, message.size) {
+        if isRefused {
             // RMQ-LEN-08, -09: only reject-publish-dlx keeps what it refuses, somewhere else.
             if queues[queue].rules.overflow == .rejectPublishDLX {
-                deadLetter(row, queue, .maxlen, fromHand: false, &turn)
+                deadLetter(row, queue, .maxlen, from: .door, &turn)
             } else {
-                drop(row, queue, .maxlen, .ready, &turn)
+                drop(row, queue, .maxlen, .door, &turn)
             }
             return false
         }
@@ -85,6 +88,21 @@ extension RabbitMQNode {
             life = min(life ?? own, own)
         }
         return life
+    }
+
+    /// Drops from the head what would be too much together with a message that is about to come.
+    ///
+    /// A priority queue sorts first and drops then; a message larger than the limit is dropped last.
+    private mutating func makeRoom(_ size: UInt32, _ queue: Int, _ turn: inout Turn) {
+        let rules = queues[queue].rules
+        guard rules.overflow == .dropHead, rules.maxPriority == 0 else { return }
+        while queues[queue].readyCount > 0,
+            UInt64(queues[queue].readyCount) >= rules.maxLength ?? .max
+                || queues[queue].readyBytes + UInt64(size) > rules.maxBytes ?? .max
+        {
+            let taken = takeReady(queue)
+            leave(taken, queue, .maxlen, &turn)
+        }
     }
 
     /// Drops from the head until the queue fits its limits.
@@ -148,7 +166,7 @@ extension RabbitMQNode {
     ) {
         eraseIfStored(taken.entry.row, queue, taken.position, &turn)
         queues[queue].forget(taken.position)
-        deadLetter(taken.entry.row, queue, reason, fromHand: false, &turn)
+        deadLetter(taken.entry.row, queue, reason, from: .ready, &turn)
     }
 
     // MARK: Delivering

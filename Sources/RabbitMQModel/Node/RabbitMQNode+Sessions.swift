@@ -16,6 +16,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-CONN-06; RMQ-PERM-01, -10.
     mutating func openConnection(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         let vhost = turn.names[packet.key]
+        if packet.subject != .none { sessions[session].user = turn.names[packet.subject] }
         guard let known = vhosts.first(where: { $0.name == vhost }) else {
             refuse(.notAllowed("vhost \(vhost) not found"), packet, -1, session, &turn)
             return

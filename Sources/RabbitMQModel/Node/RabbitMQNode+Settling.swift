@@ -144,7 +144,7 @@ extension RabbitMQNode {
                 queues[queue].unackedCount -= 1
                 eraseIfStored(delivery.row, queue, delivery.position, &turn)
                 if !queues[queue].isPlain { queues[queue].forget(delivery.position) }
-                deadLetter(delivery.row, queue, .rejected, fromHand: true, &turn)
+                deadLetter(delivery.row, queue, .rejected, from: .unacked, &turn)
             }
         }
         for queue in touched { comeBack(returns[queue] ?? [], Int(queue), .nacked, &turn) }

@@ -11,13 +11,12 @@ extension RabbitMQNode {
         _ row: UInt32,
         _ queue: Int,
         _ reason: DropReason,
-        fromHand: Bool,
+        from place: CopyPlace,
         _ turn: inout Turn
     ) {
         let rules = queues[queue].rules
         let name = queues[queue].declaration.name
         let message = messages[row]
-        let place: CopyPlace = fromHand ? .unacked : .ready
         guard let exchangeName = rules.deadLetterExchange else {
             drop(row, queue, reason, place, &turn)
             return
@@ -64,7 +63,7 @@ extension RabbitMQNode {
             .messageDeadLettered,
             message: message.message,
             subject: queues[queue].symbol,
-            variant: reason.rawValue | (fromHand ? 128 : 0)
+            variant: reason.rawValue | (place == .unacked ? 128 : place == .door ? 64 : 0)
         )
         var dead = message
         dead.parcel = turn.parcels.put(properties)
