@@ -659,6 +659,16 @@ public final class Conversation {
         settle(.basicAck, tag, multiple ? Flag.multiple : 0, channel)
     }
 
+    /// Acknowledges, and has the node killed as soon as it heard it, before its disk knows.
+    public func ackAndKill(_ tag: UInt64, on channel: Channel) {
+        var packet = packet(.basicAck, channel)
+        packet.tag = tag
+        speak(packet, channel)
+        world.plan(.crash(node), at: world.now + .microseconds(60))
+        world.plan(.start(node), at: world.now + .milliseconds(20))
+        settle()
+    }
+
     /// Refuses, and has it requeued or not.
     public func nack(
         _ tag: UInt64,
