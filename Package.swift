@@ -146,6 +146,10 @@ let package = Package(
             dependencies: ["Support", "warren"],
             swiftSettings: settings
         ),
-        .testTarget(name: "HouseTests", dependencies: ["Support"], swiftSettings: settings),
+        .testTarget(
+            name: "HouseTests",
+            dependencies: ["RabbitMQModel", "Support"],
+            swiftSettings: settings
+        ),
     ]
 )

@@ -1,5 +1,6 @@
 import RabbitMQModel
 import Testing
+import WarrenTrace
 
 @Suite("RabbitMQ names and declarations")
 struct NamesTests {
@@ -660,6 +661,22 @@ struct OtherBehaviourTests {
         talk.publish("c", to: "q")
         try talk.talk.deleteQueue("q", on: talk.channel)
         #expect(try talk.depth("dead") == 0)
+    }
+
+    @Test func `RMQ-DLX-28 a target that is full loses it, and nobody is told`() throws {
+        try talk.queue(
+            "dead",
+            [("x-max-length", .int(0)), ("x-overflow", .string("reject-publish"))]
+        )
+        try talk.queue("q") {
+            $0.deadLetterExchange = ""
+            $0.deadLetterKey = "dead"
+        }
+        talk.publish("x", to: "q")
+        try rejectAll()
+        #expect(try talk.depth("q") + talk.depth("dead") == 0)
+        let lost = talk.talk.facts.last { $0.kind == .messageDropped }
+        #expect(lost?.variant == DropReason.maxlen.rawValue)
     }
 
     @Test
