@@ -102,6 +102,7 @@ public enum NATS: BrokerModel {
         switch client.role {
         case .producer, .caller: addPublisher(client, node, account, &blueprint)
         case .consumer, .server: addSubscriber(client, node, account, &blueprint)
+        case .script: break
         }
     }
 

@@ -18,6 +18,7 @@ struct ClientBuilder {
         case .producer: addProducer(node, vhost, scope, &blueprint)
         case .consumer, .server: addConsumer(node, vhost, scope, &blueprint)
         case .caller: addCaller(node, vhost, scope, &blueprint)
+        case .script: addScript(node, vhost, scope, &blueprint)
         }
     }
 
@@ -177,6 +178,29 @@ struct ClientBuilder {
             timeout: timeout.map { Interval(nanoseconds: UInt64($0)) },
             retries: tree["retries"]?.text.flatMap { UInt32($0) } ?? 0
         )
+    }
+
+    private func addScript(
+        _ node: NodeID,
+        _ vhost: String,
+        _ scope: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        let reader = ScriptReader(scope: scope)
+        let steps = (client.tree["steps"]?.elements ?? []).compactMap {
+            reader.step($0, &blueprint)
+        }
+        blueprint.addClient(client) { blueprint, symbol, _, _ in
+            let plan = ScriptClient.Plan(
+                client: symbol,
+                node: node,
+                vhost: blueprint.world.intern(.text, vhost),
+                user: user(&blueprint),
+                startAfter: client.startInterval,
+                steps: steps
+            )
+            return { _ in ScriptClient(plan) }
+        }
     }
 
     private func addProducer(

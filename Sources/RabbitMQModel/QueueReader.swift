@@ -59,8 +59,26 @@ struct QueueReader {
 
     /// The declaration of one queue; what the broker would refuse is a finding.
     func read(_ entry: Tree.Entry, _ findings: inout [Finding]) -> QueueDeclaration {
-        var made = QueueDeclaration(name: entry.key)
-        let tree = entry.value
+        let made = declaration(entry.key, entry.value, &findings)
+        do throws(Refusal) {
+            try QueueArguments.check(made, vhost)
+        } catch {
+            findings.append(
+                Finding(
+                    "refused-declaration",
+                    "RabbitMQ refuses to declare '\(entry.key)'",
+                    at: entry.place,
+                    why: "it answers \(error.code) \(error.text)"
+                )
+            )
+        }
+        return made
+    }
+
+    /// What a section says of a queue, good or not.
+    func declaration(_ name: String, _ tree: Tree, _ findings: inout [Finding]) -> QueueDeclaration
+    {
+        var made = QueueDeclaration(name: name)
         made.durable = tree["durable"]?.text != "false"
         made.autoDelete = tree["auto_delete"]?.text == "true"
         for (word, argument, sort) in Self.plain {
@@ -74,18 +92,6 @@ struct QueueReader {
             made["x-dead-letter-strategy"] = letter["strategy"]?.text.map { .string($0) }
         }
         for argument in tree["arguments"]?.entries ?? [] { add(argument, to: &made, &findings) }
-        do throws(Refusal) {
-            try QueueArguments.check(made, vhost)
-        } catch {
-            findings.append(
-                Finding(
-                    "refused-declaration",
-                    "RabbitMQ refuses to declare '\(entry.key)'",
-                    at: entry.place,
-                    why: "it answers \(error.code) \(error.text)"
-                )
-            )
-        }
         return made
     }
 

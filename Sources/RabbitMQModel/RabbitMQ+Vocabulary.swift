@@ -92,7 +92,8 @@ extension RabbitMQ {
             Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
             Field("persistent", .boolean, "delivery mode 2; false"),
         ],
-        server: consuming
+        server: consuming,
+        steps: ScriptReader.steps
     )
 
     private static let consuming = [

@@ -20,7 +20,7 @@ public struct Topology: Sendable {
 
     /// What a client does.
     public enum Role: String, Sendable, CaseIterable {
-        case producer, consumer, caller, server
+        case producer, consumer, caller, server, script
 
         /// The section of the file.
         public var section: String { rawValue + "s" }

@@ -218,17 +218,6 @@ public struct TopologyReader {
         let expectations = expectations(tree["expect"])
         let brokers = (tree["brokers"]?.entries ?? []).filter { !$0.key.hasPrefix("x-") }
             .compactMap { broker($0) }
-        if let scripts = tree["scripts"], !scripts.entries.isEmpty {
-            findings.append(
-                Finding(
-                    "not-modelled",
-                    "scripts are not modelled yet",
-                    at: scripts.place,
-                    why: "they come with the conversations of the RabbitMQ catalogue",
-                    remedy: "use producers, consumers, callers and servers"
-                )
-            )
-        }
         if tree["brokers"]?.entries.isEmpty ?? true {
             findings.append(
                 Finding(
@@ -354,7 +343,7 @@ public struct TopologyReader {
         let what = "\(role.section).\(entry.key)"
         let tree = entry.value
         let key = role == .producer || role == .caller ? "to" : "from"
-        var target = tree[key]
+        var target: Tree? = role == .script ? tree : tree[key]
         guard let broker = broker(for: target, entry, key, brokers),
             let words = vocabularies.first(where: { $0.kind == broker.kind })
         else { return nil }
@@ -364,6 +353,7 @@ public struct TopologyReader {
         case .consumer: fields = CommonShapes.consumer(words)
         case .caller: fields = CommonShapes.caller(words)
         case .server: fields = CommonShapes.server(words)
+        case .script: fields = CommonShapes.script(words)
         }
         check(tree, .record(fields), what)
         if let short = target, short.text != nil {

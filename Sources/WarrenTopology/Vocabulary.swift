@@ -23,6 +23,8 @@ public struct Vocabulary: Sendable {
     public var caller: [Field]
     /// Further keys of a server.
     public var server: [Field]
+    /// The steps of a script, each with what it says; none if scripts are not modelled.
+    public var steps: [Field]
 
     /// A vocabulary.
     public init(
@@ -35,7 +37,8 @@ public struct Vocabulary: Sendable {
         producer: [Field] = [],
         consumer: [Field] = [],
         caller: [Field] = [],
-        server: [Field] = []
+        server: [Field] = [],
+        steps: [Field] = []
     ) {
         self.kind = kind
         self.versions = versions
@@ -47,6 +50,7 @@ public struct Vocabulary: Sendable {
         self.consumer = consumer
         self.caller = caller
         self.server = server
+        self.steps = steps
     }
 
     /// The kinds of which the product speaks; a file may name one that is not modelled yet.
@@ -136,6 +140,18 @@ enum CommonShapes {
             Field("reply_size", .sizeLaw, "body sizes of its answers; 1KiB"),
             Field("idempotent_by", .choice(["message_id"]), "apply the effect once per request"),
         ] + working + connecting + words.server
+    }
+
+    static func script(_ words: Vocabulary) -> [Field] {
+        let step = Shape.record(words.steps)
+        let missing = words.steps.isEmpty ? "scripts for \(words.kind)" : nil
+        return [
+            Field("broker", .text, "which broker; needed if there are several"),
+            Field("vhost", .text, "the virtual host; /"),
+            Field("user", .text, "who it connects as"),
+            Field("start", .duration, "when it begins; 0s"),
+            Field("steps", .list(step), "what it does, in order", notModelled: missing),
+        ]
     }
 
     static let network = Shape.record([

@@ -271,6 +271,25 @@ struct FindingTests {
             words: ["not recognised policy settings"]
         ),
         Wrong(
+            text: head + "scripts: { a: { steps: [{ publish: { to: q }, wait: 1s }] } }\n",
+            slug: "one-step",
+            line: 7,
+            words: ["one thing"]
+        ),
+        Wrong(
+            text: head + "scripts: { a: { steps: [{ publsh: { to: q } }] } }\n",
+            slug: "unknown-key",
+            line: 7,
+            words: ["publish"]
+        ),
+        Wrong(
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: nats } }\n"
+                + "scripts: { a: { steps: [] } }\n",
+            slug: "not-modelled",
+            line: 4,
+            words: ["scripts for nats"]
+        ),
+        Wrong(
             text: head + "consumers: { c: { from: q, priority: high } }\n",
             slug: "bad-priority",
             line: 7,

@@ -1,0 +1,337 @@
+import WarrenKernel
+import WarrenTrace
+
+/// A client that does exactly what its script says, one step after the other.
+///
+/// A step that the broker answers waits for the answer. When the broker closes a channel the script goes on
+/// at the next step that opens one; when it closes the connection the script is over.
+struct ScriptClient: Machine {
+    /// What a script may do.
+    enum Step: Sendable {
+        /// Uses a channel, and opens it if it is not open.
+        case channel(UInt16)
+        /// A method that is answered.
+        case ask(Packet)
+        /// A method that is not.
+        case say(Packet)
+        case publish(Packet, times: Int)
+        case settle(Method, all: Bool, requeue: Bool)
+        case awaitConfirms
+        case awaitDeliveries(Int)
+        case wait(Interval)
+        case closeChannel, closeConnection
+    }
+
+    struct Plan: Sendable {
+        var client: Symbol
+        var node: NodeID
+        var vhost: Symbol
+        var user: Symbol
+        var startAfter: Interval
+        var steps: [Step]
+    }
+
+    /// A publication that waits for its confirm.
+    private struct Outstanding: Sendable {
+        var channel: UInt16
+        var sequence: UInt64
+        var message: MessageID
+        var publishedAt: Instant
+        var wasReturned = false
+    }
+
+    /// A delivery that was not acknowledged.
+    private struct Held: Sendable {
+        var channel: UInt16
+        var tag: UInt64
+        var message: MessageID
+        var queue: Symbol
+    }
+
+    private enum Waiting: Sendable, Equatable {
+        case nothing, connection, answer, confirms, time
+        case deliveries(Int)
+    }
+
+    private static let timer = TimerID(1)
+
+    private let plan: Plan
+    private var next = 0
+    private var waiting = Waiting.nothing
+    private var connection = ConnectionID.none
+    private var channel: UInt16 = 1
+    private var open: Set<UInt16> = []
+    /// How many were published on a channel since confirm.select, by channel.
+    private var sequences: [UInt16: UInt64] = [:]
+    private var outstanding: [Outstanding] = []
+    private var held: [Held] = []
+    private var delivered = 0
+    /// The consumers that acknowledge by themselves, by their number.
+    private var automatic: Set<UInt32> = []
+    /// Whether the method that waits for its answer asked for automatic acks.
+    private var asksAutomatic = false
+
+    init(_ plan: Plan) { self.plan = plan }
+
+    mutating func handle(_ event: Event, _ turn: inout Turn) {
+        switch event {
+        case .started:
+            waiting = .connection
+            if plan.startAfter == .zero {
+                connection = turn.connect(to: plan.node)
+            } else {
+                turn.arm(Self.timer, after: plan.startAfter)
+            }
+        case .rang:
+            if connection == .none, next == 0 {
+                connection = turn.connect(to: plan.node)
+            } else if waiting == .time {
+                goOn(&turn)
+            }
+        case .connected(let opened) where opened == connection:
+            var packet = Packet(.connectionOpen, channel: 0)
+            packet.key = plan.vhost
+            packet.subject = plan.user
+            turn.send(packet, on: connection)
+        case .arrived(let packet, let from) where from == connection:
+            receive(packet, &turn)
+        case .closed(let ended, _) where ended == connection:
+            end(&turn)
+        case .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
+            break
+        }
+    }
+
+    // MARK: What comes
+
+    private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
+        switch packet.method {
+        case .connectionOpenOk: turn.send(Packet(.channelOpen, channel: 1), on: connection)
+        case .channelOpenOk:
+            open.insert(packet.channel)
+            goOn(&turn)
+        case .basicDeliver: take(packet, automatic.contains(packet.consumerNumber), &turn)
+        case .basicGetOk:
+            take(packet, asksAutomatic, &turn)
+            goOn(&turn)
+        case .basicAck, .basicNack: confirm(packet, packet.method == .basicAck, &turn)
+        case .basicReturn:
+            turn.record(.messageReturned, message: packet.message, subject: packet.subject)
+            if let index = outstanding.firstIndex(where: { $0.message == packet.message }) {
+                outstanding[index].wasReturned = true
+            }
+        case .basicCancel: break
+        case .channelClose:
+            turn.send(Packet(.channelCloseOk, channel: packet.channel), on: connection)
+            lose(packet.channel, &turn)
+            if packet.channel == channel { goOn(&turn) }
+        case .connectionClose:
+            turn.send(Packet(.connectionCloseOk, channel: 0), on: connection)
+            turn.close(connection)
+            end(&turn)
+        case .basicConsumeOk:
+            if asksAutomatic { automatic.insert(packet.c) }
+            goOn(&turn)
+        case .confirmSelectOk:
+            if sequences[packet.channel] == nil { sequences[packet.channel] = 0 }
+            goOn(&turn)
+        case .channelCloseOk:
+            lose(packet.channel, &turn)
+            goOn(&turn)
+        case .connectionCloseOk: end(&turn)
+        default: if waiting == .answer { goOn(&turn) }
+        }
+    }
+
+    private mutating func take(_ packet: Packet, _ isSettled: Bool, _ turn: inout Turn) {
+        delivered += 1
+        if isSettled {
+            turn.record(
+                .messageHandled,
+                message: packet.message,
+                subject: packet.subject,
+                peer: plan.client.raw,
+                variant: 1
+            )
+        } else {
+            held.append(
+                Held(
+                    channel: packet.channel,
+                    tag: packet.deliveryTag,
+                    message: packet.message,
+                    queue: packet.subject
+                )
+            )
+        }
+        if case .deliveries(let count) = waiting, delivered >= count { goOn(&turn) }
+    }
+
+    private mutating func confirm(_ packet: Packet, _ isGood: Bool, _ turn: inout Turn) {
+        let isMultiple = packet.has(Flag.multiple)
+        outstanding.removeAll { one in
+            guard one.channel == packet.channel,
+                one.sequence == packet.tag || isMultiple && one.sequence < packet.tag
+            else { return false }
+            if !isGood {
+                turn.record(.messageNacked, message: one.message)
+            } else if !one.wasReturned {
+                turn.record(
+                    .messageConfirmed,
+                    message: one.message,
+                    detail: (turn.now - one.publishedAt).nanoseconds
+                )
+            }
+            return true
+        }
+        if waiting == .confirms, outstanding.isEmpty { goOn(&turn) }
+    }
+
+    /// A channel is gone, and with it what it held and waited for.
+    private mutating func lose(_ number: UInt16, _ turn: inout Turn) {
+        open.remove(number)
+        sequences[number] = nil
+        held.removeAll { $0.channel == number }
+        outstanding.removeAll { one in
+            guard one.channel == number else { return false }
+            if !one.wasReturned { turn.record(.messageUnknown, message: one.message, variant: 1) }
+            return true
+        }
+    }
+
+    private mutating func end(_ turn: inout Turn) {
+        for number in open.sorted() { lose(number, &turn) }
+        connection = .none
+        next = plan.steps.count
+        waiting = .nothing
+    }
+
+    // MARK: What the script says
+
+    private mutating func goOn(_ turn: inout Turn) {
+        waiting = .nothing
+        while waiting == .nothing, next < plan.steps.count {
+            next += 1
+            perform(plan.steps[next - 1], &turn)
+        }
+    }
+
+    private func onChannel(_ packet: Packet) -> Packet {
+        var packet = packet
+        packet.port = UInt32(channel)
+        return packet
+    }
+
+    private mutating func perform(_ step: Step, _ turn: inout Turn) {
+        switch step {
+        case .channel(let number):
+            channel = number
+            guard !open.contains(number) else { return }
+            turn.send(Packet(.channelOpen, channel: number), on: connection)
+            waiting = .answer
+        case .wait(let length):
+            turn.arm(Self.timer, after: length)
+            waiting = .time
+        case .closeConnection:
+            turn.send(Packet(.connectionClose, channel: 0), on: connection)
+            waiting = .answer
+        default:
+            // On a channel that the broker closed nothing can be said.
+            if open.contains(channel) { performOnChannel(step, &turn) }
+        }
+    }
+
+    private mutating func performOnChannel(_ step: Step, _ turn: inout Turn) {
+        switch step {
+        case .ask(let packet):
+            asksAutomatic = packet.has(Flag.noAck)
+            turn.send(onChannel(packet), on: connection)
+            waiting = .answer
+        case .say(let packet): turn.send(onChannel(packet), on: connection)
+        case .publish(let packet, let times): for _ in 0..<times { publish(packet, &turn) }
+        case .settle(let method, let all, let requeue): settle(method, all, requeue, &turn)
+        case .awaitConfirms: if !outstanding.isEmpty { waiting = .confirms }
+        case .awaitDeliveries(let count): if delivered < count { waiting = .deliveries(count) }
+        case .closeChannel:
+            turn.send(Packet(.channelClose, channel: channel), on: connection)
+            waiting = .answer
+        case .channel, .wait, .closeConnection: break
+        }
+    }
+
+    private mutating func publish(_ template: Packet, _ turn: inout Turn) {
+        var packet = onChannel(template)
+        packet.message = turn.newMessage()
+        let isConfirmed = sequences[channel] != nil
+        turn.record(
+            .messagePublished,
+            message: packet.message,
+            subject: packet.subject,
+            peer: packet.key.raw,
+            variant: isConfirmed ? 1 : 0,
+            detail: UInt64(packet.size)
+        )
+        if isConfirmed {
+            sequences[channel, default: 0] += 1
+            outstanding.append(
+                Outstanding(
+                    channel: channel,
+                    sequence: sequences[channel] ?? 0,
+                    message: packet.message,
+                    publishedAt: turn.now
+                )
+            )
+        }
+        turn.send(packet, on: connection)
+    }
+
+    private mutating func settle(
+        _ method: Method,
+        _ all: Bool,
+        _ requeue: Bool,
+        _ turn: inout Turn
+    ) {
+        let mine = held.filter { $0.channel == channel }
+        guard let last = mine.last else { return }
+        if method == .basicAck {
+            for one in all ? mine : [last] {
+                turn.record(
+                    .messageHandled,
+                    message: one.message,
+                    subject: one.queue,
+                    peer: plan.client.raw
+                )
+            }
+        }
+        var packet = Packet(method, channel: channel)
+        packet.tag = last.tag
+        packet.message = last.message
+        packet.flags =
+            (all ? Flag.multiple : 0) | (requeue && method != .basicAck ? Flag.requeue : 0)
+        held.removeAll { $0.channel == channel && (all || $0.tag == last.tag) }
+        turn.send(packet, on: connection)
+    }
+
+    // MARK: Looking
+
+    func inventory(_ report: inout Inventory) {
+        report.unconfirmed += UInt64(outstanding.count { !$0.wasReturned })
+    }
+
+    mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+        for one in outstanding where !one.wasReturned {
+            turn.record(.messageUnknown, message: one.message, variant: 1)
+        }
+    }
+
+    func parcels(_ holding: inout ParcelMarks) {
+        for step in plan.steps {
+            switch step {
+            case .ask(let packet), .say(let packet), .publish(let packet, _):
+                holding.keep(packet.parcel)
+            case .channel, .settle, .awaitConfirms, .awaitDeliveries, .wait, .closeChannel,
+                .closeConnection:
+                break
+            }
+        }
+    }
+}
