@@ -50,7 +50,7 @@ public enum Coverage {
         "RMQ-PRIO-10": .approximated("more priorities cost no processor time and no memory"),
         "RMQ-QQ-16": .approximated("exactly one message more than the limit gets in"),
         "RMQ-QQ-20": .approximated(
-            "a message moves in one step when its targets take it; without a target it is dropped"
+            "a message moves in one step when its targets take it; until then it is asked every 180 s"
         ),
         "RMQ-QQ-25": .approximated(
             "one member writes; the round trip to the others comes with clusters"

@@ -154,6 +154,20 @@ struct SettingsReader {
             for entry in element["definition"]?.entries ?? [] {
                 policy.definition.append(FieldValue.Field(entry.key, FieldValue(entry.value)))
             }
+            for field in policy.definition
+            where field.name.hasPrefix("ha-") || field.name.hasPrefix("federation-") {
+                let group = field.name.hasPrefix("ha-") ? "RMQ-MIR" : "RMQ-FED"
+                findings.append(
+                    Finding(
+                        "not-modelled",
+                        "'\(field.name)' of the policy '\(policy.name)' is not modelled yet",
+                        at: element.place,
+                        why:
+                            "the model would behave as if it were not there; it belongs to \(group)",
+                        remedy: "leave it out to simulate the rest"
+                    )
+                )
+            }
             if let fault = policy.fault(isOperator: isOperator) {
                 findings.append(
                     Finding(

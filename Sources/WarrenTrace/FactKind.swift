@@ -201,7 +201,7 @@ public enum CopyPlace: UInt64, Sendable, Hashable {
 /// Why a delivery went back to its queue.
 public enum ReturnReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case nacked = 0
-    case channelClosed, connectionClosed, recovered
+    case channelClosed, connectionClosed, recovered, keptForDeadLetter
 
     /// The reason in words.
     public var words: String {
@@ -210,6 +210,7 @@ public enum ReturnReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterab
         case .channelClosed: "its channel was closed"
         case .connectionClosed: "its connection was lost"
         case .recovered: "the consumer asked to recover"
+        case .keptForDeadLetter: "it is dead, and no dead-letter queue takes it yet"
         }
     }
 }

@@ -255,6 +255,38 @@ struct QuorumTests {
         #expect([first.redelivered, second.redelivered] == [true, false])
     }
 
+    @Test func `RMQ-QQ-20 at-least-once keeps a dead message until a queue takes it`() throws {
+        try quorum([
+            ("x-overflow", .string("reject-publish")),
+            ("x-dead-letter-strategy", .string("at-least-once")),
+            ("x-dead-letter-exchange", .string("")), ("x-dead-letter-routing-key", .string("dead")),
+        ])
+        talk.publish("x", "y", to: "q")
+        for _ in 0..<2 { talk.talk.reject(try get().tag, requeue: false, on: talk.channel) }
+        #expect(try talk.depth("q") == 0)
+        try talk.queue("dead")
+        #expect(try talk.depth("dead") == 0)
+        talk.talk.wait(200_000)
+        #expect(try talk.bodies("dead") == ["x", "y"])
+    }
+
+    @Test func `RMQ-QQ, versions: 4.0 has two classes of messages, 4.3 goes by each priority`()
+        throws
+    {
+        let inTurn = ["h1", "h2", "n1", "h3", "n2", "n3"]
+        let strictly = ["h1", "h2", "h3", "n3", "n1", "n2"]
+        let published = ["n1", "n2", "n3", "h1", "h2", "h3"]
+        for (version, expected) in [("3.10", published), ("4.0", inTurn), ("4.3", strictly)] {
+            let talk = Talk { settings, _ in settings.version = Version(version) ?? .v3_10 }
+            try talk.queue("q", [("x-queue-type", .string("quorum"))])
+            talk.publish("n1", to: "q", .priority(0))
+            talk.publish("n2", to: "q", .priority(0))
+            talk.publish("n3", to: "q")
+            talk.publish("h1", "h2", "h3", to: "q", .priority(9))
+            #expect(try talk.bodies("q") == expected, "\(version)")
+        }
+    }
+
     @Test func `RMQ-QQ-23 exclusive consumers are not exclusive`() throws {
         try quorum()
         let other = talk.talk.openChannel()

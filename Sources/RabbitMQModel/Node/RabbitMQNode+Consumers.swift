@@ -127,7 +127,10 @@ extension RabbitMQNode {
     var isWaiting: Bool {
         settings.consumerTimeout != nil
             && channels.contains { $0.state == .open && $0.unackedCount > 0 }
-            || queues.contains { $0.exists && $0.rules.expires != nil && $0.readyCount > 0 }
+            || queues.contains {
+                $0.exists
+                    && ($0.rules.expires != nil && $0.readyCount > 0 || !$0.discards.isEmpty)
+            }
     }
 
     /// Closes channels whose deliveries were held for too long.

@@ -169,7 +169,7 @@ extension RabbitMQNode {
             entry: Entry(readySince: turn.now, row: row, redelivered: redelivered)
         )
         if rules.maxPriority > 0 {
-            queues[queue].putBack(entry, priority: messages[row].priority)
+            queues[queue].putBack(entry, messages[row])
         } else {
             queues[queue].returned.append(entry)
         }
@@ -217,7 +217,7 @@ extension RabbitMQNode {
             }
         }
         for queue in queues where queue.exists {
-            for entry in queue.readyEntries
+            for entry in queue.presentEntries
             where !survives(entry.entry.row, queue, entry.position, disk) {
                 recordLoss(messages[entry.entry.row].message, queue.symbol, .ready, &turn)
             }
@@ -242,7 +242,7 @@ extension RabbitMQNode {
             }
         }
         for queue in queues where queue.exists {
-            for entry in queue.readyEntries {
+            for entry in queue.presentEntries {
                 held.insert(DiskKey.message(queue.symbol, entry.position))
             }
             for record in queue.log?.records ?? [] {

@@ -178,6 +178,10 @@ extension RabbitMQNode {
     /// - Source: RMQ-DECL-28; RMQ-DLX-19 (no dead-lettering).
     mutating func purge(_ queue: Int, _ reason: DropReason, _ turn: inout Turn) -> Int {
         var entries = queues[queue].readyEntries
+        if reason == .queueDeleted {
+            entries = queues[queue].presentEntries
+            queues[queue].discards = []
+        }
         if let log = queues[queue].log {
             entries = log.records.map {
                 ReturnedEntry(

@@ -65,7 +65,7 @@ extension RabbitMQNode {
             return false
         }
         let entry = Entry(readySince: turn.now, row: row, redelivered: false)
-        let position = queues[queue].append(entry, priority: message.priority)
+        let position = queues[queue].append(entry, message)
         queues[queue].readyBytes += UInt64(message.size)
         if let life = timeToLive(message, queue, turn) {
             queues[queue].expiries[position] = turn.now + Interval(nanoseconds: life &* 1_000_000)
@@ -285,7 +285,7 @@ extension RabbitMQNode {
             for entry in entries { comeBackToQuorum(entry, queue, reason, &turn) }
         } else if queues[queue].rules.maxPriority > 0 {
             for entry in entries {
-                queues[queue].putBack(entry, priority: messages[entry.entry.row].priority)
+                queues[queue].putBack(entry, messages[entry.entry.row])
             }
         } else {
             queues[queue].putBack(entries)
@@ -316,7 +316,7 @@ extension RabbitMQNode {
         let expiry = queues[queue].expiries[entry.position]
         erase(queue, entry.position, &turn)
         queues[queue].forget(entry.position)
-        let position = queues[queue].append(entry.entry, priority: 0)
+        let position = queues[queue].append(entry.entry, messages[entry.entry.row])
         queues[queue].returns[position] = count
         queues[queue].expiries[position] = expiry
         storeCopy(
@@ -440,6 +440,8 @@ enum NodeTimer {
     static let silentClose = TimerID(1)
     /// Heartbeats.
     static let heartbeat = TimerID(2)
+    /// Asks the targets of dead copies again.
+    static let discards = TimerID(4)
     /// Looks at the memory.
     static let memory = TimerID(3)
 

@@ -90,6 +90,8 @@ struct RabbitMQNode: Machine {
             cutSilently(&turn)
         } else if timer == NodeTimer.heartbeat {
             beat(&turn)
+        } else if timer == NodeTimer.discards {
+            retryDiscards(&turn)
         } else if timer == NodeTimer.memory {
             lookAtMemory(&turn)
         }
@@ -269,7 +271,9 @@ struct RabbitMQNode: Machine {
         for queue in queues where queue.exists {
             report.add(
                 queue: queue.symbol,
-                ready: UInt64(queue.log?.records.count ?? queue.readyCount),
+                ready: UInt64(
+                    queue.log?.records.count ?? queue.readyCount + queue.discards.count
+                ),
                 unacked: queue.log == nil ? UInt64(queue.unackedCount) : 0
             )
         }

@@ -1,3 +1,4 @@
+import DequeModule
 import WarrenKernel
 import WarrenTrace
 
@@ -55,6 +56,12 @@ extension RabbitMQNode {
                 properties.wouldGoRound(queues[Int($0)].declaration.name)
             }
         }
+        if rules.deadLettersSafely,
+            targets.isEmpty || targets.contains(where: { wouldOverflow(Int($0), message.size) })
+        {
+            keepDiscard(row, queue, reason, place, &turn)
+            return
+        }
         guard !targets.isEmpty else {
             drop(row, queue, .noDeadLetterRoute, place, &turn)
             return
@@ -78,6 +85,48 @@ extension RabbitMQNode {
                 store(newRow, dead, index, .max, &turn)
             }
             _ = enter(newRow, dead, index, &turn)
+        }
+    }
+
+    /// A dead copy stays with its queue until a target takes it.
+    ///
+    /// - Source: RMQ-QQ-20: at-least-once.
+    private mutating func keepDiscard(
+        _ row: UInt32,
+        _ queue: Int,
+        _ reason: DropReason,
+        _ place: CopyPlace,
+        _ turn: inout Turn
+    ) {
+        if place == .unacked {
+            turn.record(
+                .deliveryRequeued,
+                message: messages[row].message,
+                subject: queues[queue].symbol,
+                variant: ReturnReason.keptForDeadLetter.rawValue
+            )
+        }
+        let copy = ReturnedEntry(
+            position: queues[queue].discardPosition(),
+            entry: Entry(readySince: turn.now, row: row, redelivered: true)
+        )
+        queues[queue].discards.append(Discard(copy: copy, reason: reason))
+        storeCopy(copy, queue, redelivered: true, &turn)
+        turn.arm(NodeTimer.discards, after: Self.discardPause, background: true)
+    }
+
+    /// How long a dead copy waits before its targets are asked again.
+    private static let discardPause = Interval.seconds(180)
+
+    /// Asks the targets of all dead copies that wait once more.
+    mutating func retryDiscards(_ turn: inout Turn) {
+        for queue in queues.indices where queues[queue].exists {
+            let waiting = queues[queue].discards
+            queues[queue].discards = []
+            for one in waiting {
+                erase(queue, one.copy.position, &turn)
+                deadLetter(one.copy.entry.row, queue, one.reason, from: .ready, &turn)
+            }
         }
     }
 

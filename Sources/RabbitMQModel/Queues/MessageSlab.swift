@@ -16,6 +16,8 @@ struct MessageRow: BitwiseCopyable, Sendable {
     var persistent: Bool
     /// What a priority queue goes by; 0 if the publisher said nothing.
     var priority: UInt8 = 0
+    /// Whether the publisher said a priority.
+    var hasPriority = false
 
     /// The message of a publication.
     @inline(__always)
@@ -70,6 +72,7 @@ struct MessageSlab: Sendable {
 
     mutating func setPriority(_ priority: UInt8, of row: UInt32) {
         rows[Int(row)].priority = priority
+        rows[Int(row)].hasPriority = true
     }
 
     /// Gives up one copy, and says what the message was.

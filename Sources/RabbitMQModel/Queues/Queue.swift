@@ -17,6 +17,12 @@ struct ReturnedEntry: BitwiseCopyable, Sendable {
     var entry: Entry
 }
 
+/// A dead copy that its quorum queue keeps until a target takes it.
+struct Discard: Sendable {
+    var copy: ReturnedEntry
+    var reason: DropReason
+}
+
 /// A classic queue.
 ///
 /// Copies have positions that count up for the life of the queue. Ready copies that were never taken
@@ -52,6 +58,11 @@ struct Queue: Sendable {
     /// Ready copies by priority; a priority queue keeps all of them here.
     private(set) var lanes: [Deque<ReturnedEntry>] = []
     private(set) var laneCount = 0
+    /// Of two classes: how many of the higher one were taken since one of the lower.
+    private var highServed = 0
+    /// Dead copies that wait for a target to take them, the oldest first: RMQ-QQ-20.
+    var discards = Deque<Discard>()
+    private var discardCount: UInt64 = 0
     /// Body bytes of the ready copies; not kept for a plain queue.
     var readyBytes: UInt64 = 0
     /// The consumer that gets everything, or -1; single active consumer only.
@@ -82,7 +93,10 @@ struct Queue: Sendable {
         self.owner = owner
         self.rules = rules
         isPlain = rules.isPlain
-        if rules.maxPriority > 0 {
+        if rules.quorumPriorities != .none {
+            let count = rules.quorumPriorities == .strict ? 32 : 2
+            lanes = Array(repeating: Deque(), count: count)
+        } else if rules.maxPriority > 0 {
             lanes = Array(repeating: Deque(), count: Int(rules.maxPriority) + 1)
         }
         if rules.kind == .stream { log = StreamLog() }
@@ -115,41 +129,60 @@ struct Queue: Sendable {
     /// Puts a new copy at the end, or at the end of its priority.
     ///
     /// - Returns: its position.
-    mutating func append(_ entry: Entry, priority: UInt8) -> UInt64 {
+    mutating func append(_ entry: Entry, _ message: MessageRow) -> UInt64 {
         guard !lanes.isEmpty else {
             ready.append(entry)
             return tailPosition - 1
         }
         let position = skip()
-        lanes[min(Int(priority), lanes.count - 1)].append(
+        lanes[lane(of: message)].append(
             ReturnedEntry(position: position, entry: entry)
         )
         laneCount += 1
         return position
     }
 
+    /// The lane that a message belongs into.
+    private func lane(of message: MessageRow) -> Int {
+        switch rules.quorumPriorities {
+        case .none: min(Int(message.priority), lanes.count - 1)
+        case .twoClasses: message.priority >= 5 ? 1 : 0
+        case .strict: message.hasPriority ? min(Int(message.priority), 31) : 4
+        }
+    }
+
+    /// The lane that is served next: the highest, but of two classes the lower one every third time.
+    private var nextLane: Int {
+        let highest = lanes.lastIndex { !$0.isEmpty } ?? 0
+        let isTurnOfLower = rules.quorumPriorities == .twoClasses && highServed >= 2
+        return isTurnOfLower && !lanes[0].isEmpty ? 0 : highest
+    }
+
     /// The copy that would be taken next.
     var head: ReturnedEntry? {
-        if laneCount > 0 { return lanes.last { !$0.isEmpty }?.first }
         if let last = returned.last { return last }
+        if laneCount > 0 { return lanes[nextLane].first }
         return ready.first.map { ReturnedEntry(position: headPosition, entry: $0) }
     }
 
     /// Takes the next copy of a priority queue.
     private mutating func takeFromLanes() -> ReturnedEntry {
         laneCount -= 1
-        let lane = lanes.lastIndex { !$0.isEmpty } ?? 0
+        let lane = nextLane
+        highServed = lane == 0 ? 0 : highServed + 1
         return lanes[lane].removeFirst()
     }
 
     /// Takes the next copy, whatever the queue.
-    mutating func takeAny() -> ReturnedEntry { laneCount > 0 ? takeFromLanes() : take() }
+    mutating func takeAny() -> ReturnedEntry {
+        returned.isEmpty && laneCount > 0 ? takeFromLanes() : take()
+    }
 
     /// Puts a copy back to its place within its priority.
     ///
     /// - Source: RMQ-PRIO-06.
-    mutating func putBack(_ returned: ReturnedEntry, priority: UInt8) {
-        let lane = min(Int(priority), lanes.count - 1)
+    mutating func putBack(_ returned: ReturnedEntry, _ message: MessageRow) {
+        let lane = lane(of: message)
         let index = lanes[lane].firstIndex { $0.position > returned.position }
         lanes[lane].insert(returned, at: index ?? lanes[lane].count)
         laneCount += 1
@@ -232,9 +265,18 @@ struct Queue: Sendable {
         }
     }
 
+    /// A position for a dead copy that stays: far behind those of the ready ones.
+    mutating func discardPosition() -> UInt64 {
+        defer { discardCount += 1 }
+        return 1 << 31 + discardCount
+    }
+
+    /// Every copy that is not with a consumer: the ready ones, and the dead ones that stay.
+    var presentEntries: [ReturnedEntry] { readyEntries + discards.map(\.copy) }
+
     /// Every ready copy with its position, the oldest first.
     var readyEntries: [ReturnedEntry] {
-        if laneCount > 0 { return lanes.reversed().flatMap { $0 } }
+        if laneCount > 0 { return returned.reversed() + lanes.reversed().flatMap { $0 } }
         return returned.reversed()
             + ready.enumerated().map {
                 ReturnedEntry(position: headPosition + UInt64($0.offset), entry: $0.element)

@@ -7,6 +7,12 @@ struct QueueRules: Hashable, Sendable {
     /// What kind of queue it is.
     enum Kind: Sendable { case classic, quorum, stream }
 
+    /// How a quorum queue goes by the priority of messages.
+    ///
+    /// - Source: the section on versions: 4.0 has two classes (0 to 4, 5 and up; about two high ones for one
+    ///   normal one), 4.3 has 0 to 31, strictly, and takes 4 for an absent one.
+    enum QuorumPriorities: Sendable { case none, twoClasses, strict }
+
     /// What happens to a message that finds the queue full.
     enum Overflow: String, Sendable {
         case dropHead = "drop-head"
@@ -30,6 +36,7 @@ struct QueueRules: Hashable, Sendable {
     var deadLettersSafely = false
     var deliveryLimit: UInt64?
     var maxPriority: UInt8 = 0
+    var quorumPriorities = QuorumPriorities.none
     var singleActive = false
 
     /// Whether nothing here concerns the common way of a message.
@@ -78,6 +85,8 @@ struct QueueRules: Hashable, Sendable {
             kind == .quorum && overflow == .rejectPublish
             && text("x-dead-letter-strategy", "dead-letter-strategy") == "at-least-once"
         if kind == .quorum {
+            quorumPriorities =
+                version >= .v4_3 ? .strict : version >= .v4_0 ? .twoClasses : .none
             deliveryLimit = number("x-delivery-limit", "delivery-limit")
             let isUnlimited = declaration["x-delivery-limit"]?.number ?? 0 < 0
             if deliveryLimit == nil, version >= .v4_0, !isUnlimited { deliveryLimit = 20 }
