@@ -93,7 +93,7 @@ let package = Package(
                 "WarrenTopology", "WarrenTrace", "TextTable",
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
-            exclude: ["Peers"],
+            exclude: ["Peers", "Results.md"],
             swiftSettings: settings
         ),
         .target(
