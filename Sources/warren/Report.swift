@@ -5,6 +5,23 @@ import WarrenLedger
 import WarrenTopology
 import WarrenTrace
 
+/// A value that JSON says as `null` where there is none, so that the shape stays the same.
+@propertyWrapper
+struct OrNull<Value: Encodable>: Encodable {
+    var wrappedValue: Value?
+
+    init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue {
+            try container.encode(wrappedValue)
+        } else {
+            try container.encodeNil()
+        }
+    }
+}
+
 /// The result of a run, as JSON says it.
 ///
 /// The shape is stable: keys are added, never renamed.
@@ -25,7 +42,7 @@ struct Report: Encodable {
 
     struct First: Encodable {
         var time_ns: UInt64
-        var message: String?
+        @OrNull var message: String?
         var seen: String
     }
 
@@ -33,7 +50,7 @@ struct Report: Encodable {
         var name, kind: String
         var held: Bool
         var sentence: String
-        var first: First?
+        @OrNull var first: First?
     }
 
     struct Calls: Encodable {
@@ -48,8 +65,8 @@ struct Report: Encodable {
     let wall_ns: UInt64
     let events: UInt64
     let complete: Bool
-    let stopped: String?
-    let trace: String?
+    @OrNull private(set) var stopped: String?
+    @OrNull private(set) var trace: String?
     let messages: Messages
     let drops: [String: UInt64]
     let dropped_copies: UInt64

@@ -57,8 +57,7 @@ struct CommandLineTests {
         let report = try json(outcome.output)
         let top: Set<String> = [
             "topology", "seed", "digest", "version", "simulated_ns", "wall_ns", "events",
-            "complete",
-            "messages", "queues", "expectations",
+            "complete", "trace", "messages", "queues", "expectations",
         ]
         #expect(Set(report.keys).isSuperset(of: top))
         let messages = try #require(report["messages"] as? [String: Any])
