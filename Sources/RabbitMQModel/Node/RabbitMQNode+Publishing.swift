@@ -169,7 +169,7 @@ extension RabbitMQNode {
         }
         guard sequence > 0 else { return }
         if isRejected {
-            nack(channel, sequence, message.message, &turn)
+            confirm(channel, sequence, message.message, as: .basicNack, &turn)
         } else if slot == .max {
             confirm(channel, sequence, message.message, &turn)
         }
@@ -243,28 +243,16 @@ extension RabbitMQNode {
         }
     }
 
-    private func nack(
-        _ channel: Int,
-        _ sequence: UInt64,
-        _ message: MessageID,
-        _ turn: inout Turn
-    ) {
-        guard channels[channel].state == .open else { return }
-        var packet = Packet(.basicNack, channel: channels[channel].number)
-        packet.tag = sequence
-        packet.message = message
-        turn.send(packet, on: channels[channel].connection)
-    }
-
     @inline(__always)
     private func confirm(
         _ channel: Int,
         _ sequence: UInt64,
         _ message: MessageID,
+        as method: Method = .basicAck,
         _ turn: inout Turn
     ) {
         guard channels[channel].state == .open else { return }
-        var packet = Packet(.basicAck, channel: channels[channel].number)
+        var packet = Packet(method, channel: channels[channel].number)
         packet.tag = sequence
         packet.message = message
         turn.send(packet, on: channels[channel].connection)
