@@ -125,11 +125,21 @@ extension RabbitMQNode {
 
     /// Whether something will happen by itself although no message moves.
     var isWaiting: Bool {
-        settings.consumerTimeout != nil
-            && channels.contains { $0.state == .open && $0.unackedCount > 0 }
+        let onlyQuorum = settings.version >= .v4_3
+        let somebodyHolds =
+            settings.consumerTimeout != nil
+            && channels.contains { channel in
+                channel.state == .open && channel.unackedCount > 0
+                    && (!onlyQuorum
+                        || channel.unacked.contains {
+                            $0.queue >= 0 && queues[Int($0.queue)].rules.kind == .quorum
+                        })
+            }
+        return somebodyHolds
             || queues.contains {
                 $0.exists
-                    && ($0.rules.expires != nil && $0.readyCount > 0 || !$0.discards.isEmpty)
+                    && ($0.rules.expires != nil && $0.readyCount > 0
+                        || !$0.discards.isEmpty && !discardsAreStuck)
             }
     }
 

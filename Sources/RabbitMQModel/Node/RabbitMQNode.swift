@@ -14,6 +14,8 @@ struct RabbitMQNode: Machine {
     var vhosts: [VirtualHostState] = []
     /// Which alarms are on: 1 memory, 2 disk.
     var alarms: UInt8 = 0
+    /// Whether no target took any dead copy when they were asked last.
+    var discardsAreStuck = false
     /// Whether each packet must be looked at: permissions or an alarm.
     var isGuarded = false
     /// By symbol of a reply name: the channel that waits there, or -1.

@@ -111,6 +111,7 @@ extension RabbitMQNode {
             entry: Entry(readySince: turn.now, row: row, redelivered: true)
         )
         queues[queue].discards.append(Discard(copy: copy, reason: reason))
+        discardsAreStuck = false
         storeCopy(copy, queue, redelivered: true, &turn)
         turn.arm(NodeTimer.discards, after: Self.discardPause, background: true)
     }
@@ -120,6 +121,8 @@ extension RabbitMQNode {
 
     /// Asks the targets of all dead copies that wait once more.
     mutating func retryDiscards(_ turn: inout Turn) {
+        let before = queues.reduce(0) { $0 + $1.discards.count }
+        defer { discardsAreStuck = queues.reduce(0) { $0 + $1.discards.count } == before }
         for queue in queues.indices where queues[queue].exists {
             let waiting = queues[queue].discards
             queues[queue].discards = []
