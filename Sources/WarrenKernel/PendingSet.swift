@@ -153,6 +153,7 @@ public struct PendingSet: ~Copyable {
     }
 
     @inlinable
+    @inline(__always)
     mutating func sink(_ key: Key) {
         let heap = keys.base
         let count = keys.count
