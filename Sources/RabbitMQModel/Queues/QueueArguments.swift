@@ -81,6 +81,12 @@ enum QueueArguments {
                 "invalid arg 'x-queue-leader-locator' for \(what) of queue type \(kind)"
             )
         }
+        // The older word for the same is not checked, and breaks the server.
+        if let value = wanted["x-queue-master-locator"],
+            !["min-masters", "client-local", "random"].contains(value.text ?? "")
+        {
+            throw .internalError
+        }
         guard wanted.type != "classic" else { return }
         if !wanted.durable {
             throw .preconditionFailed("invalid property 'non-durable' for \(what)")
