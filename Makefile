@@ -14,7 +14,7 @@ test: deps deps-test
 	swift build -c release --build-tests
 	swift test -c release --skip-build
 
-# Prints the table of figures beside C++ and SimPy; about ten minutes.
+# Prints the table of figures beside C++ and SimPy; about three minutes.
 bench: deps deps-bench
 	swift build -c release --product warren-bench
 	swift build -c release --product warren

@@ -31,6 +31,7 @@ public enum Coverage {
         "RMQ-CONN-13": .notModelled(wire),
         "RMQ-CONN-18": .notModelled(wire),
         "RMQ-CONN-19": .notModelled(wire),
+        "RMQ-CONN-29": .notModelled(wire),
         "RMQ-CONN-32": .approximated(
             "every end of a connection is seen at once, without a time-out"
         ),
@@ -43,6 +44,8 @@ public enum Coverage {
                 + "confirm forward"
         ),
         "RMQ-PUB-32": .approximated("bodies have a size and no bytes, and are never split"),
+        "RMQ-PUB-33": .approximated("a key of more than 255 bytes is taken, too, in a script"),
+        "RMQ-PUB-38": .approximated("no queue dies abnormally, so nobody is nacked for that"),
         "RMQ-PUB-36": .notModelled(cluster),
         "RMQ-DLX-28": .approximated(
             "a message moves in one step: nothing is lost between the queues"

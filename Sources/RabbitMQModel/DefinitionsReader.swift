@@ -72,6 +72,17 @@ struct DefinitionsReader {
     }
 
     private func reserve(_ entry: Tree.Entry, _ what: String, _ findings: inout [Finding]) {
+        if entry.key.utf8.count > 255 {
+            findings.append(
+                Finding(
+                    "long-name",
+                    "the \(what) '\(entry.key.prefix(20))…' has a name of \(entry.key.utf8.count) bytes",
+                    at: entry.place,
+                    why: "a name takes at most 255 bytes on the wire (RMQ-DECL-22)",
+                    remedy: "choose a shorter name"
+                )
+            )
+        }
         guard entry.key.hasPrefix("amq.") || entry.key.isEmpty else { return }
         findings.append(
             Finding(

@@ -37,7 +37,7 @@ public struct Policy: Sendable, Hashable {
     private static let numbers = [
         "message-ttl", "expires", "max-length", "max-length-bytes", "max-in-memory-length",
         "max-in-memory-bytes", "delivery-limit", "stream-max-segment-size-bytes", "queue-version",
-        "ha-sync-batch-size", "federation-max-hops", "consumer-timeout",
+        "ha-sync-batch-size",
     ]
     private static let texts = [
         "overflow", "dead-letter-exchange", "dead-letter-routing-key", "dead-letter-strategy",

@@ -17,24 +17,8 @@ struct QueueReader {
         ("leader_locator", "x-queue-leader-locator", .text),
     ]
 
-    static let fields = [
-        Field("type", .choice(["classic", "quorum", "stream"]), "classic"),
-        Field("durable", .boolean, "survives a restart; true"),
-        Field("exclusive", .boolean, "belongs to one connection; false"),
-        Field("auto_delete", .boolean, "goes with its last consumer; false"),
-        Field(
-            "dead_letter",
-            .record([
-                Field("exchange", .text, "where dead messages go", required: true),
-                Field("key", .text, "under which key; their own"),
-                Field(
-                    "strategy",
-                    .choice(["at-most-once", "at-least-once"]),
-                    "how safely, for quorum queues; at-most-once"
-                ),
-            ]),
-            "what becomes of messages that are rejected, expired or in excess"
-        ),
+    /// What an argument and a policy say alike.
+    static let limits = [
         Field("message_ttl", .duration, "how long a message may wait"),
         Field("expires", .duration, "how long the queue may be without use"),
         Field("max_length", .integer(0...4_000_000_000), "ready messages at most"),
@@ -44,16 +28,41 @@ struct QueueReader {
             .choice(["drop-head", "reject-publish", "reject-publish-dlx"]),
             "what gives way when it is full; drop-head"
         ),
-        Field("max_priority", .integer(0...255), "the highest priority; none"),
-        Field("single_active_consumer", .boolean, "one consumer at a time; false"),
         Field("delivery_limit", .integer(0...4_000_000_000), "how often a message may come back"),
-        Field("mode", .choice(["default", "lazy"]), "where it keeps messages; default"),
         Field("max_age", .text, "for streams: how old a segment may grow, such as 7D or 1h"),
-        Field("max_segment_size", .size, "for streams: the size of a segment; 500MB"),
-        Field("initial_group_size", .integer(1...99), "for quorum queues: how many members; 3"),
-        Field("leader_locator", .choice(["client-local", "balanced"]), "where its leader goes"),
-        Field("arguments", .map(.anything), "x-arguments, word for word"),
     ]
+
+    static let fields =
+        limits + [
+            Field("type", .choice(["classic", "quorum", "stream"]), "classic"),
+            Field("durable", .boolean, "survives a restart; true"),
+            Field("exclusive", .boolean, "belongs to one connection; false"),
+            Field("auto_delete", .boolean, "goes with its last consumer; false"),
+            Field(
+                "dead_letter",
+                .record([
+                    Field("exchange", .text, "where dead messages go", required: true),
+                    Field("key", .text, "under which key; their own"),
+                    Field(
+                        "strategy",
+                        .choice(["at-most-once", "at-least-once"]),
+                        "how safely, for quorum queues; at-most-once"
+                    ),
+                ]),
+                "what becomes of messages that are rejected, expired or in excess"
+            ),
+            Field("max_priority", .integer(0...255), "the highest priority; none"),
+            Field("single_active_consumer", .boolean, "one consumer at a time; false"),
+            Field("mode", .choice(["default", "lazy"]), "where it keeps messages; default"),
+            Field("max_segment_size", .size, "for streams: the size of a segment; 500MB"),
+            Field("initial_group_size", .integer(1...99), "for quorum queues: how many members; 3"),
+            Field(
+                "leader_locator",
+                .choice(["client-local", "balanced"]),
+                "where its leader goes"
+            ),
+            Field("arguments", .map(.anything), "x-arguments, word for word"),
+        ]
 
     let vhost: String
 

@@ -3,29 +3,24 @@ import WarrenTrace
 
 /// Makes settings, policies and permissions out of the section of a broker.
 struct SettingsReader {
-    private static let policy = Shape.record([
-        Field("name", .text, "its name", required: true),
-        Field("pattern", .text, "a regular expression, looked for in names", required: true),
-        Field("apply_to", .choice(Policy.Target.allCases.map(\.rawValue)), "what it is for; all"),
-        Field("priority", .integer(0...1_000_000), "the highest that matches counts; 0"),
-        Field("message_ttl", .duration, "how long a message may wait"),
-        Field("expires", .duration, "how long a queue may be without use"),
-        Field("max_length", .integer(0...4_000_000_000), "ready messages at most"),
-        Field("max_length_bytes", .size, "bytes of ready bodies at most"),
-        Field(
-            "overflow",
-            .choice(["drop-head", "reject-publish", "reject-publish-dlx"]),
-            "what gives way when it is full"
-        ),
-        Field("dead_letter_exchange", .text, "where dead messages go"),
-        Field("dead_letter_routing_key", .text, "under which key"),
-        Field("dead_letter_strategy", .text, "how safely"),
-        Field("delivery_limit", .integer(0...4_000_000_000), "how often a message may come back"),
-        Field("alternate_exchange", .text, "for exchanges: where the rest goes"),
-        Field("max_age", .text, "for streams"),
-        Field("queue_mode", .choice(["default", "lazy"]), "where queues keep messages"),
-        Field("definition", .map(.anything), "keys, word for word, such as max-length"),
-    ])
+    private static let policy = Shape.record(
+        QueueReader.limits + [
+            Field("name", .text, "its name", required: true),
+            Field("pattern", .text, "a regular expression, looked for in names", required: true),
+            Field(
+                "apply_to",
+                .choice(Policy.Target.allCases.map(\.rawValue)),
+                "what it is for; all"
+            ),
+            Field("priority", .integer(0...1_000_000), "the highest that matches counts; 0"),
+            Field("dead_letter_exchange", .text, "where dead messages go"),
+            Field("dead_letter_routing_key", .text, "under which key"),
+            Field("dead_letter_strategy", .text, "how safely"),
+            Field("alternate_exchange", .text, "for exchanges: where the rest goes"),
+            Field("queue_mode", .choice(["default", "lazy"]), "where queues keep messages"),
+            Field("definition", .map(.anything), "keys, word for word, such as max-length"),
+        ]
+    )
 
     /// What a virtual host, or the broker's own, may say beside queues and exchanges.
     static let ofVirtualHost = [

@@ -1,5 +1,6 @@
 import RabbitMQModel
 import Testing
+import WarrenTrace
 
 @Suite("RabbitMQ policies")
 struct PolicyTests {
@@ -94,6 +95,15 @@ struct PolicyTests {
                 == "[{<<\"dead-letter-exchange\">>,a}] are not recognised policy settings"
         )
         #expect(policy("p", "x(", []).fault(isOperator: false) != nil)
+    }
+
+    @Test func `RMQ-POL-07 and 08 a policy that is refused changes nothing`() throws {
+        try talk.queue("q")
+        set(policy("cap", "q", [("max-length", .int(1)), ("foo", .int(1))]))
+        let dlx = policy("dlx", "q", [("max-length", .int(1)), ("overflow", .string("drop-head"))])
+        talk.talk.administer(.setOperatorPolicy(dlx, vhost: "/"))
+        talk.publish("1", "2", to: "q")
+        #expect(try talk.depth("q") == 2)
     }
 
     @Test func `RMQ-POL-09 the pattern is looked for anywhere in the name`() throws {
@@ -430,6 +440,12 @@ struct ConnectionTests {
             }
         }
         #expect(closed?.code == 0)
+        // The socket is cut three seconds after the client spoke, and not before.
+        talk.wait(2500)
+        #expect(talk.facts.allSatisfy { $0.kind != .connectionClosed })
+        talk.wait(1000)
+        #expect(talk.facts.contains { $0.kind == .connectionClosed })
+        #expect(talk.facts.allSatisfy { $0.kind != .errorRaised })
     }
 
     @Test func `RMQ-CONN-08 a client may not tune up, and is cut without a word`() {

@@ -385,7 +385,7 @@ struct OtherBehaviourTests {
 
     @Test
     func
-        `RMQ-CONN-29, RMQ-PUB-10, 11, 13, 20 and 34 five hundred confirms, all in order in the queue`()
+        `RMQ-PUB-10, 11, 13, 20 and 34 five hundred confirms, all in order in the queue`()
         throws
     {
         try talk.queue("q")

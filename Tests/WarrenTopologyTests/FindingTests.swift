@@ -296,6 +296,15 @@ struct FindingTests {
             words: ["RMQ-CONS-20"]
         ),
         Wrong(
+            text: head.replacing(
+                "{ q: {} }",
+                with: "{ q: {}, \(String(repeating: "x", count: 300)): {} }"
+            ),
+            slug: "long-name",
+            line: 6,
+            words: ["300 bytes"]
+        ),
+        Wrong(
             text: head.replacing("{ q: {} }", with: "{ amq.q: {} }"),
             slug: "reserved-name",
             line: 6,

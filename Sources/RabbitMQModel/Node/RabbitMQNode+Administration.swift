@@ -19,6 +19,8 @@ extension RabbitMQNode {
     private mutating func administer(_ order: Administration, _ turn: inout Turn) {
         switch order {
         case .setPolicy(let policy, let vhost):
+            // RMQ-POL-08: the management API answers 400, and nothing changes.
+            guard policy.fault(isOperator: false) == nil else { return }
             change(vhost, &turn) {
                 $0.policies.removeAll { $0.name == policy.name }
                 $0.policies.append(policy)
@@ -26,6 +28,7 @@ extension RabbitMQNode {
         case .clearPolicy(let name, let vhost):
             change(vhost, &turn) { $0.policies.removeAll { $0.name == name } }
         case .setOperatorPolicy(let policy, let vhost):
+            guard policy.fault(isOperator: true) == nil else { return }
             change(vhost, &turn) {
                 $0.operatorPolicies.removeAll { $0.name == policy.name }
                 $0.operatorPolicies.append(policy)
