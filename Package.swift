@@ -116,7 +116,10 @@ let package = Package(
         ),
         .testTarget(
             name: "RabbitMQModelTests",
-            dependencies: ["RabbitMQModel", "WarrenKernel", "WarrenTrace"],
+            dependencies: [
+                "RabbitMQModel", "Support", "WarrenBroker", "WarrenKernel", "WarrenLedger",
+                "WarrenTrace",
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -15,9 +15,9 @@ struct ClientBuilder {
         let broker = blueprint.symbol(of: client.broker)
         let scope = VirtualHost.scope(broker, client.broker, vhost, in: &blueprint)
         switch client.role {
-        case .producer: addProducer(node, vhost, scope, &blueprint)
-        case .consumer, .server: addConsumer(node, vhost, scope, &blueprint)
-        case .caller: addCaller(node, vhost, scope, &blueprint)
+        case .producer: addProducer(vhost, scope, &blueprint)
+        case .consumer, .server: addConsumer(vhost, scope, &blueprint)
+        case .caller: addCaller(vhost, scope, &blueprint)
         case .script: addScript(node, vhost, scope, &blueprint)
         }
     }
@@ -108,6 +108,80 @@ struct ClientBuilder {
         )
     }
 
+    /// How the client connects, and connects again.
+    private func linkPlan(_ vhost: String, _ blueprint: inout Blueprint) -> ClientLink.Plan {
+        func length(_ tree: Tree?) -> Interval? {
+            tree?.text.flatMap(Units.duration).map { Interval(nanoseconds: UInt64($0)) }
+        }
+        var plan = ClientLink.Plan(
+            hosts: hosts(&blueprint),
+            vhost: blueprint.world.intern(.text, vhost),
+            user: user(&blueprint),
+            reconnect: client.reconnectInterval
+        )
+        if let text = client.tree["recovery"]?.text,
+            let recovery = ClientLink.Recovery(rawValue: text)
+        {
+            plan.recovery = recovery
+        }
+        if let backoff = client.tree["backoff"] {
+            let factor = backoff["factor"]?.text.flatMap(Units.number) ?? 2
+            plan.backoff = (UInt64(max(factor, 1) * 1000), length(backoff["max"]) ?? .seconds(60))
+        }
+        if let timeout = length(client.tree["connect_timeout"]) { plan.connectTimeout = timeout }
+        if let heartbeat = length(client.tree["heartbeat"]) {
+            plan.heartbeat = UInt16(clamping: heartbeat.nanoseconds / 1_000_000_000)
+        }
+        return plan
+    }
+
+    /// The nodes that the client may connect to: those that it names, or all, the first one first.
+    private func hosts(_ blueprint: inout Blueprint) -> [NodeID] {
+        let all = blueprint.brokerNodes[client.broker] ?? []
+        guard let wanted = client.tree["hosts"]?.elements, !wanted.isEmpty else { return all }
+        return wanted.compactMap { element in
+            let name = element.text ?? ""
+            if let node = blueprint.nodesByPath["\(client.broker)/\(name)"] { return node }
+            let known = blueprint.nodesByPath.keys.sorted().compactMap { path in
+                path.hasPrefix("\(client.broker)/")
+                    ? String(path.dropFirst(client.broker.count + 1)) : nil
+            }
+            blueprint.findings.append(
+                Finding(
+                    "unknown-name",
+                    "'\(client.broker)' has no node '\(name)'",
+                    at: element.place,
+                    label: DidYouMean.hint(name, in: known)
+                )
+            )
+            return nil
+        }
+    }
+
+    /// The queue and its bindings as the file has them, for a client that declares what it uses.
+    private func declarations(
+        _ queue: String,
+        _ vhost: String,
+        _ blueprint: inout Blueprint
+    ) -> [Packet] {
+        guard flag("declares"), let all: [Definitions] = blueprint.kept(for: client.broker),
+            let definition = all.first(where: { $0.vhost == vhost }),
+            let declared = definition.queues.first(where: { $0.name == queue })
+        else { return [] }
+        var packets: [Packet] = []
+        func add(_ method: Method, _ parcel: ParcelID) {
+            var packet = Packet(method, channel: ClientLink.channel)
+            packet.parcel = parcel
+            packets.append(packet)
+        }
+        add(.queueDeclare, blueprint.world.put(declared))
+        for binding in definition.bindings
+        where !binding.toExchange && binding.destination == queue {
+            add(.queueBind, blueprint.world.put(binding))
+        }
+        return packets
+    }
+
     private func user(_ blueprint: inout Blueprint) -> Symbol {
         client.tree["user"]?.text.map { blueprint.world.intern(.text, $0) } ?? .none
     }
@@ -193,7 +267,7 @@ struct ClientBuilder {
         blueprint.addClient(client) { blueprint, symbol, _, _ in
             let plan = ScriptClient.Plan(
                 client: symbol,
-                node: node,
+                node: hosts(&blueprint).first ?? node,
                 vhost: blueprint.world.intern(.text, vhost),
                 user: user(&blueprint),
                 startAfter: client.startInterval,
@@ -204,7 +278,6 @@ struct ClientBuilder {
     }
 
     private func addProducer(
-        _ node: NodeID,
         _ vhost: String,
         _ scope: Symbol,
         _ blueprint: inout Blueprint
@@ -214,10 +287,7 @@ struct ClientBuilder {
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let plan = Producer.Plan(
                 client: symbol,
-                node: node,
-                vhost: blueprint.world.intern(.text, vhost),
-                user: user(&blueprint),
-                reconnect: client.reconnectInterval,
+                link: linkPlan(vhost, &blueprint),
                 startAfter: client.startInterval,
                 exchange: exchange,
                 keys: Picker(keys, stream: blueprint.stream("key \(name)")),
@@ -233,7 +303,6 @@ struct ClientBuilder {
     }
 
     private func addConsumer(
-        _ node: NodeID,
         _ vhost: String,
         _ scope: Symbol,
         _ blueprint: inout Blueprint
@@ -252,15 +321,13 @@ struct ClientBuilder {
             }
             let plan = ConsumerClient.Plan(
                 client: symbol,
-                node: node,
-                vhost: blueprint.world.intern(.text, vhost),
-                user: user(&blueprint),
-                reconnect: client.reconnectInterval,
+                link: linkPlan(vhost, &blueprint),
                 startAfter: client.startInterval,
                 queue: blueprint.world.intern(.queue, queue.text ?? "", in: scope),
                 prefetch: client.tree["prefetch"]?.text.flatMap { UInt32($0) } ?? 0,
                 ack: ack,
                 exclusive: flag("exclusive"),
+                declarations: declarations(queue.text ?? "", vhost, &blueprint),
                 options: consumeOptions(&blueprint),
                 work: blueprint.workPlan(client, name),
                 requeueOnError: client.tree["on_error"]?["requeue"]?.text == "true",
@@ -271,7 +338,6 @@ struct ClientBuilder {
     }
 
     private func addCaller(
-        _ node: NodeID,
         _ vhost: String,
         _ scope: Symbol,
         _ blueprint: inout Blueprint
@@ -289,10 +355,7 @@ struct ClientBuilder {
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let plan = Caller.Plan(
                 client: symbol,
-                node: node,
-                vhost: blueprint.world.intern(.text, vhost),
-                user: user(&blueprint),
-                reconnect: client.reconnectInterval,
+                link: linkPlan(vhost, &blueprint),
                 startAfter: client.startInterval,
                 exchange: exchange,
                 keys: Picker(keys, stream: blueprint.stream("key \(name)")),

@@ -104,6 +104,8 @@ public struct Definitions: Sendable, Hashable {
     public var queues: [QueueDeclaration] = []
     /// The bindings, beside those of the default exchange.
     public var bindings: [BindingDeclaration] = []
+    /// On which node of a cluster a queue is declared, by name; the first one for those left out.
+    var homes: [String: Int] = [:]
     /// The virtual host.
     public var vhost = "/"
     /// Its policies.

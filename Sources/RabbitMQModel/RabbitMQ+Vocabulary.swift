@@ -22,12 +22,11 @@ extension RabbitMQ {
             ),
             Field(
                 "disk",
-                .record([Field("sync", .timeLaw, "how long a batch of writes takes; 1ms")]),
-                "the node's disk"
+                .record(ClusterReader.disk),
+                "the disk of each node"
             ),
-            later("partition_handling", "RMQ-PART"), later("federation", "RMQ-FED"),
-            later("shovels", "RMQ-SHOV"),
-        ] + SettingsReader.ofVirtualHost + SettingsReader.ofBroker,
+            later("federation", "RMQ-FED"), later("shovels", "RMQ-SHOV"),
+        ] + ClusterReader.fields + SettingsReader.ofVirtualHost + SettingsReader.ofBroker,
         to: [
             Field("exchange", .text, "the exchange"),
             Field("queue", .text, "a queue, through the default exchange"),
@@ -84,44 +83,75 @@ extension RabbitMQ {
             user,
             later("connection", "clients that share connections"),
             later("channel", "clients that share connections"),
-        ],
+        ] + recovering,
         consumer: consuming,
         caller: [
             Field("replies", .text, "exclusive, direct, or the name of a queue; exclusive"),
             user,
             Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
             Field("persistent", .boolean, "delivery mode 2; false"),
-        ],
+        ] + recovering,
         server: consuming,
         steps: ScriptReader.steps
     )
 
-    private static let consuming = [
+    private static let consuming =
+        [
+            Field(
+                "prefetch",
+                .integer(0...65_535),
+                "unacknowledged deliveries at most; 0 for no limit"
+            ),
+            Field(
+                "ack",
+                .choice(AckMode.allCases.map(\.rawValue)),
+                "automatic, before or after the work; after"
+            ),
+            Field(
+                "on_error",
+                .record([
+                    Field("requeue", .boolean, "back to the queue instead of rejecting; false")
+                ]),
+                "what a failed piece of work does to its message"
+            ),
+            Field("priority", .text, "who gets messages first; a whole number, 0"),
+            Field("exclusive", .boolean, "nobody else may consume; false"),
+            Field(
+                "offset",
+                .text,
+                "for streams: first, last, next, a number, or an age such as 1h; next"
+            ),
+            user,
+            Field(
+                "declares",
+                .boolean,
+                "declares its queue and bindings before it consumes; false"
+            ),
+            later("connection", "clients that share connections"),
+            later("channel", "clients that share connections"),
+        ] + recovering
+
+    private static let recovering = [
+        Field("hosts", .list(.text), "the nodes that it may connect to, in its order; all"),
         Field(
-            "prefetch",
-            .integer(0...65_535),
-            "unacknowledged deliveries at most; 0 for no limit"
+            "recovery",
+            .choice(ClientLink.Recovery.allCases.map(\.rawValue)),
+            "what comes back after a loss; supervised"
         ),
         Field(
-            "ack",
-            .choice(AckMode.allCases.map(\.rawValue)),
-            "automatic, before or after the work; after"
+            "backoff",
+            .record([
+                Field("factor", .text, "by how much the wait grows with each try; 2"),
+                Field("max", .duration, "the longest wait; 60s"),
+            ]),
+            "how the wait before connecting grows; it stays the same"
         ),
+        Field("connect_timeout", .duration, "how long a try to connect may take; 30s"),
         Field(
-            "on_error",
-            .record([Field("requeue", .boolean, "back to the queue instead of rejecting; false")]),
-            "what a failed piece of work does to its message"
+            "heartbeat",
+            .duration,
+            "how often both sides say that they are there; 60s, 0s for never"
         ),
-        Field("priority", .text, "who gets messages first; a whole number, 0"),
-        Field("exclusive", .boolean, "nobody else may consume; false"),
-        Field(
-            "offset",
-            .text,
-            "for streams: first, last, next, a number, or an age such as 1h; next"
-        ),
-        user,
-        later("connection", "clients that share connections"),
-        later("channel", "clients that share connections"),
     ]
 
     private static let user = Field("user", .text, "who it connects as; guest")

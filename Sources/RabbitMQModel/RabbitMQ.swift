@@ -1,7 +1,7 @@
 public import WarrenBroker
-import WarrenKernel
+public import WarrenKernel
 public import WarrenTopology
-import WarrenTrace
+public import WarrenTrace
 
 /// RabbitMQ: the only type that the catalog sees.
 public enum RabbitMQ: BrokerModel {
@@ -29,18 +29,6 @@ public enum RabbitMQ: BrokerModel {
         let reader = DefinitionsReader(broker)
         let definitions = reader.read(&blueprint.findings)
         let symbol = blueprint.symbol(of: broker.name)
-        if broker.nodes.count > 1 {
-            blueprint.findings.append(
-                Finding(
-                    "not-modelled",
-                    "clusters of several nodes are not modelled yet",
-                    at: broker.tree["nodes"]?.place,
-                    why: "one node would play all \(broker.nodes.count), and none could fail alone",
-                    remedy: "name one node"
-                )
-            )
-            return
-        }
         for definition in definitions {
             let scope = VirtualHost.scope(symbol, broker.name, definition.vhost, in: &blueprint)
             for exchange in definition.exchanges {
@@ -54,15 +42,47 @@ public enum RabbitMQ: BrokerModel {
         let law = blueprint.law(sync)
         let name = broker.name
         let settings = SettingsReader.settings(broker)
-        let forgets = broker.forgetful.contains(broker.nodes[0])
-        blueprint.addNode(broker.nodes[0], of: name, sync: law, forgets: forgets) { _ in
-            RabbitMQNode(
-                broker: symbol,
-                name: name,
-                definitions: definitions,
-                settings: settings
-            )
+        blueprint.keep(definitions, for: broker.name)
+        let first = UInt32(blueprint.world.nodeCount)
+        var plan = ClusterReader.plan(broker, first)
+        ClusterReader.check(broker, definitions, &blueprint.findings)
+        if broker.nodes.count == 1 { plan.nodes = [] }
+        let fixed = plan
+        for (number, node) in broker.nodes.enumerated() {
+            blueprint.addNode(
+                node,
+                of: name,
+                sync: law,
+                diskFaults: ClusterReader.diskFaults(broker),
+                forgets: broker.forgetful.contains(node)
+            ) { _ in
+                RabbitMQNode(
+                    broker: symbol,
+                    name: name,
+                    definitions: definitions,
+                    settings: settings,
+                    plan: fixed,
+                    me: number
+                )
+            }
         }
+    }
+
+    /// The leader of a quorum queue, or the node of a classic one, in the first virtual host that has it.
+    public static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID? {
+        var home: NodeID?
+        for node in nodes {
+            guard let machine = world.machine(node) as? RabbitMQNode else { continue }
+            for row in machine.queues where row.exists && row.declaration.name == queue {
+                if row.quorum >= 0 {
+                    let member = machine.quorums[row.quorum].member
+                    if member >= 0, machine.members[member].raft.isLeader { return node }
+                } else if row.isHere {
+                    home = node
+                }
+            }
+        }
+        return home
     }
 
     /// Adds the instances of a client.

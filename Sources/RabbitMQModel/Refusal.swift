@@ -5,13 +5,24 @@
 struct Refusal: Error, Hashable {
     var code: UInt16
     var text: String
-
     /// Whether the whole connection is closed.
-    var isHard: Bool {
-        switch code {
-        case 320, 402, 501...506, 530, 540, 541: true
-        default: false
-        }
+    var isHard: Bool
+
+    init(code: UInt16, text: String) {
+        self.code = code
+        self.text = text
+        isHard =
+            switch code {
+            case 320, 402, 501...506, 530, 540, 541: true
+            default: false
+            }
+    }
+
+    /// A refusal that another node spoke.
+    init(code: UInt16, text: String, isHard: Bool) {
+        self.code = code
+        self.text = text
+        self.isHard = isHard
     }
 
     private static func make(_ code: UInt16, _ name: String, _ text: String) -> Refusal {

@@ -32,6 +32,17 @@ public struct Blueprint {
     /// An empty world with this seed.
     public init(seed: UInt64) { world = World(seed: seed) }
 
+    /// What the models keep of each broker for its clients.
+    private var shelf: [String: any Sendable] = [:]
+
+    /// Keeps something of a broker until its clients are built.
+    public mutating func keep(_ value: some Sendable, for broker: String) { shelf[broker] = value }
+
+    /// What was kept of a broker, if it is a `Value`.
+    public func kept<Value: Sendable>(for broker: String, as type: Value.Type = Value.self)
+        -> Value?
+    { shelf[broker] as? Value }
+
     /// The symbol of a broker.
     public mutating func symbol(of broker: String) -> Symbol {
         let symbol = world.intern(.broker, broker)
@@ -44,13 +55,20 @@ public struct Blueprint {
         _ name: String,
         of broker: String,
         sync: Law,
+        diskFaults: Disk.Faults = .none,
         forgets: Bool = false,
         _ factory: @escaping World.Factory
     ) {
         let scope = symbol(of: broker)
         let path = "\(broker)/\(name)"
         let shown = name == broker ? name : path
-        let node = world.add(shown, scope: scope, sync: sync, factory)
+        let node = world.add(
+            shown,
+            scope: scope,
+            sync: sync,
+            diskFaults: diskFaults,
+            factory
+        )
         if forgets { world.setForgetful(node) }
         brokerNodes[broker, default: []].append(node)
         nodesByPath[path] = node
@@ -101,6 +119,7 @@ public struct Blueprint {
             hang: Share(client.fails.hang),
             crashAfterWork: Share(client.fails.crashAfterWork),
             crashDuringWork: Share(client.fails.crashDuringWork),
+            poison: Share(client.fails.poison),
             restartAfter: Interval(nanoseconds: UInt64(client.fails.restartAfter)),
             effect: client.effect.map { world.intern(.effect, $0) } ?? .none,
             idempotent: client.idempotent

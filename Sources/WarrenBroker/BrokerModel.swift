@@ -1,4 +1,6 @@
+public import WarrenKernel
 public import WarrenTopology
+public import WarrenTrace
 
 /// A kind of broker that Warren can simulate.
 ///
@@ -13,8 +15,18 @@ public protocol BrokerModel: Sendable {
     /// Adds the nodes of a broker to the world. What is wrong goes into the blueprint's findings.
     static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint)
 
+    /// The node of a broker that leads a queue at the moment, or keeps it; nil if none does.
+    static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID?
+
     /// Adds the instances of a client to the world; the nodes of its broker are there already.
     static func build(_ client: Topology.Client, into blueprint: inout Blueprint)
+}
+
+extension BrokerModel {
+    /// No node leads anything.
+    public static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID? {
+        nil
+    }
 }
 
 /// What a model promises, and how true it is.

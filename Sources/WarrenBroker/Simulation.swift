@@ -36,7 +36,7 @@ public struct Simulation {
     /// The seed of this run.
     public let seed: UInt64
     /// The world.
-    public private(set) var world: World
+    public internal(set) var world: World
     /// The account.
     public private(set) var ledger: Ledger
     /// How the run stands.
@@ -49,8 +49,11 @@ public struct Simulation {
     public let approximations: [Features.Approximation]
 
     private var judge = Judge()
-    private var conditions: [(fault: Int, watched: Int)] = []
-    private let nodesByPath: [String: NodeID]
+    var conditions: [(fault: Int, watched: Int)] = []
+    /// Faults that begin at a moment, or begin again.
+    var pendingFaults: [PendingFault] = []
+    let nodesByPath: [String: NodeID]
+    let models: [any BrokerModel.Type]
     private let end: Instant
     private var instant = Instant.zero
     private var eventsAtInstant: UInt64 = 0
@@ -91,6 +94,7 @@ public struct Simulation {
         }
         Self.addLinks(topology, &blueprint)
         Self.checkEnds(topology, &blueprint)
+        Self.checkUpgrades(topology, models, &blueprint)
 
         var watch = Watch()
         watch.setClients(blueprint.clientOfNode)
@@ -109,6 +113,7 @@ public struct Simulation {
         warnings = blueprint.findings
         ledger = Ledger(watch: watch)
         world = blueprint.world
+        self.models = models
         clients = blueprint.clients
         nodesByPath = blueprint.nodesByPath
         approximations = simplified
@@ -116,27 +121,30 @@ public struct Simulation {
         world.boot()
         for (number, fault) in topology.faults.enumerated() {
             if case .at(let moment) = fault.moment {
-                plan(fault, number, at: Instant(nanoseconds: UInt64(moment)))
+                schedule(number, fault, from: Instant(nanoseconds: UInt64(moment)))
             }
         }
     }
 
     // MARK: Running
 
-    /// Lives on until about `facts` facts have happened, hands them to `sink`, and says how it stands.
+    /// Lives on until about `facts` facts or `events` events have happened, hands the facts to `sink`, and
+    /// says how it stands.
     @discardableResult
     public mutating func advance(
         facts limit: Int = 1024,
+        events most: UInt64 = 1_000_000,
         _ sink: (UnsafeBufferPointer<Fact>) -> Void = { _ in }
     ) -> State {
         guard state == .running else { return state }
         // A condition must be looked at after every turn; everything else can wait for a full buffer.
         let before = world.eventCount
         let horizon = end == .never ? ledger.lastStir + Self.patience : end
+        let due = pendingFaults.map(\.moment).min() ?? .never
         let stop = world.run(
-            until: horizon,
+            until: min(horizon, due),
             facts: conditions.isEmpty ? limit : 1,
-            events: 1_000_000
+            events: most
         )
         var account = Ledger()
         swap(&account, &ledger)
@@ -145,10 +153,13 @@ public struct Simulation {
             sink(facts)
         }
         swap(&account, &ledger)
-        beginFaults()
+        beginConditionalFaults()
+        let isDue = due <= horizon && stop != .facts && stop != .events
+        if isDue { beginFaults(at: due) }
         if world.parcelsAreMany { world.sweepParcels() }
         switch stop {
-        case .idle: if !hasPendingFault { state = .ended }
+        case .idle: if !hasPendingFault, !isDue { state = .ended }
+        case .time where isDue: break
         case .time:
             if end == .never {
                 state = .stopped(
@@ -191,90 +202,10 @@ public struct Simulation {
         }
     }
 
-    // MARK: Faults
+    // MARK: Building
 
-    private mutating func beginFaults() {
-        for index in conditions.indices.reversed()
-        where ledger.watch.hasHappened(conditions[index].watched) {
-            let number = conditions.remove(at: index).fault
-            plan(topology.faults[number], number, at: world.now)
-        }
-    }
-
-    private mutating func plan(_ fault: Topology.Fault, _ number: Int, at moment: Instant) {
-        world.plan(.mark(.faultBegan, UInt64(number)), at: moment)
-        let lasting = fault.duration.map { Interval(nanoseconds: UInt64($0)) }
-        var mends: [Action] = []
-        switch fault.action {
-        case "kill":
-            for node in targets(fault) {
-                world.plan(.crash(node), at: moment)
-                mends.append(.start(node))
-            }
-        case "restart":
-            for node in targets(fault) { world.plan(.stop(node), at: moment) }
-            let back = moment + (lasting ?? .seconds(5))
-            for node in targets(fault) { world.plan(.start(node), at: back) }
-            world.plan(.mark(.faultEnded, UInt64(number)), at: back)
-            return
-        case "drop_connection":
-            for node in targets(fault) { world.plan(.sever(node), at: moment) }
-        case "memory_alarm", "disk_alarm":
-            let word = fault.action == "memory_alarm" ? NodeOrder.memoryAlarm : .diskAlarm
-            for node in targets(fault) {
-                world.plan(.order(node, Packet(word: word.rawValue, x: 1)), at: moment)
-                mends.append(.order(node, Packet(word: word.rawValue, x: 0)))
-            }
-        case "slow":
-            let factor = UInt64(max(fault.factor * 1000, 1))
-            mends = slow(fault, factor, at: moment)
-        default:
-            return
-        }
-        guard let lasting else { return }
-        for mend in mends { world.plan(mend, at: moment + lasting) }
-        world.plan(.mark(.faultEnded, UInt64(number)), at: moment + lasting)
-    }
-
-    /// Slows a client's work, a node's links, or one link; returns what makes it fast again.
-    private mutating func slow(_ fault: Topology.Fault, _ factor: UInt64, at moment: Instant)
-        -> [Action]
-    {
-        var mends: [Action] = []
-        if fault.client != nil {
-            for node in targets(fault) {
-                let word = ClientOrder.slowWork.rawValue
-                world.plan(.order(node, Packet(word: word, x: factor)), at: moment)
-                mends.append(.order(node, Packet(word: word, x: 1000)))
-            }
-        } else if fault.between.count == 2 {
-            for one in ends(fault.between[0]) {
-                for other in ends(fault.between[1]) {
-                    world.plan(.slowBetween(one, other, factor: factor), at: moment)
-                    mends.append(.slowBetween(one, other, factor: 1000))
-                }
-            }
-        } else {
-            for node in targets(fault) {
-                world.plan(.slow(node, factor: factor), at: moment)
-                mends.append(.slow(node, factor: 1000))
-            }
-        }
-        return mends
-    }
-
-    private func targets(_ fault: Topology.Fault) -> [NodeID] {
-        if let path = fault.node { return nodesByPath[path].map { [$0] } ?? [] }
-        let nodes = clients.first { $0.name == fault.client }?.nodes ?? []
-        guard let instance = fault.instance else { return nodes }
-        return instance <= nodes.count ? [nodes[instance - 1]] : []
-    }
-
-    private func ends(_ name: String) -> [NodeID] {
-        Self.ends(name, nodesByPath, clients, topology)
-    }
-
-    private static func ends(
+    /// The nodes that a name in the file stands for: a node, a client's instances, or a whole broker.
+    static func ends(
         _ name: String,
         _ nodesByPath: [String: NodeID],
         _ clients: [Blueprint.ClientNodes],
@@ -285,8 +216,6 @@ public struct Simulation {
         guard let broker = topology.brokers.first(where: { $0.name == name }) else { return [] }
         return broker.nodes.compactMap { nodesByPath["\(name)/\($0)"] }
     }
-
-    // MARK: Building
 
     private static func addLinks(_ topology: Topology, _ blueprint: inout Blueprint) {
         for link in topology.links where link.between.count == 2 {
@@ -312,6 +241,30 @@ public struct Simulation {
                     "'\(client.name)' publishes without end, and the run has no end either",
                     at: client.place,
                     remedy: "give it a `count:`, or the file `run: { for: 10m }`"
+                )
+            )
+        }
+    }
+
+    /// Nodes are upgraded to versions that their model knows.
+    private static func checkUpgrades(
+        _ topology: Topology,
+        _ models: [any BrokerModel.Type],
+        _ blueprint: inout Blueprint
+    ) {
+        for fault in topology.faults {
+            guard let version = fault.version,
+                let broker = topology.brokers.first(where: { $0.name == fault.broker }),
+                let known = models.first(where: { $0.vocabulary.kind == broker.kind })?.vocabulary
+                    .versions, !known.contains(version)
+            else { continue }
+            blueprint.findings.append(
+                Finding(
+                    "unknown-version",
+                    "there is no version '\(version)' of \(broker.kind) here",
+                    at: fault.place,
+                    label: DidYouMean.hint(version, in: known),
+                    remedy: "known are \(known.joined(separator: ", "))"
                 )
             )
         }

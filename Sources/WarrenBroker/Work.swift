@@ -20,6 +20,8 @@ public struct WorkPlan: Sendable {
     public var crashAfterWork: Share
     /// How often the client dies half-way.
     public var crashDuringWork: Share
+    /// How many messages fail each time.
+    public var poison: Share
     /// Where failures come from.
     public var failureStream: StreamID
     /// How long a client that died stays down.
@@ -38,6 +40,7 @@ public struct WorkPlan: Sendable {
         hang: Share = .never,
         crashAfterWork: Share = .never,
         crashDuringWork: Share = .never,
+        poison: Share = .never,
         restartAfter: Interval = .seconds(1),
         effect: Symbol = .none,
         idempotent: Bool = false
@@ -49,6 +52,7 @@ public struct WorkPlan: Sendable {
         self.hang = hang
         self.crashAfterWork = crashAfterWork
         self.crashDuringWork = crashDuringWork
+        self.poison = poison
         self.restartAfter = restartAfter
         self.effect = effect
         self.idempotent = idempotent
@@ -57,7 +61,20 @@ public struct WorkPlan: Sendable {
     /// Decides how the work of the next message ends.
     ///
     /// Costs nothing where nothing can fail.
-    public func outcome(_ chance: inout Chance) -> Outcome {
+    public func outcome(_ message: MessageID, _ turn: inout Turn) -> Outcome {
+        if poison != .never, isPoison(message, &turn) { return .error }
+        return outcome(&turn.chance)
+    }
+
+    /// Whether the work of a message fails each time, whoever tries.
+    private func isPoison(_ message: MessageID, _ turn: inout Turn) -> Bool {
+        if let known = turn.outside.poison[message] { return known }
+        let isPoison = turn.chance.happens(poison, failureStream)
+        turn.outside.poison[message] = isPoison
+        return isPoison
+    }
+
+    private func outcome(_ chance: inout Chance) -> Outcome {
         if chance.happens(error, failureStream) { return .error }
         if chance.happens(hang, failureStream) { return .hang }
         if chance.happens(crashAfterWork, failureStream) { return .crashAfterWork }
@@ -86,6 +103,8 @@ public enum NodeOrder: UInt16, Sendable {
     case diskAlarm
     /// What the parcel says, in the words of the model.
     case administer
+    /// The node's clock jumps by `x` nanoseconds, taken as a signed number.
+    case clockJump
 }
 
 /// What the operator may say to any client; the word of an ``Event/ordered(_:)`` packet.

@@ -24,8 +24,11 @@ struct Agenda: ~Copyable {
     var machines: Rows<Unmanaged<MachineBox>>
     /// Events that keep the run alive: all pending ones but stale and background ones.
     var live = 0
-    /// The delay of packets that may stand in the lane; `UInt64.max` if ties are drawn.
-    var laneDelay: UInt64 = .max
+    /// The delay of packets that may stand in the lane; ``noLane`` if it varies, or if ties are drawn.
+    var laneDelay = noLane
+
+    /// No delay: neither that of a packet, nor the mark of one that is drawn, which is all ones.
+    static let noLane = UInt64.max - 1
 
     init() {
         pending = PendingSet()

@@ -4,7 +4,7 @@
 /// disk's law says. What was not synced when the node crashes is lost.
 ///
 /// - Source: RabbitMQ, *Publisher Confirms*: fsyncs are batched; RMQ-PUB-12.
-/// - Differs: a batch takes the same time whatever its size.
+/// - Differs: a batch takes the same time whatever its size; erasures join a batch like any write.
 public struct Disk: Sendable {
     /// One record.
     public struct Record: BitwiseCopyable, Sendable {
@@ -20,6 +20,21 @@ public struct Disk: Sendable {
         }
     }
 
+    /// How a disk breaks its word when its node is killed.
+    public struct Faults: Sendable, Hashable {
+        /// How often a batch that was under way is on the disk in part: its first records.
+        public var torn = Share.never
+        /// How often a batch that counts as synced lies in a cache, and is gone unless a later batch
+        /// was synced.
+        public var lost = Share.never
+
+        /// A disk that keeps its word.
+        public static let none = Faults()
+
+        /// A disk that keeps its word.
+        public init() {}
+    }
+
     enum Write: BitwiseCopyable, Sendable {
         case put(UInt64, Packet, WriteID)
         case erase(UInt64)
@@ -28,46 +43,78 @@ public struct Disk: Sendable {
     /// How long a batch takes.
     let law: Law
     let stream: StreamID
+    let faults: Faults
+    /// The time of a batch, in thousandths of what the law says.
+    var factor: UInt64 = 1000
+    /// Whether there is no room: batches wait.
+    var isFull = false
     private(set) var durable: [UInt64: Packet] = [:]
     private(set) var waiting: ContiguousArray<Write> = []
     private(set) var writing: ContiguousArray<Write> = []
     /// Whether a batch is on its way to the disk.
     private(set) var busy = false
+    /// What the records were before a batch that lies in a cache; nil for none.
+    private var before: [(key: UInt64, packet: Packet?)] = []
 
-    init(law: Law, stream: StreamID) {
+    init(law: Law, stream: StreamID, faults: Faults = .none) {
         self.law = law
         self.stream = stream
+        self.faults = faults
     }
+
+    /// An empty disk of the same make.
+    var blank: Disk { Disk(law: law, stream: stream, faults: faults) }
 
     mutating func add(_ write: Write) { waiting.append(write) }
 
     /// Begins the next batch; returns false if there is nothing to write or a batch is under way.
     mutating func begin() -> Bool {
-        guard !busy, !waiting.isEmpty else { return false }
+        guard !busy, !waiting.isEmpty, !isFull else { return false }
         swap(&waiting, &writing)
         busy = true
         return true
     }
 
     /// Ends the batch; the last write that wanted to know of it, if any.
-    mutating func finish() -> WriteID? {
+    mutating func finish(_ chance: inout Chance) -> WriteID? {
+        before.removeAll(keepingCapacity: true)
+        let lies = chance.happens(faults.lost, stream)
         var last: WriteID?
         for write in writing {
-            switch write {
-            case .put(let key, let packet, let id):
-                durable[key] = packet
-                last = id
-            case .erase(let key):
-                durable[key] = nil
-            }
+            if lies { remember(write) }
+            if let id = apply(write) { last = id }
         }
         writing.removeAll(keepingCapacity: true)
         busy = false
         return last
     }
 
+    private mutating func apply(_ write: Write) -> WriteID? {
+        switch write {
+        case .put(let key, let packet, let id):
+            durable[key] = packet
+            return id
+        case .erase(let key):
+            durable[key] = nil
+            return nil
+        }
+    }
+
+    private mutating func remember(_ write: Write) {
+        switch write {
+        case .put(let key, _, _), .erase(let key):
+            before.append((key, durable[key]))
+        }
+    }
+
     /// Loses what was not synced.
-    mutating func crash() {
+    mutating func crash(_ chance: inout Chance) {
+        for one in before.reversed() { durable[one.key] = one.packet }
+        before = []
+        if !writing.isEmpty, chance.happens(faults.torn, stream) {
+            let count = Int(chance.below(UInt64(writing.count), stream))
+            for write in writing[..<count] { _ = apply(write) }
+        }
         waiting.removeAll()
         writing.removeAll()
         busy = false
@@ -75,9 +122,12 @@ public struct Disk: Sendable {
 
     /// Writes everything out, as a stop in good order does.
     mutating func flush() {
-        _ = finish()
-        swap(&waiting, &writing)
-        _ = finish()
+        before = []
+        for write in writing { _ = apply(write) }
+        for write in waiting { _ = apply(write) }
+        writing.removeAll()
+        waiting.removeAll()
+        busy = false
     }
 
     /// What is on the disk, by rising key.

@@ -11,6 +11,17 @@ struct Links: Sendable {
         var stream: StreamID
         /// Delay in thousandths of what the law says.
         var factor: UInt64 = 1000
+        /// How many faults cut it; nothing passes while there is one.
+        var cuts: UInt32 = 0
+        /// What happens to packets below TCP.
+        var trouble = Trouble.none
+    }
+
+    /// What cannot pass: sent, and not arrived until the link is mended.
+    struct Stall: Sendable {
+        /// When the first of it was sent.
+        var since: UInt64
+        var events: [Pending]
     }
 
     /// A connection as its two ends see it.
@@ -58,6 +69,21 @@ struct Links: Sendable {
     private(set) var rows: ContiguousArray<Link> = []
     private var index: [Pair: UInt32] = [:]
     private var factors: [NodeID: UInt64] = [:]
+    private var cuts: [Pair: UInt32] = [:]
+    private var troubles: [Pair: Trouble] = [:]
+    /// By connection and direction.
+    private(set) var stalls: [Way: Stall] = [:]
+
+    /// One direction of a connection.
+    struct Way: Hashable, Sendable, Comparable {
+        var connection: UInt32
+        var outward: Bool
+
+        static func < (one: Way, other: Way) -> Bool {
+            one.connection == other.connection
+                ? one.outward && !other.outward : one.connection < other.connection
+        }
+    }
 
     struct Pair: Hashable, Sendable {
         var from: NodeID
@@ -84,7 +110,13 @@ struct Links: Sendable {
         let row = UInt32(rows.count)
         let factor = max(factors[from] ?? 1000, factors[to] ?? 1000)
         rows.append(
-            Link(law: laws[pair] ?? defaultLaw, stream: chance.stream(label), factor: factor)
+            Link(
+                law: laws[pair] ?? defaultLaw,
+                stream: chance.stream(label),
+                factor: factor,
+                cuts: cuts[pair] ?? 0,
+                trouble: troubles[pair] ?? .none
+            )
         )
         index[pair] = row
         return row
@@ -93,8 +125,11 @@ struct Links: Sendable {
     /// The delay of a link whose law is constant; `UInt64.max` if it varies.
     func fixedDelay(_ row: UInt32) -> UInt64 {
         let link = rows[Int(row)]
-        return link.law.kind == .constant ? UInt64(link.law.p) * link.factor / 1000 : .max
+        guard link.law.kind == .constant, link.cuts == 0, link.trouble.isNone else { return .max }
+        return UInt64(link.law.p) * link.factor / 1000
     }
+
+    func isCut(_ row: UInt32) -> Bool { rows[Int(row)].cuts > 0 }
 
     /// Looks again at which connections have a constant delay.
     private func refresh(_ connections: inout Rows<Connection>) {
@@ -110,7 +145,9 @@ struct Links: Sendable {
         rows.withUnsafeBufferPointer { rows in
             let link = rows[Int(row)]
             let drawn = chance.sample(link.law, link.stream).nanoseconds
-            return link.factor == 1000 ? drawn : drawn * link.factor / 1000
+            let plain = link.factor == 1000 ? drawn : drawn * link.factor / 1000
+            return link.trouble.isNone
+                ? plain : plain + link.trouble.delay(plain, link.stream, &chance)
         }
     }
 
@@ -124,6 +161,66 @@ struct Links: Sendable {
             rows[Int(connection.homeward)].factor = factor
         }
         refresh(&connections)
+    }
+
+    // MARK: Cuts
+
+    /// Cuts the way from one node to the other, or mends one cut of it.
+    ///
+    /// - Returns: whether the way was open before and is cut now, or the other way round.
+    mutating func cut(
+        from: NodeID,
+        to: NodeID,
+        _ isCut: Bool,
+        _ connections: inout Rows<Connection>
+    ) -> Bool {
+        let pair = Pair(from: from, to: to)
+        let before = cuts[pair] ?? 0
+        let after = isCut ? before + 1 : before > 0 ? before - 1 : 0
+        cuts[pair] = after
+        if let row = index[pair] {
+            rows[Int(row)].cuts = after
+            refresh(&connections)
+        }
+        return (before == 0) != (after == 0)
+    }
+
+    /// Sets what happens to packets between two nodes, both ways.
+    mutating func disturb(
+        _ one: NodeID,
+        _ other: NodeID,
+        _ trouble: Trouble,
+        _ connections: inout Rows<Connection>
+    ) {
+        for pair in [Pair(from: one, to: other), Pair(from: other, to: one)] {
+            troubles[pair] = trouble
+            if let row = index[pair] { rows[Int(row)].trouble = trouble }
+        }
+        refresh(&connections)
+    }
+
+    /// Keeps what cannot pass.
+    ///
+    /// - Returns: whether it is the first on its way.
+    mutating func hold(_ event: Pending, _ way: Way, _ now: UInt64) -> Bool {
+        if stalls[way] != nil {
+            stalls[way]?.events.append(event)
+            return false
+        }
+        stalls[way] = Stall(since: now, events: [event])
+        return true
+    }
+
+    /// Takes what could not pass on one way.
+    mutating func release(_ way: Way) -> Stall? { stalls.removeValue(forKey: way) }
+
+    /// The ways over the link from one node to another on which something waits, in order.
+    func waysHeld(from: NodeID, to: NodeID, _ connections: borrowing Rows<Connection>) -> [Way] {
+        guard let row = index[Pair(from: from, to: to)] else { return [] }
+        return stalls.keys.sorted().filter {
+            let connection = connections[Int($0.connection)]
+            return ($0.outward ? connection.outward : connection.homeward) == row
+        }
     }
 
     /// Makes the links between two nodes slower by `factor` thousandths.

@@ -119,12 +119,20 @@ public struct Recovery: Sendable {
     public var crashed: Bool
     /// The records that survived, by rising key.
     public var records: [Disk.Record]
+    /// What the operator told the node while it was down, such as another version.
+    public var configuration: Packet?
 
     /// What a disk kept.
-    public init(first: Bool, crashed: Bool, records: [Disk.Record]) {
+    public init(
+        first: Bool,
+        crashed: Bool,
+        records: [Disk.Record],
+        configuration: Packet? = nil
+    ) {
         self.first = first
         self.crashed = crashed
         self.records = records
+        self.configuration = configuration
     }
 
     /// A first start.
@@ -156,8 +164,17 @@ public struct Inventory: Sendable {
         public var unacked: UInt64
     }
 
+    /// What one replica of a replicated thing holds.
+    struct Replica: Sendable {
+        var index: UInt64
+        var ready: UInt64
+        var unacked: UInt64
+    }
+
     /// One line per queue, in the order of the machines.
     public var lines: [Line] = []
+    /// By queue: the replica that has come farthest, in the order of the machines.
+    var replicas: [(queue: Symbol, replica: Replica)] = []
     /// Copies that count as settled and wait in a client to be worked on.
     public var inHand: UInt64 = 0
     /// Publications that asked for a confirm and wait for it.
@@ -165,6 +182,37 @@ public struct Inventory: Sendable {
 
     /// An empty report.
     public init() {}
+
+    /// Adds a replica of a queue: what it holds after the entry with this index.
+    public mutating func add(
+        replicaOf queue: Symbol,
+        index: UInt64,
+        ready: UInt64,
+        unacked: UInt64
+    ) {
+        let replica = Replica(index: index, ready: ready, unacked: unacked)
+        guard let place = replicas.firstIndex(where: { $0.queue == queue }) else {
+            replicas.append((queue, replica))
+            return
+        }
+        if replicas[place].replica.index < index { replicas[place].replica = replica }
+    }
+
+    /// Makes one line of the replicas of each queue.
+    ///
+    /// What took effect somewhere took effect: a replica that lags behind is made up for.
+    mutating func joinReplicas(_ outside: Outside) {
+        for (queue, replica) in replicas {
+            let witness = outside.witness(of: queue)
+            let lags = replica.index < witness.index
+            add(
+                queue: queue,
+                ready: lags ? witness.ready : replica.ready,
+                unacked: lags ? witness.unacked : replica.unacked
+            )
+        }
+        replicas = []
+    }
 
     /// Adds a queue.
     public mutating func add(queue: Symbol, ready: UInt64, unacked: UInt64) {

@@ -11,8 +11,11 @@ public struct Packet: BitwiseCopyable, Sendable, Hashable {
     public var word: UInt16
     /// Bits of the model.
     public var flags: UInt8
+    /// What is lost with the packet, if anything.
+    ///
     /// 1 if the message's copy exists nowhere but in this packet: when the connection ends before it
-    /// arrives, the world records that the copy of `subject` is gone.
+    /// arrives, the world records that the copy of `subject` is gone. 2 if it is a publication that is
+    /// in no queue yet: then the world records that nobody took it.
     public var custody: UInt8
     /// A stream within the connection, such as a channel.
     public var port: UInt32
@@ -79,6 +82,14 @@ public struct ParcelID: BitwiseCopyable, Sendable, Hashable {
     public static var none: ParcelID { ParcelID(0) }
 }
 
+/// A parcel that names further parcels, which must live as long as it does.
+///
+/// Bundles hold no bundles.
+public protocol ParcelBundle: Sendable {
+    /// Names them.
+    func parcels(_ holding: inout ParcelMarks)
+}
+
 /// What is large or rare and rides with a packet: headers, properties, declarations.
 ///
 /// A parcel is immutable. Packets, disks and machines hold its number; what nobody holds any more is
@@ -104,6 +115,13 @@ public struct Parcels: Sendable {
     /// The parcel `id` as a `Value`, or nil if there is none or it is something else.
     public func get<Value>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value? {
         Int(id.raw) < slots.count ? slots[Int(id.raw)] as? Value : nil
+    }
+
+    /// Keeps what the parcels that are kept hold themselves.
+    func markBundles(_ marks: inout ParcelMarks) {
+        for slot in slots.indices where marks.alive[slot] {
+            if let bundle = slots[slot] as? any ParcelBundle { bundle.parcels(&marks) }
+        }
     }
 
     /// Frees what `alive` does not name; `alive` has one flag per slot.

@@ -4,7 +4,7 @@ import WarrenTrace
 struct Pending: BitwiseCopyable, Sendable {
     /// What will happen.
     enum Kind: UInt8, BitwiseCopyable, Sendable {
-        case packet, timer, accepted, connected, closed, stored, action, start
+        case packet, timer, accepted, connected, closed, stored, action, start, givenUp
     }
 
     /// The packet, for an arrival.

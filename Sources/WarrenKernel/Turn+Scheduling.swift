@@ -8,7 +8,8 @@ extension Turn {
     /// The delay of links that have no law of their own; if it is constant, packets stand in a lane.
     mutating func setDefaultLatency(_ law: Law) {
         links.defaultLaw = law
-        agenda.pointee.laneDelay = law.kind == .constant && tieStream == nil ? UInt64(law.p) : .max
+        agenda.pointee.laneDelay =
+            law.kind == .constant && tieStream == nil ? UInt64(law.p) : Agenda.noLane
     }
 
     @inline(__always)
@@ -61,8 +62,13 @@ extension Turn {
         let index = Int(event.subject)
         var delay = fixed
         if delay == .max {
-            let row = agenda.pointee.connections[index]
-            delay = links.delay(outward ? row.outward : row.homeward, &chance)
+            let connection = agenda.pointee.connections[index]
+            let row = outward ? connection.outward : connection.homeward
+            if isStalled(row, event.subject, outward) {
+                hold(event, outward: outward)
+                return
+            }
+            delay = links.delay(row, &chance)
         }
         let due = now.nanoseconds &+ delay
         push(event, at: agenda.pointee.connections[index].arrive(due, outward: outward))
@@ -137,7 +143,9 @@ extension Turn {
 
     mutating func startBatch(_ node: NodeID) {
         guard disks[Int(node.raw)].begin() else { return }
-        let delay = chance.sample(disks[Int(node.raw)].law, disks[Int(node.raw)].stream)
+        let disk = disks[Int(node.raw)]
+        var delay = chance.sample(disk.law, disk.stream)
+        if disk.factor != 1000 { delay.nanoseconds = delay.nanoseconds * disk.factor / 1000 }
         push(
             Pending(
                 kind: .stored,
@@ -166,27 +174,88 @@ extension Turn {
         return connection
     }
 
-    /// Closes a connection in good order: the other side hears of it behind what was sent before.
-    public mutating func close(_ connection: ConnectionID) {
+    /// Closes a connection: the other side hears of it behind what was sent before.
+    ///
+    /// In good order, unless it is said how: a peer that is not ready refuses, a broken one resets.
+    public mutating func close(_ connection: ConnectionID, _ how: Closure = .closed) {
         let index = Int(connection.raw)
         guard index < agenda.pointee.connections.count else { return }
         if agenda.pointee.connections[index].a == node, agenda.pointee.connections[index].openA {
             agenda.pointee.connections[index].openA = false
-            notify(.closed, agenda.pointee.connections[index].b, connection, variant: .closed)
+            notify(.closed, agenda.pointee.connections[index].b, connection, variant: how)
         } else if agenda.pointee.connections[index].b == node,
             agenda.pointee.connections[index].openB
         {
             agenda.pointee.connections[index].openB = false
-            notify(.closed, agenda.pointee.connections[index].a, connection, variant: .closed)
+            notify(.closed, agenda.pointee.connections[index].a, connection, variant: how)
         } else {
             return
         }
+        dropStalled(connection)
         record(.connectionClosed, peer: UInt32.max, detail: UInt64(connection.raw))
+    }
+
+    // MARK: What cannot pass
+
+    /// Whether what is sent now has to wait: the link is cut, or something waits on it already.
+    private func isStalled(_ row: UInt32, _ connection: UInt32, _ outward: Bool) -> Bool {
+        links.isCut(row)
+            || links.stalls[Links.Way(connection: connection, outward: outward)] != nil
+    }
+
+    private mutating func hold(_ event: Pending, outward: Bool) {
+        let way = Links.Way(connection: event.subject, outward: outward)
+        guard links.hold(event, way, now.nanoseconds) else { return }
+        // TCP gives up at last; nobody waits for that.
+        let end = Pending(
+            kind: .givenUp,
+            node: event.node,
+            subject: event.subject,
+            variant: outward ? 0 : 1,
+            cause: self.event
+        )
+        push(end, at: now.nanoseconds + Trouble.patience)
+        agenda.pointee.live -= 1
+    }
+
+    /// Sends what waited on a way that is open again, when TCP tries it next.
+    mutating func resume(_ way: Links.Way) {
+        guard let stall = links.release(way) else { return }
+        let row = agenda.pointee.connections[Int(way.connection)]
+        let delay = links.delay(way.outward ? row.outward : row.homeward, &chance)
+        let due = Trouble.nextTry(stall.since, notBefore: now.nanoseconds) + delay
+        for event in stall.events {
+            let time = agenda.pointee.connections[Int(way.connection)].arrive(
+                due,
+                outward: way.outward
+            )
+            push(event, at: time)
+        }
+    }
+
+    /// What waits on its way to an end that is closed never arrives.
+    mutating func dropStalled(_ connection: ConnectionID) {
+        guard !links.stalls.isEmpty else { return }
+        let row = agenda.pointee.connections[Int(connection.raw)]
+        for (outward, isOpen) in [(true, row.openB || !row.established), (false, row.openA)]
+        where !isOpen {
+            let way = Links.Way(connection: connection.raw, outward: outward)
+            for event in links.release(way)?.events ?? [] where event.kind == .packet {
+                loseUnsent(event.packet)
+            }
+        }
     }
 
     /// Dies, as a process does that was killed, and comes back after `downtime` (never, if nil).
     public mutating func die(backAfter downtime: Interval?) {
         dies = true
+        self.downtime = downtime
+    }
+
+    /// Stops in good order after this turn, and starts again after `downtime`.
+    public mutating func restart(after downtime: Interval) {
+        dies = true
+        isOrderly = true
         self.downtime = downtime
     }
 
@@ -203,23 +272,35 @@ extension Turn {
         let row =
             toB
             ? agenda.pointee.connections[index].outward : agenda.pointee.connections[index].homeward
-        let drawn = now.nanoseconds + links.delay(row, &chance)
-        push(
-            Pending(
-                kind: kind,
-                node: node.raw,
-                subject: connection.raw,
-                generation: toB ? 1 : 0,
-                variant: variant.rawValue,
-                cause: event
-            ),
-            at: agenda.pointee.connections[index].arrive(drawn, outward: toB)
+        let word = Pending(
+            kind: kind,
+            node: node.raw,
+            subject: connection.raw,
+            generation: toB ? 1 : 0,
+            variant: variant.rawValue,
+            cause: event
         )
+        if isStalled(row, connection.raw, toB) {
+            hold(word, outward: toB)
+            return
+        }
+        let drawn = now.nanoseconds + links.delay(row, &chance)
+        push(word, at: agenda.pointee.connections[index].arrive(drawn, outward: toB))
     }
 
     /// A copy that was on the wire, or should have been, is gone.
-    mutating func loseUnsent(_ packet: Packet) {
+    public mutating func loseUnsent(_ packet: Packet) {
         guard packet.custody != 0 else { return }
+        if packet.custody == 2 {
+            record(
+                .messageUnroutable,
+                message: packet.message,
+                subject: packet.subject,
+                peer: packet.key.raw,
+                variant: DropReason.connectionLost.rawValue
+            )
+            return
+        }
         record(
             .messageDropped,
             message: packet.message,

@@ -35,6 +35,8 @@ public struct Turn {
     var tieStream: StreamID?
     /// Set when the machine asks for its own death.
     var dies = false
+    /// Whether it goes in good order.
+    var isOrderly = false
     var downtime: Interval?
     /// Whether the machine is dead and may only record facts.
     var isDead = false

@@ -40,10 +40,14 @@ public struct World {
         var isEmpty = true
         /// Whether each start finds an empty directory.
         var forgets = false
+        /// What the operator told it while it was down.
+        var configuration: Packet?
     }
 
     /// The moment of the last event.
     public var now: Instant { turn.now }
+    /// Whose turn the last event was.
+    public var lastNode: NodeID { turn.node }
     /// How many events have been handled.
     public private(set) var eventCount: UInt64 = 0
 
@@ -74,6 +78,7 @@ public struct World {
         scope: Symbol = .none,
         kind: NameKind = .node,
         sync: Law = .constant(.milliseconds(1)),
+        diskFaults: Disk.Faults = .none,
         _ factory: @escaping Factory
     ) -> NodeID {
         let node = NodeID(UInt32(nodes.count))
@@ -86,7 +91,9 @@ public struct World {
         turn.agenda.pointee.timers.append(Agenda.Timers())
         turn.nodeNames.append(symbol)
         turn.incarnations.append(0)
-        turn.disks.append(Disk(law: sync, stream: turn.chance.stream("disk \(name)")))
+        turn.disks.append(
+            Disk(law: sync, stream: turn.chance.stream("disk \(name)"), faults: diskFaults)
+        )
         return node
     }
 
@@ -124,7 +131,7 @@ public struct World {
     public mutating func shuffleTies() {
         turn.own()
         turn.tieStream = turn.chance.stream("ties")
-        turn.agenda.pointee.laneDelay = .max
+        turn.agenda.pointee.laneDelay = Agenda.noLane
     }
 
     /// Starts every node, in the order they were added, at the present moment.
@@ -204,6 +211,7 @@ public struct World {
                 fresh.inventory(onDisk: turn.disks[index].records, &report)
             }
         }
+        report.joinReplicas(turn.outside)
         return report
     }
 
@@ -215,7 +223,10 @@ public struct World {
         var count: UInt64 = 0
         turn.agenda.pointee.pending.forEach { stamp in
             let event = turn.agenda.pointee.slab.rows[PendingSet.slot(of: stamp)]
-            if event.kind == .packet, event.packet.custody != 0, reaches(event) { count += 1 }
+            if event.kind == .packet, event.packet.custody == 1, reaches(event) { count += 1 }
+        }
+        for stall in turn.links.stalls.values {
+            count += UInt64(stall.events.count { $0.kind == .packet && $0.packet.custody == 1 })
         }
         return count
     }
@@ -338,7 +349,12 @@ public struct World {
         guard turn.dies else { return }
         turn.dies = false
         let downtime = turn.downtime
-        crash(node)
+        if turn.isOrderly {
+            turn.isOrderly = false
+            stop(node)
+        } else {
+            crash(node)
+        }
         if let downtime { start(node, at: now + downtime) }
     }
 
@@ -380,8 +396,10 @@ public struct World {
             handle(event, node)
             return true
 
-        case .accepted, .connected, .closed, .stored, .action, .start:
-            turn.agenda.pointee.live &-= 1
+        case .accepted, .connected, .closed, .stored, .action, .start, .givenUp:
+            if turn.agenda.pointee.slab.rows[slot].kind != .givenUp {
+                turn.agenda.pointee.live &-= 1
+            }
             let event = turn.agenda.pointee.slab.rows[slot]
             turn.agenda.pointee.slab.release(slot)
             return dispatchRare(event, at: time)
@@ -456,13 +474,23 @@ public struct World {
                 variant: event.variant,
                 detail: UInt64(connection.raw)
             )
+            turn.dropStalled(connection)
             handle(.closed(connection, Closure(rawValue: event.variant) ?? .reset), node)
+            return true
+
+        case .givenUp:
+            let way = Links.Way(connection: event.subject, outward: event.variant == 0)
+            guard let stall = turn.links.stalls[way],
+                stall.since + Trouble.patience <= time
+            else { return false }
+            begin(.outside, at: time, cause: event.cause)
+            reset(index)
             return true
 
         case .stored:
             guard event.generation == turn.incarnations[Int(node.raw)] else { return false }
             begin(node, at: time, cause: event.cause)
-            if let write = turn.disks[Int(node.raw)].finish() {
+            if let write = turn.disks[Int(node.raw)].finish(&turn.chance) {
                 handle(.stored(write), node)
             }
             turn.startBatch(node)
@@ -486,13 +514,18 @@ public struct World {
     /// Puts another data directory under a node that is down.
     private mutating func mount(_ node: NodeID, _ directory: UInt32) {
         let index = Int(node.raw)
+        var directory = directory
+        if directory == .max {
+            let taken = nodes[index].aside.keys.max() ?? 0
+            directory = max(taken, nodes[index].directory) + 1
+        }
         guard !nodes[index].up, nodes[index].directory != directory else { return }
         let disk = turn.disks[index]
         nodes[index].aside[nodes[index].directory] = disk
         nodes[index].directory = directory
         let known = nodes[index].aside.removeValue(forKey: directory)
         nodes[index].isEmpty = known == nil
-        turn.disks[index] = known ?? Disk(law: disk.law, stream: disk.stream)
+        turn.disks[index] = known ?? disk.blank
     }
 
     private mutating func startNow(_ node: NodeID) {
@@ -504,7 +537,8 @@ public struct World {
         let recovery = Recovery(
             first: nodes[index].isEmpty,
             crashed: nodes[index].crashed,
-            records: turn.disks[index].records
+            records: turn.disks[index].records,
+            configuration: nodes[index].configuration
         )
         nodes[index].up = true
         nodes[index].isEmpty = false
@@ -538,7 +572,11 @@ public struct World {
         case .mount(let node, let directory):
             mount(node, directory)
         case .sever(let node):
-            sever(node)
+            sever(node, from: nil)
+        case .severBetween(let node, let other):
+            sever(node, from: other)
+        case .configure(let node, let packet):
+            nodes[Int(node.raw)].configuration = packet
         case .slow(let node, let factor):
             turn.links.slow(node, factor: factor, &turn.agenda.pointee.connections)
             turn.node = node
@@ -552,6 +590,28 @@ public struct World {
             )
             turn.node = one
             turn.record(.linkSlowed, peer: other.raw, detail: factor)
+        case .cut(let one, let other): cut(one, other, true)
+        case .mend(let one, let other): cut(one, other, false)
+        case .disturb(let one, let other, let trouble):
+            turn.links.disturb(one, other, trouble, &turn.agenda.pointee.connections)
+            turn.node = one
+            turn.record(.linkDisturbed, peer: other.raw, variant: trouble.isNone ? 0 : 1)
+        case .freeze(let node):
+            guard nodes[Int(node.raw)].up, !(machine(node) is Frozen) else { return }
+            setMachine(node, Frozen(machine(node)))
+            turn.node = node
+            turn.record(.nodeFrozen)
+        case .thaw(let node):
+            thaw(node)
+        case .slowDisk(let node, let factor):
+            turn.disks[Int(node.raw)].factor = factor
+            turn.node = node
+            turn.record(.diskSlowed, detail: factor)
+        case .fillDisk(let node, let isFull):
+            turn.disks[Int(node.raw)].isFull = isFull
+            turn.node = node
+            turn.record(.diskFilled, variant: isFull ? 1 : 0)
+            if !isFull { turn.startBatch(node) }
         case .order(let node, let packet):
             guard nodes[Int(node.raw)].up else { return }
             turn.node = node
@@ -561,9 +621,40 @@ public struct World {
         }
     }
 
+    private mutating func cut(_ one: NodeID, _ other: NodeID, _ isCut: Bool) {
+        turn.node = one
+        let isNew = turn.links.cut(
+            from: one,
+            to: other,
+            isCut,
+            &turn.agenda.pointee.connections
+        )
+        guard isNew else { return }
+        turn.record(isCut ? .linkCut : .linkMended, peer: other.raw)
+        guard !isCut else { return }
+        let ways = turn.links.waysHeld(
+            from: one,
+            to: other,
+            turn.agenda.pointee.connections
+        )
+        for way in ways { turn.resume(way) }
+    }
+
+    /// Hands a frozen machine what has gathered, one turn each, in the order of arrival.
+    private mutating func thaw(_ node: NodeID) {
+        guard let frozen = machine(node) as? Frozen else { return }
+        setMachine(node, frozen.inner)
+        turn.node = node
+        turn.record(.nodeThawed)
+        for held in frozen.held where nodes[Int(node.raw)].up {
+            begin(node, at: now.nanoseconds, cause: held.cause)
+            handle(held.event, node)
+        }
+    }
+
     private mutating func crash(_ node: NodeID) {
         guard nodes[Int(node.raw)].up else { return }
-        turn.disks[Int(node.raw)].crash()
+        turn.disks[Int(node.raw)].crash(&turn.chance)
         turn.node = node
         turn.record(.nodeCrashed)
         let recovery = Recovery(
@@ -580,6 +671,7 @@ public struct World {
 
     private mutating func stop(_ node: NodeID) {
         guard nodes[Int(node.raw)].up else { return }
+        thaw(node)
         turn.node = node
         handle(.stopping, node)
         turn.disks[Int(node.raw)].flush()
@@ -615,6 +707,7 @@ public struct World {
                     connection,
                     variant: closure
                 )
+                turn.dropStalled(connection)
             }
             if turn.agenda.pointee.connections[number].b == node,
                 turn.agenda.pointee.connections[number].openB
@@ -626,28 +719,36 @@ public struct World {
                     connection,
                     variant: closure
                 )
+                turn.dropStalled(connection)
             }
         }
     }
 
     /// Resets every connection of a node: both ends hear of it, and what was on the wire is gone.
-    private mutating func sever(_ node: NodeID) {
+    private mutating func sever(_ node: NodeID, from other: NodeID?) {
         for number in 0..<turn.agenda.pointee.connections.count {
             let row = turn.agenda.pointee.connections[number]
             guard row.a == node || row.b == node, row.openA || row.openB else { continue }
-            for (end, isB) in [(row.a, false), (row.b, true)] {
-                turn.push(
-                    Pending(
-                        kind: .closed,
-                        node: end.raw,
-                        subject: UInt32(number),
-                        generation: isB ? 1 : 0,
-                        variant: Closure.reset.rawValue,
-                        cause: turn.event
-                    ),
-                    at: turn.now.nanoseconds
-                )
-            }
+            if let other, row.a != other, row.b != other { continue }
+            reset(number)
+        }
+    }
+
+    /// Tells both ends of a connection that it is gone.
+    private mutating func reset(_ number: Int) {
+        let row = turn.agenda.pointee.connections[number]
+        for (end, isB) in [(row.a, false), (row.b, true)] {
+            turn.push(
+                Pending(
+                    kind: .closed,
+                    node: end.raw,
+                    subject: UInt32(number),
+                    generation: isB ? 1 : 0,
+                    variant: Closure.reset.rawValue,
+                    cause: turn.event
+                ),
+                at: turn.now.nanoseconds
+            )
         }
     }
 
@@ -671,6 +772,10 @@ public struct World {
         for action in actions {
             if case .order(_, let packet) = action { marks.keep(packet.parcel) }
         }
+        for stall in turn.links.stalls.values {
+            for event in stall.events { marks.keep(event.packet.parcel) }
+        }
+        turn.parcels.markBundles(&marks)
         turn.parcels.sweep(keeping: marks.alive)
         parcelLimit = max(4096, turn.parcels.count * 2)
     }

@@ -9,6 +9,10 @@ public struct Verdict: Sendable {
     public var name: String
     /// Whether it held.
     public var held: Bool
+    /// Whether the file means it to break.
+    public var isMeantToBreak: Bool
+    /// Whether all is as the file says: it held, or broke as it was meant to.
+    public var isAsMeant: Bool { held != isMeantToBreak }
     /// What it says, as a sentence.
     public var sentence: String
     /// The first message and moment that broke it.
@@ -59,6 +63,7 @@ public struct Judge: Sendable {
                 kind: item.expectation.kind,
                 name: item.expectation.name,
                 held: first == nil,
+                isMeantToBreak: item.expectation.isMeantToBreak,
                 sentence: Self.sentence(item.expectation),
                 first: first
             )

@@ -297,6 +297,9 @@ public struct Ledger: Sendable {
             totals.routedCopies += 1
             queues[queue(fact)].add(fact.time)
         case .nodeStarted, .nodeCrashed, .nodeStopped, .connectionOpened, .connectionClosed,
+            .linkCut, .linkMended, .linkDisturbed, .nodeFrozen, .nodeThawed, .diskSlowed,
+            .diskFilled, .peerLost, .peerFound, .leaderElected, .nodePaused, .nodeYielded,
+            .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .recordRead, .channelOpened,
             .channelClosed, .queueDeleted,
             .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered, .effectSkipped,

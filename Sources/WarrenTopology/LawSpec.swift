@@ -7,6 +7,17 @@ public enum LawSpec: Sendable, Hashable {
     case lognormal(median: Double, p99: Double)
     case gamma(mean: Double, variation: Double)
     case empirical([Double])
+
+    /// The mean, in the law's own unit; of a lognormal law its median, which is near enough to plan by.
+    public var mean: Double {
+        switch self {
+        case .constant(let value): value
+        case .uniform(let low, let high): (low + high) / 2
+        case .exponential(let mean), .normal(let mean, _), .gamma(let mean, _): mean
+        case .lognormal(let median, _): median
+        case .empirical(let values): values.reduce(0, +) / Double(max(values.count, 1))
+        }
+    }
 }
 
 /// The laws of a topology file: their words and their numbers.

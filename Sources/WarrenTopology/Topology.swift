@@ -70,6 +70,8 @@ public struct Topology: Sendable {
         public var hang = 0.0
         public var crashAfterWork = 0.0
         public var crashDuringWork = 0.0
+        /// Messages whose work fails each time.
+        public var poison = 0.0
         /// Nanoseconds.
         public var restartAfter = 1e9
     }
@@ -96,10 +98,18 @@ public struct Topology: Sendable {
     public struct Fault: Sendable {
         /// When.
         public var moment: Moment
-        /// What: one of the fault words.
-        public var action: String
+        /// How long until it happens again, in nanoseconds; nil for once.
+        public var period: Double?
+        /// How often in all.
+        public var times: Int
+        /// What.
+        public var action: FaultWord
         /// The node, as `broker/node`.
         public var node: String?
+        /// The queue whose leader it hits.
+        public var leaderOf: String?
+        /// The broker, for what goes from node to node.
+        public var broker: String?
         /// The client.
         public var client: String?
         /// Which instance, from 1; nil for all.
@@ -110,8 +120,38 @@ public struct Topology: Sendable {
         public var duration: Double?
         /// How many times slower.
         public var factor: Double
+        /// Who reaches whom in a partition.
+        public var groups: [[String]]
+        /// Who is not heard.
+        public var from: [String]
+        /// By whom.
+        public var to: [String]
+        /// How many packets, from 0 to 1.
+        public var share: Double
+        /// How far a clock jumps, in nanoseconds.
+        public var jump: Double
+        /// The version that nodes are upgraded to.
+        public var version: String?
+        /// Whether a node comes back under another name.
+        public var renames: Bool
         /// Where it stands.
         public var place: Place
+
+        /// A fault that happens once at a moment, in nanoseconds, and hits nothing yet.
+        public init(_ action: FaultWord, at moment: Double, place: Place) {
+            self.moment = .at(moment)
+            self.action = action
+            times = .max
+            between = []
+            factor = 1
+            groups = []
+            from = []
+            to = []
+            share = 0
+            jump = 0
+            renames = false
+            self.place = place
+        }
     }
 
     /// How an expectation is meant.
@@ -127,6 +167,8 @@ public struct Topology: Sendable {
         public var name: String
         /// What it says.
         public var expression: Expression
+        /// Whether the file teaches by breaking it.
+        public var isMeantToBreak = false
         /// For `eventually`: how long after the last publication and fault, in nanoseconds.
         public var within: Double?
         /// Where it stands.

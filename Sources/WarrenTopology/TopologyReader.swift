@@ -261,6 +261,7 @@ public struct TopologyReader {
         )
         topology.links = links(tree["network"]?["links"], topology)
         topology.faults = faults(tree["faults"], topology)
+        markBroken(tree["expect_broken"], &topology)
         return topology
     }
 
@@ -388,6 +389,7 @@ public struct TopologyReader {
                 hang: share("hang"),
                 crashAfterWork: share("crash_after_work_before_ack"),
                 crashDuringWork: share("crash_during_work"),
+                poison: share("poison"),
                 restartAfter: restart ?? 1e9
             ),
             effect: effect?.text ?? effect?["name"]?.text,
@@ -484,6 +486,19 @@ public struct TopologyReader {
         return found
     }
 
+    /// Marks the expectations that are meant to break.
+    private mutating func markBroken(_ tree: Tree?, _ topology: inout Topology) {
+        let known = topology.expectations.map(\.name)
+        for element in tree?.elements ?? [] {
+            guard let name = element.text else { continue }
+            guard let index = known.firstIndex(of: name) else {
+                resolve(element, "expectation", known)
+                continue
+            }
+            topology.expectations[index].isMeantToBreak = true
+        }
+    }
+
     private mutating func refuseMisuse(
         _ expression: Expression,
         _ kind: Topology.ExpectationKind,
@@ -568,17 +583,7 @@ public struct TopologyReader {
     }
 
     private mutating func fault(_ tree: Tree, _ topology: Topology) -> Topology.Fault? {
-        guard let action = tree["do"]?.text else { return nil }
-        if CommonShapes.laterFaults.contains(action) {
-            findings.append(
-                Finding(
-                    "not-modelled",
-                    "the fault '\(action)' is not modelled yet",
-                    at: tree["do"]?.place,
-                    why: "the run would go on as if it had not happened",
-                    remedy: "modelled are \(CommonShapes.faultWords.joined(separator: ", "))"
-                )
-            )
+        guard let action = tree["do"]?.text.flatMap({ FaultWord(rawValue: $0) }) else {
             return nil
         }
         let moment: Topology.Moment
@@ -600,13 +605,43 @@ public struct TopologyReader {
         if let node = tree["node"] { resolve(node, "node", topology.nodePaths) }
         if let client = tree["client"] { resolve(client, "client", topology.clients.map(\.name)) }
         for end in tree["between"]?.elements ?? [] { resolveEnd(end, topology) }
+        for end in tree["from"]?.elements ?? [] { resolveEnd(end, topology) }
+        for end in tree["to"]?.elements ?? [] { resolveEnd(end, topology) }
+        for group in tree["groups"]?.elements ?? [] {
+            for end in group.elements { resolveEnd(end, topology) }
+        }
+        if let broker = tree["broker"] {
+            resolve(broker, "broker", topology.brokers.map(\.name))
+        }
         let factor = tree["factor"]?.text.flatMap(Units.number) ?? 1
-        if action == "slow", factor <= 0 || tree["factor"] == nil {
+        if tree["factor"] != nil, factor <= 0 {
             findings.append(
                 Finding(
                     "no-factor",
-                    "`slow` needs a factor above 0, such as `factor: 5`",
+                    "`\(action.rawValue)` needs a factor above 0, such as `factor: 5`",
                     at: tree["factor"]?.place ?? tree.place
+                )
+            )
+        }
+        let jump = tree["by"]?.text.flatMap(Self.signedDuration)
+        if tree["by"] != nil, jump == nil {
+            findings.append(
+                Finding(
+                    "bad-jump",
+                    "a clock jumps by a length of time, such as `by: 5s` or `by: -5s`",
+                    at: tree["by"]?.place
+                )
+            )
+        }
+        let period = tree["every"]?.text.flatMap(Units.duration)
+        let times = tree["times"]?.text.flatMap { Int($0) }
+        if let period, period <= 0 || times == nil && topology.duration == nil {
+            findings.append(
+                Finding(
+                    "endless",
+                    "a fault that comes every so often needs an end",
+                    at: tree["every"]?.place,
+                    remedy: "give it `times: 5`, or the file `run: { for: 10m }`"
                 )
             )
         }
@@ -623,27 +658,65 @@ public struct TopologyReader {
                 )
             )
         }
-        if tree["node"] == nil, tree["client"] == nil, tree["between"] == nil {
+        let hit = action.targets.filter { tree[$0] != nil }
+        if hit.isEmpty {
+            let wanted = action.targets.map { "`\($0):`" }.joined(separator: " or ")
             findings.append(
                 Finding(
                     "fault-target",
-                    "'\(action)' does not say what it hits",
+                    "'\(action.rawValue)' does not say what it hits",
                     at: tree["do"]?.place,
-                    remedy: "add `node: broker/node` or `client: name`"
+                    remedy: "add \(wanted)"
                 )
             )
         }
-        return Topology.Fault(
-            moment: moment,
-            action: action,
-            node: tree["node"]?.text,
-            client: tree["client"]?.text,
-            instance: instance,
-            between: tree["between"]?.elements.compactMap(\.text) ?? [],
-            duration: tree["for"]?.text.flatMap(Units.duration),
-            factor: factor,
-            place: tree.place
-        )
+        for key in action.needs where tree[key] == nil {
+            findings.append(
+                Finding(
+                    key == "factor" ? "no-factor" : "fault-incomplete",
+                    "'\(action.rawValue)' needs `\(key):`",
+                    at: tree["do"]?.place,
+                    remedy: Self.example(of: key)
+                )
+            )
+        }
+        var fault = Topology.Fault(action, at: 0, place: tree.place)
+        fault.moment = moment
+        fault.period = period
+        if let times { fault.times = times }
+        fault.node = tree["node"]?.text
+        fault.leaderOf = tree["leader_of"]?.text
+        fault.broker = tree["broker"]?.text
+        fault.client = tree["client"]?.text
+        fault.instance = instance
+        fault.between = texts(tree["between"])
+        fault.duration = tree["for"]?.text.flatMap(Units.duration)
+        fault.factor = factor
+        fault.groups = (tree["groups"]?.elements ?? []).map { texts($0) }
+        fault.from = texts(tree["from"])
+        fault.to = texts(tree["to"])
+        fault.share = tree["share"]?.text.flatMap(Units.share) ?? 0
+        fault.jump = jump ?? 0
+        fault.version = tree["version"]?.text
+        fault.renames = tree["hostname"]?.text == "random"
+        return fault
+    }
+
+    private func texts(_ tree: Tree?) -> [String] { tree?.elements.compactMap(\.text) ?? [] }
+
+    private static func signedDuration(_ text: String) -> Double? {
+        text.hasPrefix("-")
+            ? Units.duration(String(text.dropFirst())).map { -$0 } : Units.duration(text)
+    }
+
+    private static func example(of key: String) -> String {
+        switch key {
+        case "factor": "such as `factor: 5`"
+        case "share": "such as `share: 5%`"
+        case "by": "such as `by: -5s`"
+        case "to": "such as `to: [main/rabbit-2]`"
+        default: "such as `version: \"3.13\"`"
+        }
     }
 
     private mutating func resolve(_ tree: Tree, _ kind: String, _ known: [String]) {

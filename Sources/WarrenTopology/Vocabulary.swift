@@ -91,6 +91,7 @@ enum CommonShapes {
             "how often the client dies between the work and the ack"
         ),
         Field("crash_during_work", .share, "how often the client dies half-way"),
+        Field("poison", .share, "how many messages throw an error each time they are tried"),
         Field("restart_after", .duration, "how long a client that died stays down; 1s"),
     ])
     static let instances = Field("instances", .integer(1...10_000), "how many of them; 1")
@@ -170,25 +171,38 @@ enum CommonShapes {
             ),
             "links with a law of their own"
         ),
-        Field("loss", .share, "lost packets", notModelled: "the faults of the cluster issue"),
     ])
 
-    static let faultWords = [
-        "kill", "restart", "drop_connection", "slow", "memory_alarm", "disk_alarm",
-    ]
-    static let laterFaults = [
-        "stop", "pause", "partition", "cut", "lose", "duplicate", "reorder", "disk_full",
-        "clock_jump", "rolling_restart",
-    ]
+    /// The faults, each with what it hits.
+    static let faultWords = FaultWord.allCases.map(\.rawValue)
 
     static let fault = Shape.record([
         Field("at", .duration, "when, from the start of the run"),
         Field("when", .expression, "the moment when this holds for the first time"),
-        Field("do", .choice(faultWords + laterFaults), "what happens", required: true),
+        Field("every", .duration, "how long until it happens again"),
+        Field("times", .integer(1...100_000), "how often in all, with `every:`"),
+        Field("do", .choice(faultWords), "what happens", required: true),
         Field("node", .text, "a node, as broker/node"),
+        Field("leader_of", .text, "the node that leads a queue at that moment, or is its home"),
+        Field("broker", .text, "all nodes of a broker, one after the other"),
         Field("client", .text, "a client"),
         Field("instance", .integer(1...10_000), "which instance of the client; all if left out"),
         Field("between", .list(.text), "the two ends of a link"),
+        Field(
+            "groups",
+            .list(.list(.text)),
+            "for partition: nodes and clients that still reach each other"
+        ),
+        Field("from", .list(.text), "for cut: who is no longer heard"),
+        Field("to", .list(.text), "for cut: by whom"),
+        Field("share", .share, "for lose, duplicate and reorder: how many packets"),
+        Field("by", .text, "for clock_jump: how far, such as 5s or -5s"),
+        Field("version", .text, "for upgrade: to which version"),
+        Field(
+            "hostname",
+            .choice(["random"]),
+            "for restart: the node comes back under another name, with an empty disk"
+        ),
         Field("for", .duration, "how long it lasts"),
         Field("factor", .text, "how many times slower, such as 5"),
     ])
@@ -213,6 +227,11 @@ enum CommonShapes {
         Field("network", network, "how long packets travel"),
         Field("faults", .list(fault), "what goes wrong, and when"),
         Field("expect", expect, "what must hold"),
+        Field(
+            "expect_broken",
+            .list(.text),
+            "the expectations that are meant to break, because the file teaches by that"
+        ),
         Field("run", run, "how long"),
     ]
 

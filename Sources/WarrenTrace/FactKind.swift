@@ -33,6 +33,18 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A node has enough again. variant: 1 memory, 2 disk.
     case alarmCleared = 14
 
+    /// Nothing passes any more from this node to another. peer: the other node.
+    case linkCut = 15
+    /// Packets pass again from this node to another. peer: the other node.
+    case linkMended = 16
+    /// Packets are lost, doubled or overtaken between two nodes. peer: the other node; variant: 1, or 0
+    /// when they no longer are.
+    case linkDisturbed = 17
+    /// A node is frozen.
+    case nodeFrozen = 18
+    /// A frozen node goes on.
+    case nodeThawed = 19
+
     // What is declared.
     /// A queue came to be. subject: the queue.
     case queueDeclared = 20
@@ -44,6 +56,31 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case consumerEnded = 23
     /// A queue lost all that was ready in it. subject: the queue; detail: how many.
     case queuePurged = 24
+
+    /// A node's disk became slower (or fast again). detail: factor in thousandths.
+    case diskSlowed = 25
+    /// A node's disk has no room. variant: 1, or 0 when it has again.
+    case diskFilled = 26
+    /// A node holds another of its cluster for down. peer: the other node.
+    case peerLost = 27
+    /// A node has another of its cluster back. peer: the other node; variant: 1 if each of them had gone
+    /// on without the other, so that they are partitioned.
+    case peerFound = 28
+    /// A replica leads. subject: the queue; detail: its term.
+    case leaderElected = 29
+    /// A node pauses, because it sees only a minority of its cluster.
+    case nodePaused = 30
+    /// A node of the losing side of a partition gives way and starts anew.
+    case nodeYielded = 31
+    /// A mirror was promoted. subject: the queue; variant: 1 if it was not synchronised; detail: how many
+    /// messages it did not have.
+    case mirrorPromoted = 32
+    /// A mirror has all that its master has. subject: the queue; peer: the master's node.
+    case mirrorSynchronised = 33
+    /// A node's clock was set. variant: 1 if it was set back; detail: nanoseconds.
+    case clockJumped = 34
+    /// A node that is up has not joined its cluster yet, or has joined it. variant: 1 if it serves now.
+    case nodeJoined = 35
 
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; detail: body bytes.
@@ -153,6 +190,22 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .alarmRaised: "alarm.raised"
         case .alarmCleared: "alarm.cleared"
         case .recordRead: "record.read"
+        case .linkCut: "link.cut"
+        case .linkMended: "link.mended"
+        case .linkDisturbed: "link.disturbed"
+        case .nodeFrozen: "node.frozen"
+        case .nodeThawed: "node.thawed"
+        case .diskSlowed: "disk.slowed"
+        case .diskFilled: "disk.filled"
+        case .peerLost: "peer.lost"
+        case .peerFound: "peer.found"
+        case .leaderElected: "leader.elected"
+        case .nodePaused: "node.paused"
+        case .nodeYielded: "node.yielded"
+        case .mirrorPromoted: "mirror.promoted"
+        case .mirrorSynchronised: "mirror.synchronised"
+        case .clockJumped: "clock.jumped"
+        case .nodeJoined: "node.joined"
         }
     }
 }

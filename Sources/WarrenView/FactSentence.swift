@@ -82,6 +82,43 @@ public struct FactText: Sendable {
         case .alarmCleared:
             let what = fact.variant == 1 ? "memory" : "disk space"
             return "\(here) has enough \(what) again"
+        case .linkCut: return "nothing passes from \(here) to \(node(fact.peer)) any more"
+        case .linkMended: return "packets pass again from \(here) to \(node(fact.peer))"
+        case .linkDisturbed:
+            return fact.variant == 0
+                ? "the way between \(here) and \(node(fact.peer)) is good again"
+                : "packets between \(here) and \(node(fact.peer)) are lost, doubled or overtaken"
+        case .nodeFrozen: return "\(here) is frozen"
+        case .nodeThawed: return "\(here) goes on where it was frozen"
+        case .diskSlowed:
+            return fact.detail == 1000
+                ? "the disk of \(here) is fast again"
+                : "the disk of \(here) becomes \(factor(fact.detail)) times slower"
+        case .diskFilled:
+            return fact.variant == 0
+                ? "the disk of \(here) has room again" : "the disk of \(here) is full"
+        case .peerLost: return "\(here) holds \(node(fact.peer)) for down"
+        case .peerFound:
+            return fact.variant == 0
+                ? "\(here) and \(node(fact.peer)) are together"
+                : "\(here) finds that \(node(fact.peer)) went on without it: they are partitioned"
+        case .leaderElected: return "\(here) leads \(subject), in term \(fact.detail)"
+        case .nodePaused: return "\(here) pauses: it sees only a minority of its cluster"
+        case .nodeYielded:
+            return
+                "\(here) was on the losing side of the partition: it starts anew without its state"
+        case .mirrorPromoted:
+            return fact.variant == 0
+                ? "the mirror of \(subject) on \(here) becomes its master"
+                : "the mirror of \(subject) on \(here) becomes its master without \(fact.detail) messages that it never had"
+        case .mirrorSynchronised:
+            return "the mirror of \(subject) on \(here) has all that \(node(fact.peer)) has"
+        case .clockJumped:
+            return
+                "the clock of \(here) jumps \(Self.length(detail)) \(fact.variant == 1 ? "back" : "ahead")"
+        case .nodeJoined:
+            return fact.variant == 0
+                ? "\(here) waits for its cluster" : "\(here) is in its cluster and serves"
         case .recordRead:
             return "\(here) sends it to \(node(fact.peer)) from \(subject), offset \(fact.detail)"
         case .faultBegan: return "fault \(fact.detail + 1) begins"

@@ -108,8 +108,12 @@ extension Report {
 
     private var expectationLines: [String] {
         expectations.flatMap { line -> [String] in
-            let mark = line.held ? Console.good("held  ") : Console.bad("broken")
-            var lines = ["\(mark)  \(line.name): \(line.sentence)"]
+            let word = line.held ? "held  " : "broken"
+            let mark = line.isAsMeant ? Console.good(word) : Console.bad(word)
+            let note =
+                line.meant_to_break
+                ? line.held ? ", and was meant to break" : ", as it is meant to be" : ""
+            var lines = ["\(mark)  \(line.name): \(line.sentence)\(note)"]
             if let first = line.first {
                 let whom = first.message.map { "first by \($0)" } ?? first.seen
                 lines.append("        \(whom), at \(Self.seconds(first.time_ns))")

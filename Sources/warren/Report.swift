@@ -48,9 +48,12 @@ struct Report: Encodable {
 
     struct ExpectationLine: Encodable {
         var name, kind: String
-        var held: Bool
+        var held, meant_to_break: Bool
         var sentence: String
         @OrNull var first: First?
+
+        /// Whether it held, or broke as the file means it to.
+        var isAsMeant: Bool { held != meant_to_break }
     }
 
     struct Calls: Encodable {
@@ -151,6 +154,7 @@ struct Report: Encodable {
                 name: verdict.name,
                 kind: verdict.kind.rawValue,
                 held: verdict.held,
+                meant_to_break: verdict.isMeantToBreak,
                 sentence: verdict.sentence,
                 first: verdict.first.map { first in
                     First(
@@ -166,10 +170,13 @@ struct Report: Encodable {
     }
 
     /// The report as JSON with sorted keys.
-    var json: String {
+    var json: String { Self.json(of: self) }
+
+    /// Anything as JSON with sorted keys.
+    static func json(of value: some Encodable) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(self) else { return "{}" }
+        guard let data = try? encoder.encode(value) else { return "{}" }
         return String(decoding: data, as: UTF8.self)
     }
 }

@@ -12,7 +12,9 @@ struct Warren: ParsableCommand {
             is wrong, 3 something outside failed.
             """,
         version: Simulation.version,
-        subcommands: [RunCommand.self, TraceCommand.self, SchemaCommand.self]
+        subcommands: [
+            RunCommand.self, TraceCommand.self, ScenarioCommand.self, SchemaCommand.self,
+        ]
     )
 
     /// Without a verb: three doors, and the next command for each.

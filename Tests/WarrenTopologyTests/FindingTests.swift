@@ -151,9 +151,49 @@ struct FindingTests {
         ),
         Wrong(
             text: head + "faults: [{ at: 1s, do: partition, node: main/main }]\n",
-            slug: "not-modelled",
+            slug: "fault-target",
             line: 7,
-            words: ["'partition'"]
+            words: ["'partition'", "`groups:`"]
+        ),
+        Wrong(
+            text: head + "faults: [{ at: 1s, do: clock_jump, node: main/main }]\n",
+            slug: "fault-incomplete",
+            line: 7,
+            words: ["`by:`", "by: -5s"]
+        ),
+        Wrong(
+            text: head + "faults: [{ at: 1s, do: clock_jump, node: main/main, by: soon }]\n",
+            slug: "bad-jump",
+            line: 7,
+            words: ["by: -5s"]
+        ),
+        Wrong(
+            text: head + "faults: [{ at: 1s, do: upgrade, broker: main, version: \"3.9\" }]\n",
+            slug: "unknown-version",
+            line: 7,
+            words: ["3.9", "3.10"]
+        ),
+        Wrong(
+            text: head
+                + "faults: [{ at: 1s, every: 5s, do: drop_connection, node: main/main }]\n",
+            slug: "endless",
+            line: 7,
+            words: ["times: 5"]
+        ),
+        Wrong(
+            text: head + "expect_broken: [lost]\n",
+            slug: "unknown-name",
+            line: 7,
+            words: ["expectation 'lost'"]
+        ),
+        Wrong(
+            text: head.replacing(
+                "{ q: {} }",
+                with: "{ q: {} }\n    nodes: [\((1...65).map { "n\($0)" }.joined(separator: ", "))]"
+            ),
+            slug: "too-many-nodes",
+            line: 7,
+            words: ["65 nodes"]
         ),
         Wrong(
             text: head + "faults: [{ do: kill, node: main/main }]\n",

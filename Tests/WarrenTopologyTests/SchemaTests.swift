@@ -56,7 +56,8 @@ struct SchemaTests {
         "unknown-name", "unknown-broker", "same-name", "endless", "incomplete-law",
         "bad-expectation", "about-messages", "duplicate-key", "reserved-name", "fault-moment",
         "fault-target", "no-brokers", "invalid-subject", "refused-declaration", "refused-policy",
-        "bad-priority", "one-step", "long-name",
+        "bad-priority", "one-step", "long-name", "fault-incomplete", "bad-jump", "unknown-version",
+        "too-many-nodes",
     ]
 
     @Test func `rejects what the parser rejects, where a schema can say it`() throws {

@@ -111,7 +111,7 @@ struct Subscriber: Machine {
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
         current = delivery
         current?.startedAt = turn.now
-        outcome = plan.work.outcome(&turn.chance)
+        outcome = plan.work.outcome(delivery.message, &turn)
         var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
         if slowness != 1000 { time.nanoseconds = time.nanoseconds * slowness / 1000 }
         if outcome == .crashDuringWork { time.nanoseconds /= 2 }

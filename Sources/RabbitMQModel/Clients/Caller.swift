@@ -10,10 +10,7 @@ import WarrenTrace
 struct Caller: Machine {
     struct Plan: Sendable {
         var client: Symbol
-        var node: NodeID
-        var vhost: Symbol
-        var user: Symbol
-        var reconnect: Interval?
+        var link: ClientLink.Plan
         var startAfter: Interval
         var exchange: Symbol
         var keys: Picker<Symbol>
@@ -46,12 +43,7 @@ struct Caller: Machine {
     init(_ plan: Plan) {
         self.plan = plan
         pacer = plan.pacer
-        link = ClientLink(
-            node: plan.node,
-            vhost: plan.vhost,
-            user: plan.user,
-            reconnect: plan.reconnect
-        )
+        link = ClientLink(plan.link)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {

@@ -8,7 +8,7 @@ import WarrenTrace
 ///      └──────────────── lost, refused, closed by the broker ◀── ready ◀─────┘
 struct ClientLink: Sendable {
     /// Where the connection stands.
-    enum Phase: Sendable { case down, connecting, opening, openingChannel, ready }
+    enum Phase: Sendable { case down, connecting, opening, openingChannel, ready, dead }
 
     /// What an event means for the client.
     enum Signal: Sendable {
@@ -22,39 +22,73 @@ struct ClientLink: Sendable {
         case nothing
     }
 
-    /// The timer that the link uses; clients use others.
+    /// The timers that the link uses; clients use others.
     static let timer = TimerID(0)
+    static let pulse = TimerID(6)
     static let channel: UInt16 = 1
 
-    let node: NodeID
-    let vhost: Symbol
-    /// Who connects; none for guest.
-    let user: Symbol
-    /// How long to wait before connecting again; nil for never.
-    let reconnect: Interval?
+    /// What a client library does when something is lost.
+    ///
+    /// - Source: RMQ-CLUS-07; Bunny 2.19 `recover_from_connection_close`, the Java client's automatic recovery: both
+    ///   open the connection, its channels and their consumers again, and leave a channel closed that the
+    ///   broker closed over an error.
+    enum Recovery: String, Sendable, CaseIterable {
+        /// Whoever runs the client starts it anew, whatever was lost.
+        case supervised
+        case bunny, java
+        /// Nothing comes back.
+        case none
+    }
+
+    /// How a client connects, and connects again.
+    struct Plan: Sendable {
+        /// The nodes that it may connect to, in its order.
+        var hosts: [NodeID]
+        var vhost: Symbol
+        /// Who connects; none for guest.
+        var user: Symbol
+        /// How long to wait before connecting again; nil for never.
+        var reconnect: Interval?
+        /// By how much the wait grows with each try in vain, in thousandths, and its end.
+        var backoff: (factor: UInt64, longest: Interval) = (1000, .seconds(5))
+        var recovery = Recovery.supervised
+        /// How long a try may take.
+        var connectTimeout = Interval.seconds(30)
+        /// Seconds between heartbeats; 0 for none.
+        var heartbeat: UInt16 = 60
+    }
+
+    let plan: Plan
+    private var host = 0
+    /// Tries in vain since the connection was lost.
+    private var tries: UInt64 = 0
+    private var heardAt = Instant.zero
     private(set) var connection = ConnectionID.none
     private(set) var phase = Phase.down
 
-    init(node: NodeID, vhost: Symbol, user: Symbol, reconnect: Interval?) {
-        self.user = user
-        self.node = node
-        self.vhost = vhost
-        self.reconnect = reconnect
-    }
+    init(_ plan: Plan) { self.plan = plan }
 
     @inline(__always)
     var isReady: Bool { phase == .ready }
 
     mutating func open(_ turn: inout Turn) {
-        connection = turn.connect(to: node)
+        connection = turn.connect(to: plan.hosts[host])
         phase = .connecting
+        turn.arm(Self.timer, after: plan.connectTimeout)
+    }
+
+    /// Gives the connection up and begins anew, as a supervisor does.
+    mutating func restart(_ turn: inout Turn) -> Signal {
+        turn.close(connection)
+        return lose(&turn)
     }
 
     @inline(__always)
     mutating func handle(_ event: Event, _ turn: inout Turn) -> Signal {
         if case .arrived(let packet, let from) = event, from == connection, phase == .ready,
             packet.word != Method.channelClose.rawValue,
-            packet.word != Method.connectionClose.rawValue
+            packet.word != Method.connectionClose.rawValue,
+            packet.word != Method.heartbeat.rawValue
         {
             return .packet(packet)
         }
@@ -67,24 +101,64 @@ struct ClientLink: Sendable {
         case .connected(let opened) where opened == connection:
             phase = .opening
             var packet = Packet(.connectionOpen, channel: 0)
-            packet.key = vhost
-            packet.subject = user
+            packet.key = plan.vhost
+            packet.subject = plan.user
+            packet.c = UInt32(plan.heartbeat)
             turn.send(packet, on: connection)
             return .nothing
         case .arrived(let packet, let from) where from == connection:
             return handle(packet, &turn)
         case .closed(let ended, _) where ended == connection:
             return lose(&turn)
-        case .rang(let timer) where timer == Self.timer && phase == .down:
-            open(&turn)
-            return .nothing
+        case .rang(let timer) where timer == Self.timer: return ring(&turn)
+        case .rang(let timer) where timer == Self.pulse: return beat(&turn)
         case .started, .accepted, .connected, .arrived, .closed, .rang, .stored, .ordered,
             .stopping:
             return .nothing
         }
     }
 
+    private mutating func ring(_ turn: inout Turn) -> Signal {
+        switch phase {
+        case .down:
+            open(&turn)
+            return .nothing
+        case .connecting, .opening, .openingChannel:
+            turn.close(connection, .reset)
+            return lose(&turn)
+        case .ready, .dead: return .nothing
+        }
+    }
+
+    // MARK: Heartbeats
+
+    /// Something came from the broker.
+    @inline(__always)
+    mutating func hear(_ now: Instant) { heardAt = now }
+
+    private func armPulse(_ turn: inout Turn) {
+        guard plan.heartbeat > 0 else { return }
+        let half = Interval.milliseconds(UInt64(plan.heartbeat) * 500)
+        turn.arm(Self.pulse, after: half, background: true)
+    }
+
+    /// Says something twice in an interval, and gives up a broker that is silent for two.
+    ///
+    /// - Source: RMQ-CONN-20 to -22.
+    private mutating func beat(_ turn: inout Turn) -> Signal {
+        guard phase == .ready else { return .nothing }
+        let limit = UInt64(plan.heartbeat) * 2_000_000_000
+        if (turn.now - heardAt).nanoseconds >= limit {
+            turn.close(connection, .reset)
+            return lose(&turn)
+        }
+        turn.send(Packet(.heartbeat, channel: 0), on: connection)
+        armPulse(&turn)
+        return .nothing
+    }
+
     private mutating func handle(_ packet: Packet, _ turn: inout Turn) -> Signal {
+        hear(turn.now)
         switch packet.method {
         case .connectionOpenOk:
             phase = .openingChannel
@@ -92,13 +166,22 @@ struct ClientLink: Sendable {
             return .nothing
         case .channelOpenOk:
             phase = .ready
+            tries = 0
+            turn.disarm(Self.timer)
+            armPulse(&turn)
             return .ready
+        case .heartbeat: return .nothing
         case .connectionClose:
             turn.send(Packet(.connectionCloseOk, channel: 0), on: connection)
             turn.close(connection)
             return lose(&turn)
         case .channelClose:
             turn.send(Packet(.channelCloseOk, channel: Self.channel), on: connection)
+            guard plan.recovery == .supervised else {
+                // The library leaves the channel closed, and the program hears of it once.
+                phase = .dead
+                return .lost
+            }
             turn.close(connection)
             return lose(&turn)
         default:
@@ -108,9 +191,28 @@ struct ClientLink: Sendable {
 
     private mutating func lose(_ turn: inout Turn) -> Signal {
         let wasReady = phase == .ready
+        let wasDead = phase == .dead
         phase = .down
         connection = .none
-        if let reconnect { turn.arm(Self.timer, after: reconnect) }
+        turn.disarm(Self.pulse)
+        turn.disarm(Self.timer)
+        if let reconnect = plan.reconnect, plan.recovery != .none, !wasDead {
+            host = (host + 1) % plan.hosts.count
+            turn.arm(Self.timer, after: pause(reconnect))
+            tries += 1
+        } else {
+            phase = .dead
+        }
         return wasReady ? .lost : .nothing
+    }
+
+    /// How long to wait for the next try.
+    private func pause(_ first: Interval) -> Interval {
+        var wait = first.nanoseconds
+        for _ in 0..<min(tries, 64) {
+            wait = wait * plan.backoff.factor / 1000
+            if wait >= plan.backoff.longest.nanoseconds { return max(plan.backoff.longest, first) }
+        }
+        return Interval(nanoseconds: wait)
     }
 }

@@ -17,15 +17,14 @@ enum AckMode: String, Sendable, CaseIterable {
 struct ConsumerClient: Machine {
     struct Plan: Sendable {
         var client: Symbol
-        var node: NodeID
-        var vhost: Symbol
-        var user: Symbol
-        var reconnect: Interval?
+        var link: ClientLink.Plan
         var startAfter: Interval
         var queue: Symbol
         var prefetch: UInt32
         var ack: AckMode
         var exclusive: Bool
+        /// What it declares before it consumes.
+        var declarations: [Packet]
         /// What basic.consume says beside its flags; none if it says nothing.
         var options: ParcelID
         var work: WorkPlan
@@ -65,12 +64,7 @@ struct ConsumerClient: Machine {
 
     init(_ plan: Plan) {
         self.plan = plan
-        link = ClientLink(
-            node: plan.node,
-            vhost: plan.vhost,
-            user: plan.user,
-            reconnect: plan.reconnect
-        )
+        link = ClientLink(plan.link)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -85,7 +79,7 @@ struct ConsumerClient: Machine {
             return
         }
         switch link.handle(event, &turn) {
-        case .packet: break
+        case .packet(let packet): receiveRare(packet, &turn)
         case .ready: subscribe(&turn)
         case .lost: loseDeliveries(&turn)
         case .nothing: handleRest(event, &turn)
@@ -110,7 +104,16 @@ struct ConsumerClient: Machine {
         }
     }
 
+    /// The broker cancelled the subscription: a supervisor begins anew, a library does nothing.
+    ///
+    /// - Source: RMQ-CONS-26; RMQ-CLUS-05.
+    private mutating func receiveRare(_ packet: Packet, _ turn: inout Turn) {
+        guard packet.method == .basicCancel, plan.link.recovery == .supervised else { return }
+        if case .lost = link.restart(&turn) { loseDeliveries(&turn) }
+    }
+
     private func subscribe(_ turn: inout Turn) {
+        for declaration in plan.declarations { turn.send(declaration, on: link.connection) }
         var qos = Packet(.basicQos, channel: ClientLink.channel)
         qos.c = plan.prefetch
         turn.send(qos, on: link.connection)
@@ -144,7 +147,7 @@ struct ConsumerClient: Machine {
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
         current = delivery
         current?.startedAt = turn.now
-        outcome = plan.work.outcome(&turn.chance)
+        outcome = plan.work.outcome(delivery.message, &turn)
         var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
         if slowness != 1000 { time.nanoseconds = time.nanoseconds * slowness / 1000 }
         switch outcome {
@@ -268,7 +271,10 @@ struct ConsumerClient: Machine {
         if plan.ack == .after { buffer.removeAll() }
     }
 
-    func parcels(_ holding: inout ParcelMarks) { holding.keep(plan.options) }
+    func parcels(_ holding: inout ParcelMarks) {
+        holding.keep(plan.options)
+        for declaration in plan.declarations { holding.keep(declaration.parcel) }
+    }
 
     func inventory(_ report: inout Inventory) {
         guard plan.ack == .automatic else { return }

@@ -15,10 +15,7 @@ struct ConfirmPlan: Sendable {
 struct Producer: Machine {
     struct Plan: Sendable {
         var client: Symbol
-        var node: NodeID
-        var vhost: Symbol
-        var user: Symbol
-        var reconnect: Interval?
+        var link: ClientLink.Plan
         var startAfter: Interval
         var exchange: Symbol
         var keys: Picker<Symbol>
@@ -64,12 +61,7 @@ struct Producer: Machine {
     init(_ plan: Plan) {
         self.plan = plan
         pacer = plan.pacer
-        link = ClientLink(
-            node: plan.node,
-            vhost: plan.vhost,
-            user: plan.user,
-            reconnect: plan.reconnect
-        )
+        link = ClientLink(plan.link)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {

@@ -82,6 +82,17 @@ struct Exchange: Sendable {
         return true
     }
 
+    /// Whether a binding is there.
+    func has(_ binding: BindingDeclaration, _ destination: Destination) -> Bool {
+        known.contains(
+            Identity(
+                key: binding.key,
+                arguments: binding.arguments,
+                destination: destination
+            )
+        )
+    }
+
     /// Takes a binding away.
     mutating func remove(at index: Int) -> Binding {
         let binding = bindings.remove(at: index)

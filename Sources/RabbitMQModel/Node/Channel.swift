@@ -28,12 +28,12 @@ struct Channel: Sendable {
 
     var connection: ConnectionID
     var session: Int32
-    var number: UInt16
+    /// The number as packets carry it.
+    var port: UInt32
     var peer: NodeID
     var state = State.open
 
-    /// The number as packets carry it.
-    var port: UInt32 { UInt32(number) }
+    var number: UInt16 { UInt16(truncatingIfNeeded: port) }
 
     /// Prefetch of consumers that start from now on; 0 for no limit.
     var prefetch: UInt32 = 0
@@ -54,6 +54,34 @@ struct Channel: Sendable {
     var replies: (tag: Symbol, name: Symbol)?
     /// The exchanges and queues that were used with success: RMQ-PERM-13.
     var granted: Set<Grant> = []
+    /// Whether it waits for another node, and for which queue; -1 if for none.
+    var isWaiting = false
+    var waitsFor = -1
+    /// What its client said meanwhile.
+    var backlog = Deque<Packet>()
+    /// Whether it is the first of its connection, which goes the short way.
+    var isFirst = false
+    /// Whether a packet is received again after a change of metadata.
+    var isSecondTry = false
+    /// The nodes that know it.
+    var openedAt: Set<Int> = []
+    /// The quorum queues that it fetched from.
+    var fetchedFrom: Set<Int> = []
+
+    init(connection: ConnectionID, session: Int32, number: UInt16, peer: NodeID) {
+        self.connection = connection
+        self.session = session
+        port = UInt32(number)
+        self.peer = peer
+    }
+
+    /// Spends a tag on a delivery that is settled by sending: RMQ-GET-06.
+    mutating func spendTag() {
+        unacked.append(
+            Unacked(readySince: .zero, position: 0, row: 0, queue: -1, consumer: -1, sentAt: 0)
+        )
+        trim()
+    }
 
     var nextTag: UInt64 { baseTag &+ UInt64(unacked.count) }
 
@@ -115,6 +143,10 @@ struct Consumer: Sendable {
     var priority: Int64 = 0
     /// For a stream: the offset of the next record.
     var offset: UInt64 = 0
+    /// Its number at the node of its channel.
+    var label: UInt32 = 0
+    /// Whether its client wants no answer.
+    var isQuiet = false
 
     /// Counts one delivery; true if there is no room for another.
     @inline(__always)
@@ -140,6 +172,8 @@ struct Session: Sendable {
     var scope: Symbol
     var vhost: String
     var isOpen = false
+    /// Whether it stands for a client of another node.
+    var isProxy = false
     /// Who it is.
     var user = "guest"
     /// Whether the client wants to hear that the broker cancelled a consumer: RMQ-CONS-26, -27.

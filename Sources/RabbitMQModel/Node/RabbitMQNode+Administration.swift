@@ -8,6 +8,7 @@ extension RabbitMQNode {
         switch NodeOrder(rawValue: packet.word) {
         case .memoryAlarm: setAlarm(1, packet.x != 0, &turn)
         case .diskAlarm: setAlarm(2, packet.x != 0, &turn)
+        case .clockJump: jump(Int64(bitPattern: packet.x), &turn)
         case .administer:
             if let order: Administration = turn.parcels.get(packet.parcel) {
                 administer(order, &turn)
@@ -60,7 +61,8 @@ extension RabbitMQNode {
         case .deleteVirtualHost(let name):
             deleteVirtualHost(name, &turn)
         case .closeConnections(let reason):
-            for session in sessions.indices where sessions[session].isOpen {
+            for session in sessions.indices
+            where sessions[session].isOpen && !sessions[session].isProxy {
                 force(reason, session, &turn)
             }
         }
@@ -77,18 +79,54 @@ extension RabbitMQNode {
         _ body: (inout VirtualHostState) -> Void
     ) {
         guard let index = vhosts.firstIndex(where: { $0.name == name }) else { return }
-        body(&vhosts[index])
+        var state = vhosts[index]
+        body(&state)
+        setVirtualHost(state, &turn)
+        if isClustered { propose(.setVirtualHost(state), then: .nothing, &turn) }
+    }
+
+    /// A virtual host has other policies, permissions or limits from now on.
+    mutating func setVirtualHost(_ state: VirtualHostState, _ turn: inout Turn) {
+        guard let index = vhosts.firstIndex(where: { $0.scope == state.scope }),
+            vhosts[index] != state
+        else { return }
+        vhosts[index] = state
         var packet = Packet()
         packet.parcel = turn.parcels.put(vhosts[index])
         turn.store(packet, at: DiskKey.vhost(vhosts[index].scope), as: WriteID(writeCount))
         applyPolicies(vhosts[index].scope, &turn)
     }
 
+    // MARK: The clock
+
+    /// What the node's clock says; copies expire by it.
+    func clock(_ now: Instant) -> Instant {
+        Instant(nanoseconds: UInt64(max(Int64(now.nanoseconds) + clockOffset, 0)))
+    }
+
+    private mutating func jump(_ nanoseconds: Int64, _ turn: inout Turn) {
+        clockOffset += nanoseconds
+        turn.record(
+            .clockJumped,
+            variant: nanoseconds < 0 ? 1 : 0,
+            detail: nanoseconds.magnitude
+        )
+        for queue in queues.indices where queues[queue].exists {
+            if queues[queue].quorum >= 0 {
+                expire(quorum: queues[queue].quorum, &turn)
+            } else if isHere(queue), !queues[queue].isPlain {
+                dropExpired(queue, &turn)
+            }
+        }
+    }
+
     /// - Source: RMQ-PERM-11.
     private mutating func deleteVirtualHost(_ name: String, _ turn: inout Turn) {
         guard let vhost = vhosts.first(where: { $0.name == name }) else { return }
         for session in sessions.indices
-        where sessions[session].isOpen && sessions[session].scope == vhost.scope {
+        where sessions[session].isOpen && sessions[session].scope == vhost.scope
+            && !sessions[session].isProxy
+        {
             force("vhost '\(name)' is deleted", session, &turn)
         }
         for queue in queues.indices where queues[queue].scope == vhost.scope {
@@ -112,11 +150,28 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-ALARM-05.
     mutating func setAlarm(_ bit: UInt8, _ isOn: Bool, _ turn: inout Turn) {
-        let before = alarms
-        alarms = isOn ? alarms | bit : alarms & ~bit
-        guardPackets()
-        guard before != alarms else { return }
+        let before = ownAlarms
+        ownAlarms = isOn ? ownAlarms | bit : ownAlarms & ~bit
+        guard before != ownAlarms else { return }
         turn.record(isOn ? .alarmRaised : .alarmCleared, variant: bit)
+        var word = Packet(peerWord: .alarm)
+        word.c = UInt32(ownAlarms)
+        for peer in peers.indices where peer != me && peers[peer].isConnected {
+            send(word, toPeer: peer, &turn)
+        }
+        joinAlarms(&turn)
+    }
+
+    /// - Source: RMQ-ALARM-06: alarms are cluster-wide.
+    mutating func setPeerAlarm(_ peer: Int, _ bits: UInt8, _ turn: inout Turn) {
+        guard peers[peer].alarms != bits else { return }
+        peers[peer].alarms = bits
+        joinAlarms(&turn)
+    }
+
+    private mutating func joinAlarms(_ turn: inout Turn) {
+        alarms = peers.reduce(ownAlarms) { $0 | $1.alarms }
+        guardPackets()
         guard alarms == 0 else { return }
         for session in sessions.indices where sessions[session].isBlocked {
             sessions[session].isBlocked = false
@@ -160,8 +215,13 @@ extension RabbitMQNode {
     /// - Differs: memory is the bodies and 768 bytes a message; a real node counts its whole process.
     mutating func lookAtMemory(_ turn: inout Turn) {
         guard let limit = settings.memoryLimit else { return }
-        let used = messages.rows.reduce(UInt64(0)) {
+        var used = messages.rows.reduce(UInt64(0)) {
             $1.message == .none ? $0 : $0 + UInt64($1.size) + 768
+        }
+        for part in quorums where part.member >= 0 {
+            used += members[part.member].machine.presentCopies.reduce(0) {
+                $0 + UInt64($1.packet.size) + 768
+            }
         }
         setAlarm(1, used > limit, &turn)
         turn.arm(NodeTimer.memory, after: .milliseconds(2500), background: true)

@@ -139,8 +139,25 @@ extension RabbitMQNode {
             || queues.contains {
                 $0.exists
                     && ($0.rules.expires != nil && $0.readyCount > 0
-                        || !$0.discards.isEmpty && !discardsAreStuck)
-            }
+                        || $0.quorum >= 0 && holdsDiscards($0.quorum) && !discardsAreStuck)
+            } || isWaitingForQuorum
+    }
+
+    private func holdsDiscards(_ quorum: Int) -> Bool {
+        let member = quorums[quorum].member
+        return member >= 0 && members[member].raft.isLeader
+            && !members[member].machine.discards.isEmpty
+    }
+
+    /// Whether a quorum queue owes an answer, and enough of its members can be reached to give it.
+    private var isWaitingForQuorum: Bool {
+        guard isClustered, phase != .booting else { return false }
+        if isSeeking { return true }
+        return quorums.contains { part in
+            !part.pending.isEmpty
+                && part.members.count { $0 == me || peers[$0].isConnected }
+                    >= part.members.count / 2 + 1
+        }
     }
 
     /// Closes channels whose deliveries were held for too long.
@@ -191,23 +208,20 @@ extension RabbitMQNode {
     ) {
         let queue = Int(late.queue)
         guard queues[queue].rules.kind == .quorum, late.consumer >= 0 else { return }
-        var returns: [ReturnedEntry] = []
         for index in channels[channel].unacked.indices
         where channels[channel].unacked[index].consumer == late.consumer
             && channels[channel].unacked[index].queue >= 0
         {
-            returns.append(takeBack(channels[channel].unacked[index], .recovered, &turn))
             channels[channel].unacked[index].queue = -1
             channels[channel].unackedCount -= 1
         }
         channels[channel].trim()
         let consumer = Int(late.consumer)
         detach(consumer, &turn)
+        consumers[consumer].unacked = 0
         channels[channel].consumers.removeAll { $0 == late.consumer }
         var packet = Packet(.basicCancel, channel: channels[channel].number)
         packet.key = consumers[consumer].tag
         turn.send(packet, on: channels[channel].connection)
-        comeBack(returns, queue, .recovered, &turn)
-        dispatch(queue, &turn)
     }
 }

@@ -71,7 +71,7 @@ extension RabbitMQNode {
         let noAck = consumers[consumer].noAck
         // The consumer's number rides in the upper bits of the tag's word: the client knows it from
         // consume-ok, and tags never come near 2^40.
-        packet.x = channels[channel].nextTag | UInt64(consumer) &<< 40
+        packet.x = channels[channel].nextTag | UInt64(consumers[consumer].label) &<< 40
         let redelivered: UInt8 = taken.entry.redelivered ? 1 : 0
         turn.record(
             .deliverySent,
@@ -117,7 +117,7 @@ extension RabbitMQNode {
             word: method.rawValue,
             flags: (entry.redelivered ? Flag.redelivered : 0)
                 | (message.persistent ? Flag.persistent : 0),
-            port: UInt32(channels[channel].number),
+            port: channels[channel].port,
             message: message.message,
             parcel: message.parcel,
             subject: queues[queue].symbol,
@@ -134,11 +134,7 @@ extension RabbitMQNode {
         _ channel: Int,
         _ turn: inout Turn
     ) {
-        // The tag is spent although nothing waits for it: RMQ-GET-06.
-        channels[channel].unacked.append(
-            Unacked(readySince: .zero, position: 0, row: 0, queue: -1, consumer: -1, sentAt: 0)
-        )
-        channels[channel].trim()
+        channels[channel].spendTag()
         eraseIfStored(taken.entry.row, queue, taken.position, &turn)
         messages.release(taken.entry.row)
         if !queues[queue].isPlain { queues[queue].forget(taken.position) }
@@ -163,19 +159,23 @@ extension RabbitMQNode {
         try checkAccess(queue, channel)
         let connection = channels[channel].connection
         try refuseForStream(queue, "basic.get")
+        if !isHere(queue) {
+            getElsewhere(packet, channel, queue, &turn)
+            return
+        }
         if !queues[queue].isPlain {
             touch(queue, &turn)
             dropExpired(queue, &turn)
         }
         guard queues[queue].readyCount > 0 else {
-            reply(.basicGetEmpty, packet.channel, connection, &turn)
+            var answer = Packet(.basicGetEmpty, channel: 0)
+            answer.port = channels[channel].port
+            turn.send(answer, on: connection)
             return
         }
         let isPlain = queues[queue].isPlain
         let taken = isPlain ? queues[queue].take() : takeReady(queue)
-        let message =
-            isPlain
-            ? messages[taken.entry.row] : asDelivered(taken, queue, always: true, &turn)
+        let message = messages[taken.entry.row]
         var answer = deliveryPacket(.basicGetOk, message, taken.entry, queue, channel)
         answer.x = channels[channel].nextTag | UInt64(queues[queue].readyCount) << 40
         let noAck = packet.has(Flag.noAck)
@@ -202,12 +202,29 @@ extension RabbitMQNode {
                     sentAt: Unacked.stamp(turn.now)
                 )
             )
-            if !isPlain, queues[queue].rules.kind == .quorum {
-                storeCopy(taken, queue, redelivered: true, &turn)
-            }
         }
         if !isPlain { dropExpired(queue, &turn) }
         turn.send(answer, on: connection)
+    }
+
+    /// basic.get from a queue that is kept elsewhere, or by several nodes.
+    private mutating func getElsewhere(
+        _ packet: Packet,
+        _ channel: Int,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) {
+        guard queues[queue].quorum >= 0 else {
+            forward(packet, channel, queue, &turn)
+            return
+        }
+        touch(queue, &turn)
+        var command = QuorumCommand(kind: .get)
+        command.consumer = UInt32(channel) | QuorumTaker.fetching
+        command.packet.c = channels[channel].peer.raw
+        command.packet.flags = packet.flags & Flag.noAck
+        wait(channel, for: queue)
+        tell(queues[queue].quorum, command, channel: channel, &turn)
     }
 
     /// - Source: RMQ-CONS-09 to -12, -39; RMQ-CONS-14 (prefetch_size).
@@ -218,6 +235,11 @@ extension RabbitMQNode {
         if packet.d != 0 { throw .notImplemented("prefetch_size!=0 (\(packet.d))") }
         if packet.has(Flag.global) {
             channels[channel].globalPrefetch = packet.c
+            for peer in channels[channel].openedAt.sorted() {
+                var word = packet
+                word.port = UInt32(channel)
+                send(word, toPeer: peer, &turn)
+            }
         } else {
             channels[channel].prefetch = packet.c
             channels[channel].globalPrefetch = 0
@@ -255,25 +277,101 @@ extension RabbitMQNode {
             prefetch: channels[channel].prefetch
         )
         made.priority = priority
+        made.label = UInt32(consumers.count)
+        made.isQuiet = options.nowait
+        if !isHere(queue) {
+            consumeElsewhere(made, packet, channel, queue, &turn)
+            return
+        }
         if queues[queue].rules.kind == .stream {
             made.offset = try firstOffset(queue, options["x-stream-offset"], turn.now)
         }
+        begin(made, channel, queue, exclusive: packet.has(Flag.exclusive), &turn)
+    }
+
+    /// A consumer begins at a queue of this node.
+    private mutating func begin(
+        _ made: Consumer,
+        _ channel: Int,
+        _ queue: Int,
+        exclusive: Bool,
+        _ turn: inout Turn
+    ) {
         let consumer = Int32(consumers.count)
         consumers.append(made)
         channels[channel].consumers.append(consumer)
         queues[queue].consumers.append(consumer)
-        place(consumer, queue, exclusive: packet.has(Flag.exclusive), &turn)
+        place(consumer, queue, exclusive: exclusive, &turn)
         turn.record(
             .consumerStarted,
             subject: queues[queue].symbol,
             peer: channels[channel].peer.raw
         )
-        var answer = Packet(.basicConsumeOk, channel: packet.channel)
-        answer.key = tag
-        answer.c = UInt32(consumer)
-        if !options.nowait { turn.send(answer, on: channels[channel].connection) }
+        var answer = Packet(.basicConsumeOk, channel: 0)
+        answer.port = channels[channel].port
+        answer.key = made.tag
+        answer.c = made.label
+        if !made.isQuiet { turn.send(answer, on: channels[channel].connection) }
         ensureTick(&turn)
         dispatch(queue, &turn)
+    }
+
+    /// A consumer of a client here wants a queue that is kept elsewhere, or by several nodes.
+    private mutating func consumeElsewhere(
+        _ made: Consumer,
+        _ packet: Packet,
+        _ channel: Int,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) {
+        var made = made
+        made.inRotation = false
+        let consumer = Int32(consumers.count)
+        consumers.append(made)
+        channels[channel].consumers.append(consumer)
+        var word = packet
+        word.key = made.tag
+        word.c = made.label
+        word.d = made.prefetch
+        let quorum = queues[queue].quorum
+        guard quorum >= 0 else {
+            word.subject = queues[queue].symbol
+            forward(word, channel, queue, &turn)
+            return
+        }
+        touch(queue, &turn)
+        quorums[quorum].latest[made.label] = 0
+        var command = QuorumCommand(kind: .checkout)
+        command.consumer = made.label
+        command.packet.c = channels[channel].peer.raw
+        command.packet.d = made.prefetch
+        command.packet.flags = packet.flags & Flag.noAck
+        command.packet.y = UInt64(bitPattern: made.priority)
+        wait(channel, for: queue)
+        tell(quorum, command, channel: channel, &turn)
+    }
+
+    /// A consumer of another node begins at a queue of this one.
+    mutating func attach(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+        let options: ConsumeOptions = turn.parcels.get(packet.parcel) ?? ConsumeOptions()
+        let queue = try expandQueue(packet.subject, channel, turn.names)
+        let isExclusive = packet.has(Flag.exclusive)
+        let noAck = packet.has(Flag.noAck)
+        channels[channel].prefetch = packet.d
+        try checkConsume(queue, channel, exclusive: isExclusive, noAck: noAck)
+        var made = Consumer(
+            queue: Int32(queue),
+            channel: Int32(channel),
+            tag: packet.key,
+            noAck: noAck,
+            prefetch: packet.d
+        )
+        made.priority = try consumerPriority(options, queue)
+        made.label = packet.c
+        if queues[queue].rules.kind == .stream {
+            made.offset = try firstOffset(queue, options["x-stream-offset"], turn.now)
+        }
+        begin(made, channel, queue, exclusive: isExclusive, &turn)
     }
 
     /// - Source: RMQ-CONS-24, -25.
@@ -284,15 +382,45 @@ extension RabbitMQNode {
         } else if let index = channels[channel].consumers.firstIndex(where: {
             consumers[Int($0)].tag == packet.key
         }) {
-            let consumer = Int(channels[channel].consumers.remove(at: index))
-            let queue = Int(consumers[consumer].queue)
-            detach(consumer, &turn)
-            deleteIfUnused(queue, &turn)
-            if queues[queue].exists { dispatch(queue, &turn) }
+            let consumer = Int(channels[channel].consumers[index])
+            endConsumer(consumer, channel, &turn)
         }
         var answer = Packet(.basicCancelOk, channel: packet.channel)
         answer.key = packet.key
         turn.send(answer, on: channels[channel].connection)
+    }
+
+    /// A consumer ends, and its queue with it if nobody else uses it.
+    mutating func endConsumer(_ consumer: Int, _ channel: Int, _ turn: inout Turn) {
+        channels[channel].consumers.removeAll { $0 == Int32(consumer) }
+        let queue = Int(consumers[consumer].queue)
+        guard isHere(queue) else {
+            cancelElsewhere(consumer, channel, queue, &turn)
+            return
+        }
+        detach(consumer, &turn)
+        deleteIfUnused(queue, &turn)
+        if queues[queue].exists { dispatch(queue, &turn) }
+    }
+
+    private mutating func cancelElsewhere(
+        _ consumer: Int,
+        _ channel: Int,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) {
+        consumers[consumer].exists = false
+        guard queues[queue].exists else { return }
+        if queues[queue].quorum >= 0 {
+            var command = QuorumCommand(kind: .cancel)
+            command.consumer = consumers[consumer].label
+            tell(queues[queue].quorum, command, &turn)
+            quorums[queues[queue].quorum].latest[consumers[consumer].label] = nil
+        } else if !queues[queue].isDown {
+            var word = Packet(.basicCancel, channel: 0)
+            word.c = consumers[consumer].label
+            forward(word, channel, queue, waiting: false, &turn)
+        }
     }
 
     /// Takes a consumer off its queue.
@@ -301,6 +429,10 @@ extension RabbitMQNode {
         let queue = Int(consumers[consumer].queue)
         consumers[consumer].exists = false
         consumers[consumer].inRotation = false
+        guard isHere(queue) else {
+            leaveQuorum(consumer, queue, &turn)
+            return
+        }
         queues[queue].consumers.removeAll { $0 == Int32(consumer) }
         queues[queue].rotation.removeAll { $0 == Int32(consumer) }
         if !queues[queue].isPlain { succeed(consumer, queue, &turn) }
@@ -312,6 +444,17 @@ extension RabbitMQNode {
             subject: queues[queue].symbol,
             peer: channels[Int(consumers[consumer].channel)].peer.raw
         )
+    }
+
+    /// A channel is gone, and its consumer of a quorum queue with it: what it held goes back.
+    ///
+    /// - Source: RMQ-QQ-08, -28.
+    private mutating func leaveQuorum(_ consumer: Int, _ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].exists, queues[queue].quorum >= 0 else { return }
+        var command = QuorumCommand(kind: .drop)
+        command.consumer = consumers[consumer].label
+        tell(queues[queue].quorum, command, &turn)
+        quorums[queues[queue].quorum].latest[consumers[consumer].label] = nil
     }
 
     /// A name as the broker makes them: 22 characters that fit into a URL.

@@ -18,6 +18,9 @@ extension RabbitMQNode {
         }
         guardPackets()
         lookAtMemory(&turn)
+        lastRunning = recovery.record(DiskKey.cluster)?.packet.x ?? 0
+        // A cluster has been set up before: a node that comes empty is not one of it.
+        if recovery.first, isClustered, turn.now > .zero { return }
         if recovery.first {
             for definition in definitions { declare(definition, &turn) }
         } else {
@@ -47,13 +50,23 @@ extension RabbitMQNode {
             storeExchange(exchange, scope, &turn)
         }
         for queue in definition.queues {
-            let index = addQueue(queue, scope, owner: -1, &turn)
+            let index = addQueue(
+                queue,
+                scope,
+                owner: -1,
+                place: place(
+                    for: queue,
+                    rules(for: queue, scope),
+                    on: definition.homes[queue.name] ?? 0
+                ),
+                &turn
+            )
             storeQueue(index, &turn)
         }
         for binding in definition.bindings { restore(binding, scope, &turn) }
     }
 
-    private mutating func restore(
+    mutating func restore(
         _ binding: BindingDeclaration,
         _ scope: Symbol,
         _ turn: inout Turn
@@ -94,10 +107,18 @@ extension RabbitMQNode {
                     addExchange(stored.value, stored.scope, turn: &turn)
                 }
             case .queue:
-                guard
-                    let stored: Stored<QueueDeclaration> = turn.parcels.get(record.packet.parcel)
-                else { continue }
-                _ = addQueue(stored.value, stored.scope, owner: -1, &turn)
+                guard let stored: QueueRecord = turn.parcels.get(record.packet.parcel) else {
+                    continue
+                }
+                let queue = addQueue(
+                    stored.declaration,
+                    stored.scope,
+                    owner: -1,
+                    place: stored.place,
+                    isRecovered: true,
+                    &turn
+                )
+                if queues[queue].quorum >= 0 { recoverQuorum(queue, recovery, &turn) }
             case .binding:
                 guard
                     let stored: Stored<BindingDeclaration> = turn.parcels.get(
@@ -108,11 +129,11 @@ extension RabbitMQNode {
                 restore(stored.value, stored.scope, &turn)
             case .message:
                 recoverMessage(record, crashed: recovery.crashed, &turn)
-            case nil:
+            case .entry, .vote, .snapshot, .cluster, nil:
                 continue
             }
         }
-        for queue in queues.indices {
+        for queue in queues.indices where isHere(queue) {
             // Records came by rising position, and the oldest copy stands last.
             queues[queue].returned.reverse()
             guard !queues[queue].isPlain else { continue }
@@ -153,11 +174,8 @@ extension RabbitMQNode {
             _ = queues[queue].log?.append(copy, rules)
             return
         }
-        // RMQ-DUR-10: after a kill, all that comes back to a classic queue counts as delivered before;
-        // a quorum queue knows better (RMQ-DUR-12).
-        let redelivered =
-            crashed && rules.kind == .classic || packet.has(Flag.redelivered)
-        if redelivered, rules.kind == .quorum { queues[queue].returns[position] = 1 }
+        // RMQ-DUR-10: after a kill, all that comes back to a classic queue counts as delivered before.
+        let redelivered = crashed || packet.has(Flag.redelivered)
         let properties: Properties? = turn.parcels.get(packet.parcel)
         if let priority = properties?.priority { messages.setPriority(priority, of: row) }
         if packet.x != 0 {
@@ -179,15 +197,17 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONN-31; RMQ-DUR-09 (the redelivered flags are exact after a clean stop).
     mutating func shutDown(_ turn: inout Turn) {
-        for session in sessions.indices where sessions[session].isOpen {
+        for session in sessions.indices
+        where sessions[session].isOpen && !sessions[session].isProxy {
             let word = errorPacket(.shutdown, .connectionClose, 0, &turn)
             turn.send(word, on: sessions[session].connection)
             endSession(session, .connectionClosed, &turn)
         }
-        for queue in queues where queue.exists && queue.declaration.durable {
+        for peer in peers.indices where peer != me { endProxies(peer, &turn) }
+        for queue in queues where queue.exists && queue.declaration.durable && queue.isHere {
             for entry in queue.readyEntries
             where entry.entry.redelivered
-                && (messages[entry.entry.row].persistent || queue.rules.kind != .classic)
+                && (messages[entry.entry.row].persistent || queue.rules.kind == .stream)
             {
                 let key = DiskKey.message(queue.symbol, entry.position)
                 var packet = diskPacket(entry.entry.row, redelivered: true)
@@ -202,7 +222,7 @@ extension RabbitMQNode {
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked where delivery.queue >= 0 {
                 let queue = queues[Int(delivery.queue)]
-                guard queue.exists, queue.rules.kind != .stream else { continue }
+                guard queue.exists, queue.isHere, queue.rules.kind != .stream else { continue }
                 let message = messages[delivery.row].message
                 if survives(delivery.row, queue, delivery.position, disk) {
                     turn.record(
@@ -217,7 +237,7 @@ extension RabbitMQNode {
             }
         }
         for queue in queues where queue.exists {
-            for entry in queue.presentEntries
+            for entry in queue.readyEntries
             where !survives(entry.entry.row, queue, entry.position, disk) {
                 recordLoss(messages[entry.entry.row].message, queue.symbol, .ready, &turn)
             }
@@ -227,6 +247,25 @@ extension RabbitMQNode {
             }
         }
         recordResurrections(disk, &turn)
+        perishQuorums(disk, &turn)
+    }
+
+    /// A quorum queue lives on its other members; if this was the only one, its disk decides.
+    private func perishQuorums(_ disk: Recovery, _ turn: inout Turn) {
+        for part in quorums where part.member >= 0 && part.members == [me] {
+            let symbol = queues[part.queue].symbol
+            guard queues[part.queue].exists, disk.record(DiskKey.queue(symbol)) == nil else {
+                continue
+            }
+            let machine = members[part.member].machine
+            for copy in machine.presentCopies {
+                recordLoss(copy.packet.message, symbol, .ready, &turn)
+            }
+            for held in machine.heldCopies {
+                recordLoss(held.copy.packet.message, symbol, .unacked, &turn)
+            }
+            turn.outside.note(symbol, ready: 0, unacked: 0)
+        }
     }
 
     /// What was settled, but is still on the disk, comes back.
@@ -236,13 +275,15 @@ extension RabbitMQNode {
         var held: Set<UInt64> = []
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked
-            where delivery.queue >= 0 && queues[Int(delivery.queue)].rules.kind != .stream {
+            where delivery.queue >= 0 && queues[Int(delivery.queue)].isHere
+                && queues[Int(delivery.queue)].rules.kind != .stream
+            {
                 let symbol = queues[Int(delivery.queue)].symbol
                 held.insert(DiskKey.message(symbol, delivery.position))
             }
         }
         for queue in queues where queue.exists {
-            for entry in queue.presentEntries {
+            for entry in queue.readyEntries {
                 held.insert(DiskKey.message(queue.symbol, entry.position))
             }
             for record in queue.log?.records ?? [] {
@@ -266,7 +307,7 @@ extension RabbitMQNode {
     private func survives(_ row: UInt32, _ queue: Queue, _ position: UInt64, _ disk: Recovery)
         -> Bool
     {
-        (messages[row].persistent || queue.rules.kind != .classic) && queue.declaration.durable
+        (messages[row].persistent || queue.rules.kind == .stream) && queue.declaration.durable
             && disk.record(DiskKey.message(queue.symbol, position)) != nil
             && disk.record(DiskKey.queue(queue.symbol)) != nil
     }

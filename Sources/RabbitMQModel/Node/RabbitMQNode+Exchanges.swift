@@ -13,19 +13,22 @@ extension RabbitMQNode {
         switch method {
         case .exchangeDeclare:
             guard let wanted: ExchangeDeclaration = turn.parcels.get(packet.parcel) else { return }
-            try declareExchange(wanted, channel, &turn)
-            if wanted.nowait { return }
+            try declareExchange(wanted, packet, channel, &turn)
+            if wanted.nowait || channels[channel].isWaiting { return }
             reply(.exchangeDeclareOk, packet.channel, connection, &turn)
         case .exchangeDelete:
             try deleteExchange(packet, channel, &turn)
+            if channels[channel].isWaiting { return }
             reply(.exchangeDeleteOk, packet.channel, connection, &turn)
         case .exchangeBind, .exchangeUnbind:
             guard let binding: BindingDeclaration = turn.parcels.get(packet.parcel) else { return }
             if method == .exchangeBind {
                 try bind(binding, channel, &turn)
+                if channels[channel].isWaiting { return }
                 reply(.exchangeBindOk, packet.channel, connection, &turn)
             } else {
                 try unbind(binding, channel, &turn)
+                if channels[channel].isWaiting { return }
                 reply(.exchangeUnbindOk, packet.channel, connection, &turn)
             }
         default:
@@ -36,6 +39,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-DECL-21, -31 to -35.
     private mutating func declareExchange(
         _ wanted: ExchangeDeclaration,
+        _ packet: Packet,
         _ channel: Int,
         _ turn: inout Turn
     ) throws(Refusal) {
@@ -68,6 +72,10 @@ extension RabbitMQNode {
             try permit(.write, .exchange, alternate, channel)
         }
         try checkHashArguments(wanted)
+        if isClustered {
+            change(.addExchange(wanted, scope: session.scope), packet, channel, &turn)
+            return
+        }
         addExchange(wanted, session.scope, turn: &turn)
         storeExchange(wanted, session.scope, &turn)
     }
@@ -153,10 +161,26 @@ extension RabbitMQNode {
         if packet.has(Flag.ifUnused), !exchanges[exchange].bindings.isEmpty {
             throw .preconditionFailed("exchange '\(name)' in vhost '\(session.vhost)' in use")
         }
+        if isClustered {
+            change(.deleteExchange(name: name, scope: session.scope), packet, channel, &turn)
+            return
+        }
         removeExchange(exchange, &turn)
     }
 
-    private mutating func removeExchange(_ exchange: Int, _ turn: inout Turn) {
+    /// Has all nodes make a change, and receives what asked for it once more.
+    private mutating func change(
+        _ change: MetadataChange,
+        _ packet: Packet,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) {
+        guard !channels[channel].isSecondTry else { return }
+        wait(channel, for: -2)
+        propose(change, then: .again(channel: channel, packet), &turn)
+    }
+
+    mutating func removeExchange(_ exchange: Int, _ turn: inout Turn) {
         guard exchanges[exchange].exists else { return }
         exchanges[exchange].exists = false
         exchangeOf[Int(exchanges[exchange].symbol.raw)] = -1
@@ -195,6 +219,7 @@ extension RabbitMQNode {
             guard queue >= 0 else {
                 throw .notFound("no queue '\(binding.destination)' in vhost '\(session.vhost)'")
             }
+            try checkHome(queue)
         }
         try checkAccess(queue, channel)
         return (source, .queue(Int32(queue)))
@@ -231,6 +256,22 @@ extension RabbitMQNode {
                         + "expected all, any, all-with-x, or any-with-x"
                 )
             }
+        }
+        if isClustered {
+            if case .queue(let queue) = destination {
+                binding.destination = queues[Int(queue)].declaration.name
+            }
+            guard !exchanges[source].has(binding, destination) else { return }
+            let method: Method = wanted.toExchange ? .exchangeBind : .queueBind
+            var packet = Packet(method, channel: channels[channel].number)
+            packet.parcel = turn.parcels.put(wanted)
+            change(
+                .addBinding(binding, scope: exchanges[source].scope),
+                packet,
+                channel,
+                &turn
+            )
+            return
         }
         addBinding(binding, source, destination, &turn)
     }
@@ -284,7 +325,7 @@ extension RabbitMQNode {
     private func isDurable(_ destination: Destination) -> Bool {
         switch destination {
         case .queue(let queue):
-            queues[Int(queue)].declaration.durable && queues[Int(queue)].owner < 0
+            queues[Int(queue)].declaration.durable && queues[Int(queue)].owner == -1
         case .exchange(let exchange):
             exchanges[Int(exchange)].declaration.durable
         }
@@ -307,10 +348,26 @@ extension RabbitMQNode {
                     && $0.destination == destination
             })
         else { return }
+        if isClustered {
+            var told = binding
+            if case .queue(let queue) = destination {
+                told.destination = queues[Int(queue)].declaration.name
+            }
+            let method: Method = binding.toExchange ? .exchangeUnbind : .queueUnbind
+            var packet = Packet(method, channel: channels[channel].number)
+            packet.parcel = turn.parcels.put(binding)
+            change(
+                .removeBinding(told, scope: exchanges[source].scope),
+                packet,
+                channel,
+                &turn
+            )
+            return
+        }
         removeBinding(index, of: source, &turn)
     }
 
-    private mutating func removeBinding(_ index: Int, of source: Int, _ turn: inout Turn) {
+    mutating func removeBinding(_ index: Int, of source: Int, _ turn: inout Turn) {
         let binding = exchanges[source].remove(at: index)
         turn.erase(binding.diskKey)
         router.forget()

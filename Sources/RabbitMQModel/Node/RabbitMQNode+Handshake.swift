@@ -112,9 +112,13 @@ extension RabbitMQNode {
             return
         }
         sessions[session].channelMax = wish.channelMax
-        sessions[session].heartbeat = wish.heartbeat
+        setHeartbeat(wish.heartbeat, session, &turn)
+    }
+
+    mutating func setHeartbeat(_ seconds: UInt16, _ session: Int, _ turn: inout Turn) {
+        sessions[session].heartbeat = seconds
         sessions[session].heardAt = turn.now
-        if wish.heartbeat > 0 { armHeartbeat(&turn) }
+        if seconds > 0, !beats { armHeartbeat(&turn) }
     }
 
     private mutating func cutLater(_ session: Int, _ turn: inout Turn) {
@@ -136,8 +140,10 @@ extension RabbitMQNode {
 
     // MARK: Heartbeats
 
-    private func armHeartbeat(_ turn: inout Turn) {
-        let shortest = sessions.filter { $0.heartbeat > 0 }.map(\.heartbeat).min() ?? 0
+    private mutating func armHeartbeat(_ turn: inout Turn) {
+        let alive = sessions.filter { $0.heartbeat > 0 && $0.isOpen }
+        let shortest = alive.map(\.heartbeat).min() ?? 0
+        beats = shortest > 0
         guard shortest > 0 else { return }
         turn.arm(
             NodeTimer.heartbeat,
@@ -150,7 +156,8 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONN-20 to -22.
     mutating func beat(_ turn: inout Turn) {
-        for session in sessions.indices where sessions[session].heartbeat > 0 {
+        for session in sessions.indices
+        where sessions[session].heartbeat > 0 && sessions[session].isOpen {
             let connection = sessions[session].connection
             guard sessionOf[Int(connection.raw)] == Int32(session) else { continue }
             let limit = Interval.seconds(UInt64(sessions[session].heartbeat))

@@ -8,6 +8,8 @@ struct PendingConfirm: BitwiseCopyable, Sendable {
     var waiting: Int32
     var sequence: UInt64
     var message: MessageID
+    /// Whether one of those it waits for refused the message.
+    var isRefused = false
 }
 
 /// A write that a confirm waits for.
@@ -65,6 +67,13 @@ extension RabbitMQNode {
         var packet = packet
         try rewriteReplyTo(&packet, channel, &turn)
         let span = try route(exchange, packet.key, packet.parcel, &turn)
+        if span.count == 1, channels[channel].transaction == nil,
+            queues[Int(router.targets[Int(span.first)])].quorum >= 0
+        {
+            let queue = Int(router.targets[Int(span.first)])
+            publishToQuorum(packet, queue, channel, &turn)
+            return
+        }
         let targets = (span.first..<span.first + span.count).map { router.targets[Int($0)] }
         if channels[channel].transaction != nil {
             channels[channel].transaction?.publications.append(
@@ -143,6 +152,10 @@ extension RabbitMQNode {
             if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
             return
         }
+        if targets.contains(where: { !isHere(Int($0)) }) {
+            distributeWidely(packet, targets, channel, sequence, &turn)
+            return
+        }
         let row = messages.put(MessageRow(packet, references: Int32(targets.count)))
         if packet.parcel != .none { prepare(row, targets, &turn) }
         let message = messages[row]
@@ -173,6 +186,100 @@ extension RabbitMQNode {
         } else if slot == .max {
             confirm(channel, sequence, message.message, &turn)
         }
+    }
+
+    /// Hands a message to one quorum queue, the common case of a replicated topology.
+    private mutating func publishToQuorum(
+        _ packet: Packet,
+        _ queue: Int,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) {
+        var slot: UInt32 = .max
+        if channels[channel].confirming {
+            channels[channel].publishSequence &+= 1
+            slot = wait(
+                PendingConfirm(
+                    channel: Int32(channel),
+                    waiting: 1,
+                    sequence: channels[channel].publishSequence,
+                    message: packet.message
+                )
+            )
+        }
+        enqueue(
+            withoutBCC(packet, &turn),
+            quorum: queues[queue].quorum,
+            slot: slot,
+            &turn
+        )
+    }
+
+    /// Hands a message to queues of which some are kept elsewhere, or by several nodes.
+    ///
+    /// - Source: RMQ-PUB-12, -14: the confirm comes when all of them have it.
+    private mutating func distributeWidely(
+        _ packet: Packet,
+        _ targets: [Int32],
+        _ channel: Int,
+        _ sequence: UInt64,
+        _ turn: inout Turn
+    ) {
+        let packet = withoutBCC(packet, &turn)
+        var slot: UInt32 = .max
+        if sequence > 0 {
+            // One more than there are targets: nothing is over before all were told.
+            slot = wait(
+                PendingConfirm(
+                    channel: Int32(channel),
+                    waiting: Int32(targets.count + 1),
+                    sequence: sequence,
+                    message: packet.message
+                )
+            )
+        }
+        let here = targets.filter { isHere(Int($0)) }
+        if !here.isEmpty {
+            let row = messages.put(MessageRow(packet, references: Int32(here.count)))
+            if packet.parcel != .none { prepare(row, here, &turn) }
+            for target in here {
+                let isTaken = enterAndStore(row, Int(target), slot, &turn)
+                if slot != .max, isTaken != nil {
+                    settleConfirm(slot, refused: isTaken == false, &turn)
+                }
+            }
+        }
+        for target in targets where !isHere(Int(target)) {
+            publishElsewhere(packet, Int(target), channel, slot, &turn)
+        }
+        if slot != .max { settleConfirm(slot, refused: false, &turn) }
+    }
+
+    /// Puts a copy into a queue of this node.
+    ///
+    /// - Returns: whether the queue took it; nil if it did and the disk has yet to confirm it.
+    mutating func enterAndStore(
+        _ row: UInt32,
+        _ queue: Int,
+        _ slot: UInt32,
+        _ turn: inout Turn
+    ) -> Bool? {
+        let message = messages[row]
+        let isWritten = isStored(row, queue) && !wouldOverflow(queue, message.size)
+        if isWritten { store(row, message, queue, slot, &turn) }
+        guard enter(row, message, queue, &turn) else { return false }
+        return isWritten ? nil : true
+    }
+
+    /// A publication as its receivers may see it.
+    private func withoutBCC(_ packet: Packet, _ turn: inout Turn) -> Packet {
+        guard packet.parcel != .none, var properties: Properties = turn.parcels.get(packet.parcel),
+            properties.header("BCC") != nil
+        else { return packet }
+        var visible = packet
+        properties.headers.removeAll { $0.name == "BCC" }
+        visible.parcel = turn.parcels.put(properties)
+        return visible
     }
 
     /// Takes in what the properties of a publication mean for the broker.
@@ -208,7 +315,8 @@ extension RabbitMQNode {
         let key = DiskKey.message(queues[queue].symbol, queues[queue].tailPosition)
         var packet = diskPacket(row, redelivered: false)
         if !queues[queue].isPlain, let life = timeToLive(message, queue, turn) {
-            packet.x = (turn.now + Interval(nanoseconds: life &* 1_000_000)).nanoseconds
+            packet.x =
+                (clock(turn.now) + Interval(nanoseconds: life &* 1_000_000)).nanoseconds
         }
         turn.store(packet, at: key, as: WriteID(writeCount))
         if slot != .max { writes.append(PendingWrite(write: writeCount, confirm: slot)) }
@@ -216,17 +324,8 @@ extension RabbitMQNode {
 
     /// What is written of a message.
     func diskPacket(_ row: UInt32, redelivered: Bool) -> Packet {
-        let message = messages[row]
-        var packet = Packet(.basicPublish, channel: 0)
-        packet.message = message.message
-        packet.parcel = message.parcel
-        packet.subject = message.exchange
-        packet.key = message.key
-        packet.size = message.size
-        packet.replyTo = message.replyTo
-        packet.correlation = message.correlation
-        packet.flags =
-            (message.persistent ? Flag.persistent : 0) | (redelivered ? Flag.redelivered : 0)
+        var packet = Packet(messages[row])
+        if redelivered { packet.flags |= Flag.redelivered }
         return packet
     }
 
@@ -234,17 +333,12 @@ extension RabbitMQNode {
     mutating func completeWrites(upTo write: WriteID, _ turn: inout Turn) {
         while let first = writes.first, first.write <= write.raw {
             writes.removeFirst()
-            let slot = Int(first.confirm)
-            confirms[slot].waiting -= 1
-            guard confirms[slot].waiting == 0 else { continue }
-            let done = confirms[slot]
-            freeConfirms.append(first.confirm)
-            confirm(Int(done.channel), done.sequence, done.message, &turn)
+            settleConfirm(first.confirm, refused: false, &turn)
         }
     }
 
     @inline(__always)
-    private func confirm(
+    func confirm(
         _ channel: Int,
         _ sequence: UInt64,
         _ message: MessageID,
@@ -252,7 +346,8 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard channels[channel].state == .open else { return }
-        var packet = Packet(method, channel: channels[channel].number)
+        var packet = Packet(method, channel: 0)
+        packet.port = channels[channel].port
         packet.tag = sequence
         packet.message = message
         turn.send(packet, on: channels[channel].connection)

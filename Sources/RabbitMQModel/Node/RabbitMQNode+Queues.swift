@@ -21,6 +21,7 @@ extension RabbitMQNode {
         guard queue >= 0 else {
             throw .notFound("no queue '\(name)' in vhost '\(session.vhost)'")
         }
+        try checkHome(queue)
         return queue
     }
 
@@ -55,10 +56,11 @@ extension RabbitMQNode {
             guard let binding: BindingDeclaration = turn.parcels.get(packet.parcel) else { return }
             if method == .queueBind {
                 try bind(binding, channel, &turn)
-                if binding.nowait { return }
+                if binding.nowait || channels[channel].isWaiting { return }
                 reply(.queueBindOk, packet.channel, connection, &turn)
             } else {
                 try unbind(binding, channel, &turn)
+                if channels[channel].isWaiting { return }
                 reply(.queueUnbindOk, packet.channel, connection, &turn)
             }
         case .queuePurge:
@@ -66,6 +68,10 @@ extension RabbitMQNode {
             try permit(.read, .queue, queues[queue].declaration.name, channel)
             try checkAccess(queue, channel)
             try refuseForStream(queue, "queue.purge")
+            if !isHere(queue) {
+                purgeElsewhere(packet, channel, queue, &turn)
+                return
+            }
             var answer = Packet(.queuePurgeOk, channel: packet.channel)
             answer.c = UInt32(purge(queue, .purged, &turn))
             turn.send(answer, on: connection)
@@ -100,6 +106,7 @@ extension RabbitMQNode {
         if wanted.name.isEmpty { wanted.name = "amq.gen-\(randomName(&turn))" }
         var queue = queueIndex(wanted.name, session.scope, turn.names)
         if queue >= 0 {
+            try checkHome(queue)
             if !wanted.passive {
                 // RMQ-DECL-07: another exclusive flag is 405 and never 406.
                 if wanted.exclusive != queues[queue].declaration.exclusive {
@@ -120,6 +127,10 @@ extension RabbitMQNode {
                 )
             }
             try checkDeclare(wanted, session, channel)
+            if isClustered, !wanted.exclusive {
+                try declareInCluster(wanted, packet, channel, &turn)
+                return
+            }
             queue = addQueue(
                 wanted,
                 session.scope,
@@ -127,15 +138,104 @@ extension RabbitMQNode {
                 &turn
             )
             storeQueue(queue, &turn)
+            if isClustered { propose(.addQueue(record(of: queue)), then: .nothing, &turn) }
         }
         touch(queue, &turn)
         channels[channel].lastQueue = Int32(queue)
         guard !wanted.nowait else { return }
+        if let node = counter(of: queue) {
+            var question = Packet(peerWord: .count)
+            question.port = UInt32(channel)
+            question.subject = queues[queue].symbol
+            wait(channel, for: queue)
+            send(question, toPeer: node, &turn)
+            return
+        }
         var answer = Packet(.queueDeclareOk, channel: packet.channel)
         answer.subject = queues[queue].symbol
-        answer.c = UInt32(queues[queue].log?.records.count ?? queues[queue].readyCount)
-        answer.d = UInt32(queues[queue].consumers.count)
+        (answer.c, answer.d) = counts(of: queue)
         turn.send(answer, on: channels[channel].connection)
+    }
+
+    /// Has all nodes know a new queue, then declares it once more.
+    ///
+    /// - Source: RMQ-QQ-36: without a majority a quorum queue is refused after fifteen seconds.
+    private mutating func declareInCluster(
+        _ wanted: QueueDeclaration,
+        _ packet: Packet,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
+        // It was made and is gone again already.
+        if channels[channel].isSecondTry { throw .internalError }
+        let scope = sessions[Int(channels[channel].session)].scope
+        var place = place(for: wanted, rules(for: wanted, scope))
+        let symbol = turn.names.intern(.queue, wanted.name, in: scope)
+        place.epoch = turn.outside.witness(of: symbol).term + 1
+        let reachable = place.members.count { $0 == me || peers[$0].isRunning }
+        wait(channel, for: -2)
+        if !place.members.isEmpty, reachable < place.members.count / 2 + 1 {
+            let pause = Interval.seconds(15)
+            refusals.append((turn.now + pause, channel))
+            turn.arm(NodeTimer.refusals, after: pause)
+            return
+        }
+        var again = packet
+        again.parcel = turn.parcels.put(wanted)
+        let record = QueueRecord(scope: scope, declaration: wanted, place: place)
+        propose(.addQueue(record), then: .again(channel: channel, again), &turn)
+    }
+
+    /// - Source: RMQ-QQ-36.
+    mutating func refuseLate(_ turn: inout Turn) {
+        while let first = refusals.first, first.moment <= turn.now {
+            refusals.removeFirst()
+            guard channels[first.channel].isWaiting, channels[first.channel].state == .open else {
+                continue
+            }
+            channels[first.channel].isWaiting = false
+            refuse(
+                .internalErrorBecause("Cannot declare a queue: cluster_not_formed"),
+                Packet(.queueDeclare, channel: channels[first.channel].number),
+                first.channel,
+                Int(channels[first.channel].session),
+                &turn
+            )
+        }
+        if let next = refusals.first {
+            turn.arm(NodeTimer.refusals, after: next.moment - turn.now)
+        }
+    }
+
+    /// A queue as all nodes know it.
+    func record(of queue: Int) -> QueueRecord {
+        QueueRecord(
+            scope: queues[queue].scope,
+            declaration: queues[queue].declaration,
+            place: QueuePlace(
+                home: queues[queue].home,
+                members: queues[queue].quorum >= 0
+                    ? quorums[queues[queue].quorum].members : [],
+                isExclusive: queues[queue].owner != -1,
+                epoch: queues[queue].quorum >= 0 ? quorums[queues[queue].quorum].epoch : 1
+            )
+        )
+    }
+
+    private mutating func purgeElsewhere(
+        _ packet: Packet,
+        _ channel: Int,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) {
+        guard queues[queue].quorum >= 0 else {
+            var word = packet
+            word.subject = queues[queue].symbol
+            forward(word, channel, queue, &turn)
+            return
+        }
+        wait(channel, for: queue)
+        tell(queues[queue].quorum, QuorumCommand(kind: .purge), channel: channel, &turn)
     }
 
     /// Makes a queue.
@@ -143,33 +243,53 @@ extension RabbitMQNode {
         _ declaration: QueueDeclaration,
         _ scope: Symbol,
         owner: Int32,
+        place given: QueuePlace? = nil,
+        isRecovered: Bool = false,
         _ turn: inout Turn
     ) -> Int {
+        let rules = rules(for: declaration, scope)
+        var place = given ?? place(for: declaration, rules)
+        let isQuorum = rules.kind == .quorum
         let symbol = turn.names.intern(.queue, declaration.name, in: scope)
+        // A queue that bears an old name begins a history of its own.
+        if given == nil { place.epoch = turn.outside.witness(of: symbol).term + 1 }
         let queue = queues.count
         queues.append(
             Queue(
                 symbol: symbol,
                 scope: scope,
                 declaration: declaration,
-                rules: rules(for: declaration, scope),
-                owner: owner
+                rules: rules,
+                owner: owner,
+                home: place.home,
+                isHere: place.home == me && !isQuorum
             )
         )
         while queueOf.count <= Int(symbol.raw) { queueOf.append(-1) }
         queueOf[Int(symbol.raw)] = Int32(queue)
         router.forget()
-        turn.record(.queueDeclared, subject: symbol)
+        if place.home == me { turn.record(.queueDeclared, subject: symbol) }
+        if isQuorum, isRecovered {
+            queues[queue].quorum = quorums.count
+            quorums.append(
+                QuorumPart(
+                    queue: queue,
+                    members: place.members,
+                    epoch: place.epoch,
+                    leader: -1
+                )
+            )
+        } else if isQuorum {
+            addQuorum(queue, place, &turn)
+        }
         return queue
     }
 
     /// Exclusive and transient queues do not survive: RMQ-DUR-03, -04.
     func storeQueue(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].declaration.durable, queues[queue].owner < 0 else { return }
+        guard queues[queue].declaration.durable, queues[queue].owner == -1 else { return }
         var packet = Packet()
-        packet.parcel = turn.parcels.put(
-            Stored(scope: queues[queue].scope, value: queues[queue].declaration)
-        )
+        packet.parcel = turn.parcels.put(record(of: queue))
         turn.store(packet, at: DiskKey.queue(queues[queue].symbol), as: WriteID(writeCount))
     }
 
@@ -179,8 +299,7 @@ extension RabbitMQNode {
     mutating func purge(_ queue: Int, _ reason: DropReason, _ turn: inout Turn) -> Int {
         var entries = queues[queue].readyEntries
         if reason == .queueDeleted {
-            entries = queues[queue].presentEntries
-            queues[queue].discards = []
+            entries = queues[queue].readyEntries
         }
         if let log = queues[queue].log {
             entries = log.records.map {
@@ -208,7 +327,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-DECL-24 to -27.
-    private mutating func deleteQueue(
+    mutating func deleteQueue(
         _ packet: Packet,
         _ channel: Int,
         _ turn: inout Turn
@@ -220,26 +339,66 @@ extension RabbitMQNode {
         let queue = queueIndex(name, session.scope, turn.names)
         if queue >= 0 {
             try checkAccess(queue, channel)
-            if packet.has(Flag.ifUnused), !queues[queue].consumers.isEmpty {
+            try checkHome(queue)
+            if !isHere(queue), queues[queue].quorum < 0 {
+                var word = packet
+                word.subject = queues[queue].symbol
+                forward(word, channel, queue, &turn)
+                return
+            }
+            let (messages, consumers) = counts(of: queue)
+            if packet.has(Flag.ifUnused), consumers > 0 {
                 throw .preconditionFailed("queue '\(name)' in vhost '\(session.vhost)' in use")
             }
-            if packet.has(Flag.ifEmpty), queues[queue].readyCount > 0 {
+            if packet.has(Flag.ifEmpty), messages > 0 {
                 throw .preconditionFailed("queue '\(name)' in vhost '\(session.vhost)' not empty")
             }
-            answer.c = UInt32(queues[queue].readyCount)
+            answer.c = messages
+            let change = deletion(of: queue)
             deleteQueue(queue, &turn)
+            if isClustered {
+                answer.port = channels[channel].port
+                let connection = channels[channel].connection
+                if !session.isProxy { wait(channel, for: -2) }
+                propose(
+                    change,
+                    then: .say(answer, connection, channel: session.isProxy ? -1 : channel),
+                    &turn
+                )
+                return
+            }
         }
+        answer.port = channels[channel].port
         turn.send(answer, on: channels[channel].connection)
+    }
+
+    private func deletion(of queue: Int) -> MetadataChange {
+        .deleteQueue(name: queues[queue].declaration.name, scope: queues[queue].scope)
+    }
+
+    /// Deletes a queue by the broker's own decision, and lets the other nodes know.
+    mutating func dropQueue(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].exists else { return }
+        let change = deletion(of: queue)
+        deleteQueue(queue, &turn)
+        if isClustered, isServing { propose(change, then: .nothing, &turn) }
+    }
+
+    /// Whether this node decides what becomes of a queue: it keeps it, or leads it.
+    func decides(_ queue: Int) -> Bool {
+        guard queues[queue].quorum >= 0 else { return isHere(queue) }
+        let member = quorums[queues[queue].quorum].member
+        return member >= 0 && members[member].raft.isLeader
     }
 
     /// An auto-delete queue goes with its last consumer.
     ///
     /// - Source: RMQ-DECL-17, -18, -19.
     mutating func deleteIfUnused(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].exists, queues[queue].declaration.autoDelete,
+        guard queues[queue].exists, isHere(queue), queues[queue].declaration.autoDelete,
             queues[queue].consumers.isEmpty
         else { return }
-        deleteQueue(queue, &turn)
+        dropQueue(queue, &turn)
     }
 
     /// Deletes a queue with all that it holds, and tells its consumers.
@@ -247,6 +406,10 @@ extension RabbitMQNode {
     /// - Source: RMQ-DECL-47; RMQ-CONS-26, -29; RMQ-DECL-40.
     mutating func deleteQueue(_ queue: Int, _ turn: inout Turn) {
         guard queues[queue].exists else { return }
+        guard isHere(queue) else {
+            forgetQueue(queue, &turn)
+            return
+        }
         let consumersBefore = queues[queue].consumers
         for consumer in consumersBefore {
             let channel = Int(consumers[Int(consumer)].channel)
@@ -255,7 +418,8 @@ extension RabbitMQNode {
             let session = Int(channels[channel].session)
             // RMQ-CONS-27: clients that did not ask for it are told nothing.
             guard channels[channel].state == .open, sessions[session].hearsCancel else { continue }
-            var packet = Packet(.basicCancel, channel: channels[channel].number)
+            var packet = Packet(.basicCancel, channel: 0)
+            packet.port = channels[channel].port
             packet.key = consumers[Int(consumer)].tag
             turn.send(packet, on: channels[channel].connection)
         }
@@ -272,6 +436,21 @@ extension RabbitMQNode {
             subject: queues[queue].symbol,
             detail: UInt64(count)
         )
+    }
+
+    /// A queue that is kept elsewhere, or by several nodes, is deleted: its consumers here are told.
+    private mutating func forgetQueue(_ queue: Int, _ turn: inout Turn) {
+        cancelConsumers(of: queue, &turn)
+        if queues[queue].quorum >= 0 { removeQuorum(queue, &turn) }
+        queues[queue].exists = false
+        queues[queue].owner = -1
+        queueOf[Int(queues[queue].symbol.raw)] = -1
+        router.forget()
+        turn.erase(DiskKey.queue(queues[queue].symbol))
+        removeBindings(to: .queue(Int32(queue)), &turn)
+        if queues[queue].quorum >= 0, queues[queue].home == me {
+            turn.record(.queueDeleted, subject: queues[queue].symbol)
+        }
     }
 
     /// Deliveries of a deleted queue count as gone; their tags stay known to their channels.

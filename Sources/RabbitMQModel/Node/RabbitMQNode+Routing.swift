@@ -66,7 +66,10 @@ extension RabbitMQNode {
             for target in targets {
                 switch target {
                 case .queue(let queue):
-                    if seenQueues.insert(queue).inserted { reached.append(queue) }
+                    // RMQ-PUB-36, RMQ-CLUS-03: a queue whose node is down takes nothing.
+                    if seenQueues.insert(queue).inserted, !queues[Int(queue)].isDown {
+                        reached.append(queue)
+                    }
                 case .exchange(let other):
                     if seenExchanges.insert(other).inserted { line.append(other) }
                 }

@@ -2,7 +2,7 @@ import DequeModule
 import WarrenKernel
 import WarrenTrace
 
-/// Queues with rules: times to live, limits, priorities, one active consumer, quorum queues.
+/// Queues with rules: times to live, limits, priorities, one active consumer.
 ///
 /// A plain queue never comes here.
 extension RabbitMQNode {
@@ -31,11 +31,14 @@ extension RabbitMQNode {
     func wouldOverflow(_ queue: Int, _ size: UInt32) -> Bool {
         let rules = queues[queue].rules
         guard rules.overflow != .dropHead else { return false }
-        let slack: UInt64 = rules.kind == .quorum ? 1 : 0
+        if queues[queue].quorum >= 0 {
+            let member = quorums[queues[queue].quorum].member
+            return member >= 0 && members[member].machine.isFull
+        }
+        guard isHere(queue) else { return false }
         let count = UInt64(queues[queue].readyCount)
-        if let limit = rules.maxLength, count + 1 > limit + slack { return true }
+        if let limit = rules.maxLength, count + 1 > limit { return true }
         guard let limit = rules.maxBytes else { return false }
-        if rules.kind == .quorum { return queues[queue].readyBytes > limit }
         return queues[queue].readyBytes + UInt64(size) > limit
     }
 
@@ -68,7 +71,8 @@ extension RabbitMQNode {
         let position = queues[queue].append(entry, message)
         queues[queue].readyBytes += UInt64(message.size)
         if let life = timeToLive(message, queue, turn) {
-            queues[queue].expiries[position] = turn.now + Interval(nanoseconds: life &* 1_000_000)
+            queues[queue].expiries[position] =
+                clock(turn.now) + Interval(nanoseconds: life &* 1_000_000)
         }
         // A copy that goes straight to a consumer neither expires nor fills the queue: RMQ-TTL-06, LEN-06.
         dispatchByRules(queue, &turn)
@@ -127,7 +131,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-TTL-04, -05; RMQ-DLX-20; RMQ-PRIO-08; RMQ-QQ-17.
     mutating func dropExpired(_ queue: Int, _ turn: inout Turn) {
         while let head = queues[queue].head, let expiry = queues[queue].expiries[head.position],
-            expiry <= turn.now
+            expiry <= clock(turn.now)
         {
             let taken = takeReady(queue)
             leave(taken, queue, .expired, &turn)
@@ -141,7 +145,9 @@ extension RabbitMQNode {
         guard wakes != queues[queue].wakesAt else { return }
         queues[queue].wakesAt = wakes
         if let wakes {
-            turn.arm(NodeTimer.expiry(ofQueue: queue), after: wakes - turn.now)
+            let now = clock(turn.now)
+            let wait = wakes > now ? wakes - now : .zero
+            turn.arm(NodeTimer.expiry(ofQueue: queue), after: wait)
         } else {
             turn.disarm(NodeTimer.expiry(ofQueue: queue))
         }
@@ -179,19 +185,15 @@ extension RabbitMQNode {
         }
         while queues[queue].readyCount > 0 {
             if let head = queues[queue].head, let expiry = queues[queue].expiries[head.position],
-                expiry <= turn.now, head.entry.redelivered || expiry < turn.now
+                expiry <= clock(turn.now),
+                head.entry.redelivered || expiry < clock(turn.now)
             {
                 dropExpired(queue, &turn)
                 continue
             }
             guard let consumer = nextConsumer(queue) else { return }
             let taken = takeReady(queue)
-            let message = asDelivered(taken, queue, always: false, &turn)
-            deliver(taken, message, queue, consumer, &turn)
-            if queues[queue].rules.kind == .quorum, !taken.entry.redelivered {
-                // The log of a quorum queue knows what was handed out: RMQ-DUR-12.
-                storeCopy(taken, queue, redelivered: true, &turn)
-            }
+            deliver(taken, messages[taken.entry.row], queue, consumer, &turn)
         }
     }
 
@@ -219,30 +221,15 @@ extension RabbitMQNode {
         return best < 0 ? nil : queues[queue].rotation.remove(at: best)
     }
 
-    /// A message as a consumer sees it: a quorum queue counts how often it came back.
-    ///
-    /// - Source: RMQ-QQ-05 (by basic.get always), RMQ-QQ-26 (to a consumer from the second time on).
-    mutating func asDelivered(
-        _ taken: ReturnedEntry,
-        _ queue: Int,
-        always: Bool,
-        _ turn: inout Turn
-    ) -> MessageRow {
-        var message = messages[taken.entry.row]
-        guard queues[queue].rules.kind == .quorum else { return message }
-        let count = queues[queue].returns[taken.position] ?? 0
-        guard always || count > 0 else { return message }
-        var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
-        properties.setHeader("x-delivery-count", .int(Int64(count)))
-        message.parcel = turn.parcels.put(properties)
-        return message
-    }
-
     // MARK: Settling
 
     /// A copy of a queue with rules has done its work.
     mutating func finishByRules(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
         let queue = Int(delivery.queue)
+        guard isHere(queue) else {
+            settleElsewhere(delivery, channel, .basicAck, requeue: false, &turn)
+            return
+        }
         let hasRoom = delivery.consumer >= 0 && consumers[Int(delivery.consumer)].settleOne()
         if queues[queue].rules.kind == .stream {
             // RMQ-STREAM-08: an ack only gives back credit.
@@ -267,7 +254,7 @@ extension RabbitMQNode {
 
     /// Deliveries of one queue come back to it.
     ///
-    /// - Source: RMQ-REQ-01 (classic), RMQ-PRIO-06, RMQ-QQ-06 to -11, -27, -28, RMQ-TTL-08, RMQ-LEN-05.
+    /// - Source: RMQ-REQ-01, RMQ-PRIO-06, RMQ-TTL-08, RMQ-LEN-05.
     mutating func comeBack(
         _ entries: [ReturnedEntry],
         _ queue: Int,
@@ -281,9 +268,7 @@ extension RabbitMQNode {
         for entry in entries {
             queues[queue].readyBytes += UInt64(messages[entry.entry.row].size)
         }
-        if queues[queue].rules.kind == .quorum {
-            for entry in entries { comeBackToQuorum(entry, queue, reason, &turn) }
-        } else if queues[queue].rules.maxPriority > 0 {
+        if queues[queue].rules.maxPriority > 0 {
             for entry in entries {
                 queues[queue].putBack(entry, messages[entry.entry.row])
             }
@@ -294,59 +279,10 @@ extension RabbitMQNode {
         dropExpired(queue, &turn)
     }
 
-    private mutating func comeBackToQuorum(
-        _ entry: ReturnedEntry,
-        _ queue: Int,
-        _ reason: ReturnReason,
-        _ turn: inout Turn
-    ) {
-        let count = (queues[queue].returns[entry.position] ?? 0) + 1
-        queues[queue].returns[entry.position] = count
-        if let limit = queues[queue].rules.deliveryLimit, UInt64(count) > limit {
-            // It stood among the ready ones for no time at all.
-            queues[queue].readyBytes -= UInt64(messages[entry.entry.row].size)
-            leave(entry, queue, .deliveryLimit, &turn)
-            return
-        }
-        guard reason == .nacked, queues[queue].rules.deliveryLimit == nil else {
-            queues[queue].putInFront(entry)
-            return
-        }
-        // Without a limit it goes to the back, under a position of its own.
-        let expiry = queues[queue].expiries[entry.position]
-        erase(queue, entry.position, &turn)
-        queues[queue].forget(entry.position)
-        let position = queues[queue].append(entry.entry, messages[entry.entry.row])
-        queues[queue].returns[position] = count
-        queues[queue].expiries[position] = expiry
-        storeCopy(
-            ReturnedEntry(position: position, entry: entry.entry),
-            queue,
-            redelivered: true,
-            &turn
-        )
-    }
-
-    /// Writes what a queue knows of a copy, without anybody waiting for it.
-    mutating func storeCopy(
-        _ copy: ReturnedEntry,
-        _ queue: Int,
-        redelivered: Bool,
-        _ turn: inout Turn
-    ) {
-        guard isStored(copy.entry.row, queue) else { return }
-        let key = DiskKey.message(queues[queue].symbol, copy.position)
-        var packet = diskPacket(copy.entry.row, redelivered: redelivered)
-        packet.x = queues[queue].expiries[copy.position]?.nanoseconds ?? 0
-        turn.store(packet, at: key, as: WriteID(writeCount))
-    }
-
     /// Whether a copy of a message lies on the disk for a queue.
-    ///
-    /// - Source: RMQ-QQ-21: a quorum queue stores transient messages all the same.
     func isStored(_ row: UInt32, _ queue: Int) -> Bool {
         queues[queue].declaration.durable
-            && (messages[row].persistent || queues[queue].rules.kind != .classic)
+            && (messages[row].persistent || queues[queue].rules.kind == .stream)
     }
 
     // MARK: Policies
@@ -389,7 +325,13 @@ extension RabbitMQNode {
             let rules = rules(for: queues[queue].declaration, scope)
             guard rules != queues[queue].rules else { continue }
             queues[queue].follow(rules, bytes: weighReady(queue))
-            keepLimits(queue, &turn)
+            let quorum = queues[queue].quorum
+            if quorum >= 0, quorums[quorum].member >= 0 {
+                members[quorums[quorum].member].machine.follow(rules)
+                expire(quorum: quorum, &turn)
+            } else if isHere(queue) {
+                keepLimits(queue, &turn)
+            }
             watchExpires(queue, &turn)
         }
         for exchange in exchanges.indices where exchanges[exchange].scope == scope {
@@ -424,15 +366,15 @@ extension RabbitMQNode {
 
     /// The clock of a queue ran out, unless it was used meanwhile.
     mutating func expireQueue(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].exists, queues[queue].consumers.isEmpty,
+        guard queues[queue].exists, decides(queue), counts(of: queue).consumers == 0,
             let life = queues[queue].rules.expires
         else { return }
         let end = queues[queue].lastUse + Interval(nanoseconds: life &* 1_000_000)
-        if end <= turn.now { deleteQueue(queue, &turn) } else { watchExpires(queue, &turn) }
+        if end <= turn.now { dropQueue(queue, &turn) } else { watchExpires(queue, &turn) }
     }
 }
 
-/// The timers of a node: two for each queue, behind those of the node itself.
+/// The timers of a node: three for each queue, behind those of the node itself.
 enum NodeTimer {
     /// Looks for deliveries that were unacknowledged for too long.
     static let tick = TimerID(0)
@@ -445,18 +387,33 @@ enum NodeTimer {
     /// Looks at the memory.
     static let memory = TimerID(3)
 
-    private static let firstOfQueues: UInt32 = 8
+    /// Says something to the peers, and looks who is silent.
+    static let pulse = TimerID(5)
+    /// The node has come up.
+    static let boot = TimerID(6)
+    /// Queues that could not be made are refused.
+    static let refusals = TimerID(7)
 
-    static func expiry(ofQueue queue: Int) -> TimerID {
-        TimerID(firstOfQueues + UInt32(queue) * 2)
-    }
-    static func end(ofQueue queue: Int) -> TimerID {
-        TimerID(firstOfQueues + UInt32(queue) * 2 + 1)
+    /// The sides of a partition have told of themselves.
+    static let heal = TimerID(8)
+
+    private static let firstOfQueues: UInt32 = 16
+
+    /// What a timer of a queue is for.
+    enum OfQueue: UInt32 { case expiry, end, election }
+
+    static func expiry(ofQueue queue: Int) -> TimerID { timer(queue, .expiry) }
+    static func end(ofQueue queue: Int) -> TimerID { timer(queue, .end) }
+    static func election(ofQueue queue: Int) -> TimerID { timer(queue, .election) }
+
+    private static func timer(_ queue: Int, _ what: OfQueue) -> TimerID {
+        TimerID(firstOfQueues + UInt32(queue) * 3 + what.rawValue)
     }
 
-    /// The queue of a timer, and whether it is the end of the queue itself; nil for the node's own.
-    static func queue(of timer: TimerID) -> (queue: Int, isEnd: Bool)? {
+    /// The queue of a timer, and what it is for; nil for the node's own.
+    static func queue(of timer: TimerID) -> (queue: Int, what: OfQueue)? {
         guard timer.raw >= firstOfQueues else { return nil }
-        return (Int(timer.raw - firstOfQueues) / 2, timer.raw % 2 == 1)
+        let number = timer.raw - firstOfQueues
+        return (Int(number / 3), OfQueue(rawValue: number % 3) ?? .expiry)
     }
 }

@@ -37,6 +37,7 @@ extension RabbitMQNode {
         sessions[session].vhost = known.name
         sessions[session].scope = known.scope
         sessions[session].isOpen = true
+        if packet.c > 0 { setHeartbeat(UInt16(clamping: packet.c), session, &turn) }
         reply(.connectionOpenOk, 0, sessions[session].connection, &turn)
     }
 
@@ -145,14 +146,15 @@ extension RabbitMQNode {
         for consumer in channels[channel].consumers {
             let queue = consumers[Int(consumer)].queue
             detach(Int(consumer), &turn)
-            if !touched.contains(queue) { touched.append(queue) }
+            if isHere(Int(queue)), !touched.contains(queue) { touched.append(queue) }
         }
         channels[channel].consumers = []
+        endElsewhere(channel, &turn)
         let unacked = channels[channel].unacked
         channels[channel].unacked.removeAll()
         channels[channel].unackedCount = 0
         var returns: [Int32: [ReturnedEntry]] = [:]
-        for delivery in unacked where delivery.queue >= 0 {
+        for delivery in unacked where delivery.queue >= 0 && isHere(Int(delivery.queue)) {
             let isStream = queues[Int(delivery.queue)].rules.kind == .stream
             guard queues[Int(delivery.queue)].exists, !isStream else {
                 if isStream {
@@ -186,7 +188,7 @@ extension RabbitMQNode {
         sessions[session].indices = []
         sessions[session].isOpen = false
         for queue in queues.indices where queues[queue].owner == Int32(session) {
-            deleteQueue(queue, &turn)
+            dropQueue(queue, &turn)
         }
     }
 }

@@ -94,11 +94,14 @@ extension RabbitMQNode {
     /// Puts every consumer of a channel that has room back into its rotation.
     mutating func offerAgain(_ channel: Int, _ turn: inout Turn) {
         for consumer in channels[channel].consumers
-        where !consumers[Int(consumer)].inRotation && hasRoom(Int(consumer)) {
+        where !consumers[Int(consumer)].inRotation && hasRoom(Int(consumer))
+            && isHere(Int(consumers[Int(consumer)].queue))
+        {
             consumers[Int(consumer)].inRotation = true
             queues[Int(consumers[Int(consumer)].queue)].rotation.append(consumer)
         }
-        for consumer in channels[channel].consumers {
+        for consumer in channels[channel].consumers
+        where isHere(Int(consumers[Int(consumer)].queue)) {
             dispatch(Int(consumers[Int(consumer)].queue), &turn)
         }
     }
@@ -119,6 +122,11 @@ extension RabbitMQNode {
         var returns: [Int32: [ReturnedEntry]] = [:]
         for delivery in deliveries {
             let queue = Int(delivery.queue)
+            guard isHere(queue) else {
+                let method: Method = requeue ? .basicNack : .basicReject
+                settleElsewhere(delivery, channel, method, requeue: requeue, &turn)
+                continue
+            }
             guard queues[queue].exists else {
                 if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
                 messages.release(delivery.row)
@@ -160,6 +168,10 @@ extension RabbitMQNode {
         let deliveries = try collect(all, channel)
         var touched: [Int32] = []
         for delivery in deliveries {
+            guard isHere(Int(delivery.queue)) else {
+                settleElsewhere(delivery, channel, .basicNack, requeue: true, &turn)
+                continue
+            }
             if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
             guard queues[Int(delivery.queue)].exists else {
                 messages.release(delivery.row)

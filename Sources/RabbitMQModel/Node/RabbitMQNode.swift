@@ -14,8 +14,12 @@ struct RabbitMQNode: Machine {
     var vhosts: [VirtualHostState] = []
     /// Which alarms are on: 1 memory, 2 disk.
     var alarms: UInt8 = 0
+    /// Whether it sends heartbeats.
+    var beats = false
     /// Whether no target took any dead copy when they were asked last.
     var discardsAreStuck = false
+    /// Dead copies that their targets have, and that the log does not know yet.
+    var beingPassedOn: Set<UInt64> = []
     /// Whether each packet must be looked at: permissions or an alarm.
     var isGuarded = false
     /// By symbol of a reply name: the channel that waits there, or -1.
@@ -41,12 +45,61 @@ struct RabbitMQNode: Machine {
     var generatedNames: UInt64 = 0
     var nameStream = StreamID(0)
 
+    // The cluster.
+    let plan: ClusterPlan
+    /// Which of its nodes this is.
+    let me: Int
+    var phase = NodePhase.running
+    /// Since when it runs: another life has another number.
+    var life: UInt64 = 0
+    /// What the disk kept, while the node comes up.
+    var delayedRecovery: Recovery?
+    /// Whether it came up with an empty disk.
+    var wasEmpty = false
+    /// The nodes that were running when this one went down, a bit for each.
+    var lastRunning: UInt64 = 0
+    /// All nodes; the place of this one stays unused.
+    var peers: [Peer]
+    /// By peer: the confirms that wait for it, and how often.
+    var outstanding: [[UInt32: UInt32]]
+    /// Which alarms this node itself has: 1 memory, 2 disk.
+    var ownAlarms: UInt8 = 0
+    var wanted: [UInt64: WantedChange] = [:]
+    var wantedCount: UInt64 = 0
+    var unsettled: [UInt64: Unsettled] = [:]
+    var changeCount: UInt64 = 0
+    /// Channels that are refused at a moment, because their queue could not be made.
+    var refusals = Deque<(moment: Instant, channel: Int)>()
+    /// Whether it looks for a peer that it lost.
+    var isSeeking = false
+    /// How far the clock is off, in nanoseconds.
+    var clockOffset: Int64 = 0
+
+    // Quorum queues.
+    var quorums: ContiguousArray<QuorumPart> = []
+    var members: ContiguousArray<QuorumMember> = []
+    var syncs = Deque<PendingSync>()
+    var wishes = Raft.Wishes()
+    var effects: [QuorumEffect] = []
+
     init(
         broker: Symbol,
         name: String,
         definitions: [Definitions],
-        settings: BrokerSettings = BrokerSettings()
+        settings: BrokerSettings = BrokerSettings(),
+        plan: ClusterPlan? = nil,
+        me: Int = 0
     ) {
+        let plan = plan ?? .single(name)
+        self.plan = plan
+        self.me = me
+        peers = plan.names.indices.map {
+            Peer(
+                node: $0 < plan.nodes.count ? plan.nodes[$0] : .outside,
+                name: plan.names[$0]
+            )
+        }
+        outstanding = plan.names.map { _ in [:] }
         self.settings = settings
         self.broker = broker
         brokerName = name
@@ -59,13 +112,19 @@ struct RabbitMQNode: Machine {
             receive(packet, connection, &turn)
         case .stored(let write):
             completeWrites(upTo: write, &turn)
+            if !syncs.isEmpty { completeSyncs(upTo: write.raw, &turn) }
         case .started(let recovery):
-            boot(recovery, &turn)
+            start(recovery, &turn)
         case .accepted(let connection, let peer):
             accept(connection, peer, &turn)
-        case .closed(let connection, _):
+        case .closed(let connection, let how):
+            guard Int(connection.raw) < sessionOf.count else { return }
             let session = Int(sessionOf[Int(connection.raw)])
-            if session >= 0 { endSession(session, .connectionClosed, &turn) }
+            if session >= 0 {
+                endSession(session, .connectionClosed, &turn)
+            } else if session < -1 {
+                endPeer(connection, -2 - session, how, &turn)
+            }
         case .stopping:
             shutDown(&turn)
         case .rang(let timer):
@@ -78,14 +137,25 @@ struct RabbitMQNode: Machine {
     }
 
     private mutating func ring(_ timer: TimerID, _ turn: inout Turn) {
-        if let (queue, isEnd) = NodeTimer.queue(of: timer) {
+        if let (queue, what) = NodeTimer.queue(of: timer) {
             guard queues[queue].exists else { return }
-            if isEnd {
-                expireQueue(queue, &turn)
-            } else {
+            switch what {
+            case .end: expireQueue(queue, &turn)
+            case .election: holdElection(queue, &turn)
+            case .expiry where queues[queue].quorum >= 0:
+                expire(quorum: queues[queue].quorum, &turn)
+            case .expiry:
                 queues[queue].wakesAt = nil
                 dropExpired(queue, &turn)
             }
+        } else if timer == NodeTimer.pulse {
+            beatPulse(&turn)
+        } else if timer == NodeTimer.boot {
+            finishBooting(&turn)
+        } else if timer == NodeTimer.refusals {
+            refuseLate(&turn)
+        } else if timer == NodeTimer.heal {
+            heal(&turn)
         } else if timer == NodeTimer.tick {
             lookForTimeouts(&turn)
         } else if timer == NodeTimer.silentClose {
@@ -104,14 +174,26 @@ struct RabbitMQNode: Machine {
         _ peer: NodeID,
         _ turn: inout Turn
     ) {
-        while sessionOf.count <= Int(connection.raw) {
-            sessionOf.append(-1)
-            firstChannel.append(-1)
+        makeRoom(for: connection)
+        if isClustered, let other = peers.firstIndex(where: { $0.node == peer }) {
+            acceptPeer(connection, other, &turn)
+            return
+        }
+        guard isServing else {
+            turn.close(connection, .refused)
+            return
         }
         sessionOf[Int(connection.raw)] = Int32(sessions.count)
         sessions.append(
             Session(connection: connection, peer: peer, scope: broker, vhost: "/")
         )
+    }
+
+    mutating func makeRoom(for connection: ConnectionID) {
+        while sessionOf.count <= Int(connection.raw) {
+            sessionOf.append(-1)
+            firstChannel.append(-1)
+        }
     }
 
     /// The channel of a session with this number, or -1.
@@ -141,7 +223,12 @@ struct RabbitMQNode: Machine {
                 if publishPlain(packet, first, &turn) { return }
             }
         }
-        receive(packet, Int(sessionOf[Int(connection.raw)]), &turn)
+        let session = Int(sessionOf[Int(connection.raw)])
+        if session < -1 {
+            receiveFromPeer(packet, -2 - session, &turn)
+        } else {
+            receive(packet, session, &turn)
+        }
     }
 
     @inline(never)
@@ -164,6 +251,10 @@ struct RabbitMQNode: Machine {
                     reply(.channelCloseOk, packet.channel, sessions[session].connection, &turn)
                 }
             }
+            return
+        }
+        if channels[channel].isWaiting {
+            channels[channel].backlog.append(packet)
             return
         }
         do throws(Refusal) {
@@ -270,13 +361,20 @@ struct RabbitMQNode: Machine {
     // MARK: Looking
 
     func inventory(_ report: inout Inventory) {
-        for queue in queues where queue.exists {
+        for queue in queues where queue.exists && queue.isHere {
             report.add(
                 queue: queue.symbol,
-                ready: UInt64(
-                    queue.log?.records.count ?? queue.readyCount + queue.discards.count
-                ),
+                ready: UInt64(queue.log?.records.count ?? queue.readyCount),
                 unacked: queue.log == nil ? UInt64(queue.unackedCount) : 0
+            )
+        }
+        for part in quorums where part.member >= 0 {
+            let member = members[part.member]
+            report.add(
+                replicaOf: queues[part.queue].symbol,
+                index: member.applied,
+                ready: UInt64(member.machine.presentCount),
+                unacked: UInt64(member.machine.unackedCount)
             )
         }
     }
@@ -284,7 +382,12 @@ struct RabbitMQNode: Machine {
     func inventory(onDisk records: [Disk.Record], _ report: inout Inventory) {
         var counts: [Symbol: UInt64] = [:]
         var order: [Symbol] = []
-        for record in records where DiskKey.kind(of: record.key) == .message {
+        for record in records {
+            if DiskKey.kind(of: record.key) == .vote {
+                let queue = Symbol(UInt32(truncatingIfNeeded: record.key))
+                report.add(replicaOf: queue, index: 0, ready: 0, unacked: 0)
+            }
+            guard DiskKey.kind(of: record.key) == .message else { continue }
             let queue = DiskKey.queue(of: record.key)
             if counts[queue] == nil { order.append(queue) }
             counts[queue, default: 0] += 1
@@ -294,6 +397,19 @@ struct RabbitMQNode: Machine {
 
     func parcels(_ holding: inout ParcelMarks) {
         for row in messages.rows { holding.keep(row.parcel) }
+        for member in members {
+            member.machine.parcels(&holding)
+            for entry in member.raft.log { holding.keep(entry.parcel) }
+            holding.keep(member.raft.snapshot)
+            for command in member.gathering { holding.keep(command.packet.parcel) }
+        }
+        for part in quorums {
+            for waiting in part.pending { holding.keep(waiting.command.packet.parcel) }
+        }
+        for change in wanted.values { holding.keep(change.parcel) }
+        for channel in channels { for packet in channel.backlog { holding.keep(packet.parcel) } }
+        for session in sessions { for packet in session.backlog { holding.keep(packet.parcel) } }
+        for record in delayedRecovery?.records ?? [] { holding.keep(record.packet.parcel) }
     }
 
     func checkInvariants() {
@@ -306,6 +422,10 @@ struct RabbitMQNode: Machine {
             )
         }
         for queue in queues where queue.exists { queue.checkInvariants() }
+        for part in quorums where part.member >= 0 {
+            members[part.member].raft.checkInvariants()
+            members[part.member].machine.checkInvariants()
+        }
         let counted = queues.reduce(0) { $0 + ($1.exists ? $1.unackedCount : 0) }
         precondition(unacked >= counted, "queues count more unacknowledged than channels hold")
     }

@@ -4,10 +4,18 @@ import WarrenTrace
 
 /// What becomes of a copy that its queue no longer wants.
 extension RabbitMQNode {
+    /// Where a dead message goes, and how it looks then.
+    private struct Death {
+        var properties: Properties
+        var exchange: Int
+        var key: Symbol
+        var targets: [Int32]
+    }
+
     /// Moves a copy to the dead-letter exchange of its queue, or drops it if there is none.
     ///
     /// - Source: RMQ-DLX-01, -02, -05 to -08, -11 to -13, -16, -20 to -23, -26; RMQ-REQ-15; RMQ-TTL-10, -11.
-    /// - Differs: nothing is lost between the queues here (RMQ-DLX-28).
+    /// - Differs: nothing is lost between queues of one node here (RMQ-DLX-28).
     mutating func deadLetter(
         _ row: UInt32,
         _ queue: Int,
@@ -15,25 +23,60 @@ extension RabbitMQNode {
         from place: CopyPlace,
         _ turn: inout Turn
     ) {
-        let rules = queues[queue].rules
-        let name = queues[queue].declaration.name
         let message = messages[row]
-        guard let exchangeName = rules.deadLetterExchange else {
+        guard let death = death(of: message, queue, reason, &turn) else {
             drop(row, queue, reason, place, &turn)
             return
         }
+        guard !death.targets.isEmpty else {
+            drop(row, queue, .noDeadLetterRoute, place, &turn)
+            return
+        }
+        turn.record(
+            .messageDeadLettered,
+            message: message.message,
+            subject: queues[queue].symbol,
+            variant: reason.rawValue | (place == .unacked ? 128 : place == .door ? 64 : 0)
+        )
+        messages.release(row)
+        passOn(message, death, &turn)
+    }
+
+    /// A copy of a quorum queue is dead.
+    mutating func deadLetter(
+        _ copy: QuorumQueue.Copy,
+        _ queue: Int,
+        _ reason: DropReason,
+        from place: CopyPlace,
+        _ turn: inout Turn
+    ) {
+        let row = messages.put(MessageRow(copy.packet, references: 1))
+        if copy.hasPriority { messages.setPriority(copy.priority, of: row) }
+        deadLetter(row, queue, reason, from: place, &turn)
+    }
+
+    private func death(
+        of message: MessageRow,
+        _ queue: Int,
+        _ reason: DropReason,
+        _ turn: inout Turn
+    ) -> Death? {
+        let rules = queues[queue].rules
+        guard let exchangeName = rules.deadLetterExchange else { return nil }
         let exchange = exchangeIndex(exchangeName, queues[queue].scope, turn.names)
         var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
         let copies = (try? Self.carbonCopies(properties.headers)) ?? []
         let keys = [turn.names[message.key]] + copies
-        let death = Properties.Death(
-            queue: name,
-            reason: reason,
-            exchange: turn.names[message.exchange],
-            keys: keys,
-            seconds: turn.now.nanoseconds / 1_000_000_000
+        properties.record(
+            Properties.Death(
+                queue: queues[queue].declaration.name,
+                reason: reason,
+                exchange: turn.names[message.exchange],
+                keys: keys,
+                seconds: clock(turn.now).nanoseconds / 1_000_000_000
+            ),
+            version: settings.version
         )
-        properties.record(death, version: settings.version)
         var newKeys = keys
         var newKey = message.key
         if let key = rules.deadLetterKey {
@@ -56,80 +99,65 @@ extension RabbitMQNode {
                 properties.wouldGoRound(queues[Int($0)].declaration.name)
             }
         }
-        if rules.deadLettersSafely,
-            targets.isEmpty || targets.contains(where: { wouldOverflow(Int($0), message.size) })
-        {
-            keepDiscard(row, queue, reason, place, &turn)
-            return
-        }
-        guard !targets.isEmpty else {
-            drop(row, queue, .noDeadLetterRoute, place, &turn)
-            return
-        }
-        turn.record(
-            .messageDeadLettered,
-            message: message.message,
-            subject: queues[queue].symbol,
-            variant: reason.rawValue | (place == .unacked ? 128 : place == .door ? 64 : 0)
-        )
-        var dead = message
-        dead.parcel = turn.parcels.put(properties)
-        dead.exchange = exchanges[exchange].symbol
-        dead.key = newKey
-        dead.references = UInt32(targets.count)
-        messages.release(row)
-        let newRow = messages.put(dead)
-        for target in targets {
-            let index = Int(target)
-            if isStored(newRow, index), !wouldOverflow(index, dead.size) {
-                store(newRow, dead, index, .max, &turn)
-            }
-            _ = enter(newRow, dead, index, &turn)
-        }
+        return Death(properties: properties, exchange: exchange, key: newKey, targets: targets)
     }
 
-    /// A dead copy stays with its queue until a target takes it.
-    ///
-    /// - Source: RMQ-QQ-20: at-least-once.
-    private mutating func keepDiscard(
-        _ row: UInt32,
-        _ queue: Int,
-        _ reason: DropReason,
-        _ place: CopyPlace,
+    /// Puts a dead message into the queues that it goes to.
+    private mutating func passOn(
+        _ message: MessageRow,
+        _ death: Death,
         _ turn: inout Turn
     ) {
-        if place == .unacked {
-            turn.record(
-                .deliveryRequeued,
-                message: messages[row].message,
-                subject: queues[queue].symbol,
-                variant: ReturnReason.keptForDeadLetter.rawValue
-            )
+        var dead = message
+        dead.parcel = turn.parcels.put(death.properties)
+        dead.exchange = exchanges[death.exchange].symbol
+        dead.key = death.key
+        let here = death.targets.filter { isHere(Int($0)) }
+        if !here.isEmpty {
+            dead.references = UInt32(here.count)
+            let row = messages.put(dead)
+            for target in here { _ = enterAndStore(row, Int(target), .max, &turn) }
         }
-        let copy = ReturnedEntry(
-            position: queues[queue].discardPosition(),
-            entry: Entry(readySince: turn.now, row: row, redelivered: true)
-        )
-        queues[queue].discards.append(Discard(copy: copy, reason: reason))
-        discardsAreStuck = false
-        storeCopy(copy, queue, redelivered: true, &turn)
-        turn.arm(NodeTimer.discards, after: Self.discardPause, background: true)
+        for target in death.targets where !isHere(Int(target)) {
+            publishElsewhere(Packet(dead), Int(target), -1, .max, &turn)
+        }
     }
 
     /// How long a dead copy waits before its targets are asked again.
     private static let discardPause = Interval.seconds(180)
 
+    /// Hands the dead copies that a quorum queue keeps to their targets, as far as these take them.
+    ///
+    /// - Source: RMQ-QQ-20: at-least-once.
+    mutating func passOnDiscards(_ member: Int, _ turn: inout Turn) {
+        let quorum = members[member].quorum
+        let queue = quorums[quorum].queue
+        discardsAreStuck = true
+        for dead in members[member].machine.discards where !beingPassedOn.contains(dead.copy.id) {
+            var message = MessageRow(dead.copy.packet, references: 1)
+            message.priority = dead.copy.priority
+            message.hasPriority = dead.copy.hasPriority
+            guard let death = death(of: message, queue, dead.reason, &turn),
+                !death.targets.isEmpty,
+                !death.targets.contains(where: { wouldOverflow(Int($0), message.size) })
+            else {
+                turn.arm(NodeTimer.discards, after: Self.discardPause, background: true)
+                continue
+            }
+            discardsAreStuck = false
+            beingPassedOn.insert(dead.copy.id)
+            passOn(message, death, &turn)
+            var command = QuorumCommand(kind: .settleDiscard)
+            command.number = dead.copy.id
+            submit(command, quorum, &turn)
+        }
+        if members[member].machine.discards.isEmpty { beingPassedOn = [] }
+    }
+
     /// Asks the targets of all dead copies that wait once more.
     mutating func retryDiscards(_ turn: inout Turn) {
-        let before = queues.reduce(0) { $0 + $1.discards.count }
-        defer { discardsAreStuck = queues.reduce(0) { $0 + $1.discards.count } == before }
-        for queue in queues.indices where queues[queue].exists {
-            let waiting = queues[queue].discards
-            queues[queue].discards = []
-            for one in waiting {
-                erase(queue, one.copy.position, &turn)
-                deadLetter(one.copy.entry.row, queue, one.reason, from: .ready, &turn)
-            }
+        for part in quorums where part.member >= 0 && members[part.member].raft.isLeader {
+            passOnDiscards(part.member, &turn)
         }
     }
 

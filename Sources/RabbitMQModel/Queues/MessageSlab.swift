@@ -41,6 +41,21 @@ struct MessageRow: BitwiseCopyable, Sendable {
     }
 }
 
+extension Packet {
+    /// The publication of a message.
+    init(_ message: MessageRow) {
+        self.init(word: Method.basicPublish.rawValue)
+        self.message = message.message
+        parcel = message.parcel
+        subject = message.exchange
+        key = message.key
+        size = message.size
+        replyTo = message.replyTo
+        correlation = message.correlation
+        flags = message.persistent ? Flag.persistent : 0
+    }
+}
+
 /// The messages of a broker; a row is freed with its last copy.
 struct MessageSlab: Sendable {
     private(set) var rows: ContiguousArray<MessageRow> = []

@@ -17,13 +17,7 @@ struct ReturnedEntry: BitwiseCopyable, Sendable {
     var entry: Entry
 }
 
-/// A dead copy that its quorum queue keeps until a target takes it.
-struct Discard: Sendable {
-    var copy: ReturnedEntry
-    var reason: DropReason
-}
-
-/// A classic queue.
+/// A queue as a node knows it; the copies of a classic queue, if it lives here.
 ///
 /// Copies have positions that count up for the life of the queue. Ready copies that were never taken
 /// lie in a ring, where the position is implied; copies that came back lie beside it, sorted, and are
@@ -36,6 +30,14 @@ struct Queue: Sendable {
     /// The session that owns an exclusive queue, or -1.
     var owner: Int32
     var exists = true
+    /// The node that it lives on; of a replicated queue the one that led first.
+    let home: Int
+    /// Whether this node alone keeps it.
+    let isHere: Bool
+    /// Whether its node is down.
+    var isDown = false
+    /// Its part in ``RabbitMQNode/quorums``, or -1.
+    var quorum = -1
     var ready = Deque<Entry>()
     /// The position of the ring's head.
     var headPosition: UInt64 = 0
@@ -53,16 +55,9 @@ struct Queue: Sendable {
     private(set) var isPlain: Bool
     /// When copies expire, by position; those of deliveries stay until they are settled.
     var expiries: [UInt64: Instant] = [:]
-    /// How often copies came back, by position; quorum queues only.
-    var returns: [UInt64: UInt32] = [:]
     /// Ready copies by priority; a priority queue keeps all of them here.
     private(set) var lanes: [Deque<ReturnedEntry>] = []
     private(set) var laneCount = 0
-    /// Of two classes: how many of the higher one were taken since one of the lower.
-    private var highServed = 0
-    /// Dead copies that wait for a target to take them, the oldest first: RMQ-QQ-20.
-    var discards = Deque<Discard>()
-    private var discardCount: UInt64 = 0
     /// Body bytes of the ready copies; not kept for a plain queue.
     var readyBytes: UInt64 = 0
     /// The consumer that gets everything, or -1; single active consumer only.
@@ -85,18 +80,19 @@ struct Queue: Sendable {
         scope: Symbol,
         declaration: QueueDeclaration,
         rules: QueueRules,
-        owner: Int32
+        owner: Int32,
+        home: Int = 0,
+        isHere: Bool = true
     ) {
+        self.home = home
+        self.isHere = isHere
         self.symbol = symbol
         self.scope = scope
         self.declaration = declaration
         self.owner = owner
         self.rules = rules
-        isPlain = rules.isPlain
-        if rules.quorumPriorities != .none {
-            let count = rules.quorumPriorities == .strict ? 32 : 2
-            lanes = Array(repeating: Deque(), count: count)
-        } else if rules.maxPriority > 0 {
+        isPlain = rules.isPlain && isHere
+        if rules.maxPriority > 0 {
             lanes = Array(repeating: Deque(), count: Int(rules.maxPriority) + 1)
         }
         if rules.kind == .stream { log = StreamLog() }
@@ -108,7 +104,7 @@ struct Queue: Sendable {
     /// Goes by other rules from now on; `bytes` is what the ready copies weigh.
     mutating func follow(_ rules: QueueRules, bytes: UInt64) {
         self.rules = rules
-        isPlain = rules.isPlain && !hasPriorities && !hasExpirations
+        isPlain = rules.isPlain && isHere && !hasPriorities && !hasExpirations
         readyBytes = bytes
     }
 
@@ -144,19 +140,11 @@ struct Queue: Sendable {
 
     /// The lane that a message belongs into.
     private func lane(of message: MessageRow) -> Int {
-        switch rules.quorumPriorities {
-        case .none: min(Int(message.priority), lanes.count - 1)
-        case .twoClasses: message.priority >= 5 ? 1 : 0
-        case .strict: message.hasPriority ? min(Int(message.priority), 31) : 4
-        }
+        min(Int(message.priority), lanes.count - 1)
     }
 
-    /// The lane that is served next: the highest, but of two classes the lower one every third time.
-    private var nextLane: Int {
-        let highest = lanes.lastIndex { !$0.isEmpty } ?? 0
-        let isTurnOfLower = rules.quorumPriorities == .twoClasses && highServed >= 2
-        return isTurnOfLower && !lanes[0].isEmpty ? 0 : highest
-    }
+    /// The lane that is served next: the highest that holds something.
+    private var nextLane: Int { lanes.lastIndex { !$0.isEmpty } ?? 0 }
 
     /// The copy that would be taken next.
     var head: ReturnedEntry? {
@@ -168,9 +156,7 @@ struct Queue: Sendable {
     /// Takes the next copy of a priority queue.
     private mutating func takeFromLanes() -> ReturnedEntry {
         laneCount -= 1
-        let lane = nextLane
-        highServed = lane == 0 ? 0 : highServed + 1
-        return lanes[lane].removeFirst()
+        return lanes[nextLane].removeFirst()
     }
 
     /// Takes the next copy, whatever the queue.
@@ -188,16 +174,8 @@ struct Queue: Sendable {
         laneCount += 1
     }
 
-    /// Puts a copy of a quorum queue in front of the ready ones, behind those that came back before.
-    ///
-    /// - Source: RMQ-QQ-11, -27, -28.
-    mutating func putInFront(_ entry: ReturnedEntry) { returned.insert(entry, at: 0) }
-
     /// Forgets what was known of a copy that is gone.
-    mutating func forget(_ position: UInt64) {
-        expiries[position] = nil
-        returns[position] = nil
-    }
+    mutating func forget(_ position: UInt64) { expiries[position] = nil }
 
     /// Drops all ready copies from the books.
     mutating func removeAllReady() {
@@ -265,14 +243,8 @@ struct Queue: Sendable {
         }
     }
 
-    /// A position for a dead copy that stays: far behind those of the ready ones.
-    mutating func discardPosition() -> UInt64 {
-        defer { discardCount += 1 }
-        return 1 << 31 + discardCount
-    }
-
-    /// Every copy that is not with a consumer: the ready ones, and the dead ones that stay.
-    var presentEntries: [ReturnedEntry] { readyEntries + discards.map(\.copy) }
+    /// The owner of an exclusive queue that belongs to a connection of another node.
+    static let foreignOwner = Int32.max
 
     /// Every ready copy with its position, the oldest first.
     var readyEntries: [ReturnedEntry] {

@@ -38,6 +38,10 @@ struct QueueRules: Hashable, Sendable {
     var maxPriority: UInt8 = 0
     var quorumPriorities = QuorumPriorities.none
     var singleActive = false
+    /// Whether a new queue goes to the node with the fewest: RMQ-CLUS-08, RMQ-QQ-30.
+    var isBalanced = false
+    /// How many members a replicated queue begins with: RMQ-QQ-38.
+    var groupSize: UInt64?
 
     /// Whether nothing here concerns the common way of a message.
     var isPlain: Bool {
@@ -93,6 +97,13 @@ struct QueueRules: Hashable, Sendable {
         } else {
             maxPriority = UInt8(clamping: declaration["x-max-priority"]?.number ?? 0)
         }
+        let locator =
+            text("x-queue-leader-locator", "queue-leader-locator")
+            ?? text("x-queue-master-locator", "queue-master-locator")
+        isBalanced = locator == "balanced" || locator == "min-masters" || locator == "least-leaders"
+        groupSize =
+            number("x-quorum-initial-group-size", "initial-group-size")
+            ?? number("x-initial-cluster-size", "initial-cluster-size")
         singleActive = declaration["x-single-active-consumer"] == .bool(true)
     }
 }

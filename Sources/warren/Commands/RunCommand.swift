@@ -40,6 +40,9 @@ struct RunCommand: ParsableCommand {
     @Option(help: "How to print the result: text or json.")
     var format = OutputFormat.text
 
+    @Option(help: "A ready story of failure instead of the file's faults; see `warren scenario`.")
+    var scenario: String?
+
     func validate() throws {
         if noTrace, trace != nil {
             throw ValidationError("--trace and --no-trace exclude each other; keep one of them")
@@ -47,7 +50,7 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
-        let topology = try Files.topology(file)
+        let topology = try told(try Files.topology(file))
         var simulation: Simulation
         do {
             simulation = try Simulation(topology, models: Catalog.models, seed: seed)
@@ -64,8 +67,32 @@ struct RunCommand: ParsableCommand {
         let report = Report(simulation, wall: wall, trace: recorder?.path)
         try recorder?.finish(simulation, report)
         print(format == .json ? report.json : report.text(for: file))
-        if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.held }) {
+        if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.isAsMeant }) {
             throw ExitCode(Failure.broken)
+        }
+    }
+
+    /// The topology with the story that was asked for.
+    private func told(_ topology: Topology) throws -> Topology {
+        guard let scenario else { return topology }
+        guard let known = Scenario(rawValue: scenario) else {
+            let names = Scenario.allCases.map(\.rawValue)
+            let hint = DidYouMean.hint(scenario, in: names)
+            throw Failure(
+                code: Failure.input,
+                text:
+                    "error: there is no scenario '\(scenario)'\(hint.isEmpty ? "" : "; \(hint)")\n"
+                    + "  try: warren scenario list"
+            )
+        }
+        do {
+            return try known.applied(to: topology)
+        } catch {
+            throw Failure(
+                code: Failure.input,
+                text: "error: '\(scenario)' does not fit \(file): \(error.why)\n"
+                    + "  try: warren scenario list"
+            )
         }
     }
 

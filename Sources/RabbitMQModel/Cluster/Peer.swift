@@ -1,0 +1,198 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// What the nodes of a cluster say to each other, beside the methods of AMQP that a node uses on behalf of
+/// its clients where a queue lives on another node.
+///
+/// - Differs: Erlang's distribution carries processes' messages; here it carries these.
+enum PeerWord: UInt16, Sendable {
+    /// Who speaks: `c` its number, `x` since when it runs, `d` how it stands.
+    case hello = 400
+    /// Nothing, so that silence means something.
+    case tick
+    /// A channel of a client wants to use queues here: `port` is its number, `c` its client, `subject` the
+    /// scope of its virtual host.
+    case open
+    /// A channel is gone.
+    case shut
+    /// A method was refused: `subject` the text, `c` the code, `flags` whether the connection goes.
+    case refused
+    /// How many messages and consumers a queue has; and the answer.
+    case count, counted
+    /// A change of metadata is wanted; everybody is to make it; it was made; all made it.
+    case wanted, change, changed, settled
+    /// What the cluster's metadata are.
+    case metadata
+    /// A member of a Raft group to another.
+    case raft
+    /// A command for the leader of a quorum queue.
+    case command
+    /// The leader has applied all commands up to `x`.
+    case done
+    /// The leader refused a message.
+    case full
+    /// The answer to a command.
+    case answer
+    /// A copy for basic.get.
+    case fetched
+    /// A copy for a consumer.
+    case delivery
+    /// Who leads a quorum queue.
+    case leads
+    /// A consumer's node has everything before delivery `y`.
+    case resume
+    /// A node has a resource alarm, or none.
+    case alarm
+    /// With whom a node was together while the cluster was partitioned: `x` a bit for each, `y` the
+    /// connections of its clients.
+    case side
+}
+
+/// Another node of the cluster, as this one sees it.
+struct Peer: Sendable {
+    /// How the other node stands.
+    enum Standing: UInt32, Sendable {
+        /// It does not answer, or is held for down.
+        case down = 0
+        /// It is there, and waits to join.
+        case waiting
+        /// It serves.
+        case running
+    }
+
+    let node: NodeID
+    let name: String
+    var connection = ConnectionID.none
+    /// Whether the connection is open and the other side has spoken.
+    var isConnected = false
+    var standing = Standing.down
+    /// Since when it runs; another life has another number.
+    var life: UInt64 = 0
+    var heardAt = Instant.zero
+    /// When it was lost without a word; nil if it is there, or is known to be down.
+    var lostAt: Instant?
+    /// Whether it has been silent for so long that its leaderships are doubted.
+    var isSuspect = false
+    /// Whether each of the two went on without the other: RMQ-PART-02.
+    var isPartitioned = false
+    /// With whom it was together in a partition, a bit for each, and how many connections it had.
+    var side: (nodes: UInt64, connections: UInt64) = (0, 0)
+    var alarms: UInt8 = 0
+    /// Channels there that use queues here, by their number there.
+    var proxies: [UInt32: Int32] = [:]
+    /// Changes that it has not made yet.
+    var unmade: Set<UInt64> = []
+
+    init(node: NodeID, name: String) {
+        self.node = node
+        self.name = name
+    }
+
+    var isRunning: Bool { standing == .running && isConnected }
+}
+
+/// A broker's cluster, as it is built.
+struct ClusterPlan: Sendable {
+    /// What a node does that sees only part of its cluster.
+    ///
+    /// - Source: RMQ-PART-02 to -04.
+    enum Handling: String, Sendable, CaseIterable {
+        case ignore
+        case pauseMinority = "pause_minority"
+        case autoheal
+    }
+
+    /// Erlang's names of the nodes: `rabbit@` and the name in the file.
+    var names: [String]
+    var nodes: [NodeID]
+    var handling = Handling.ignore
+    /// After how much silence a peer counts as down, at the earliest: RMQ-PART-01.
+    var tickTime = Interval.seconds(60)
+    /// How long a node takes from its start to its first word: RMQ-CLUS-10.
+    var bootTime = Interval.seconds(6)
+
+    /// A broker of one node.
+    static func single(_ name: String) -> ClusterPlan { ClusterPlan(names: [name], nodes: []) }
+
+    var count: Int { names.count }
+}
+
+/// How a node stands.
+enum NodePhase: Sendable {
+    /// It comes up.
+    case booting
+    /// It waits for the nodes that were running when it went: RMQ-CLUS-09.
+    case waiting
+    /// It has asked a peer for the metadata.
+    case joining
+    case running
+}
+
+/// Where a queue lives, and which nodes have a part of it.
+struct QueuePlace: Hashable, Sendable {
+    /// The node of a classic queue; the first leader of a replicated one.
+    var home: Int
+    /// The members of a replicated queue, its first leader among them; empty for a classic one.
+    var members: [Int] = []
+    /// Whether it belongs to a connection.
+    var isExclusive = false
+    /// Which history this is of all that bore the name.
+    var epoch: UInt64 = 1
+}
+
+/// A queue as every node of the cluster knows it.
+struct QueueRecord: Hashable, Sendable {
+    var scope: Symbol
+    var declaration: QueueDeclaration
+    var place: QueuePlace
+}
+
+/// A change of what all nodes know.
+enum MetadataChange: Hashable, Sendable {
+    case addQueue(QueueRecord)
+    case deleteQueue(name: String, scope: Symbol)
+    case addExchange(ExchangeDeclaration, scope: Symbol)
+    case deleteExchange(name: String, scope: Symbol)
+    case addBinding(BindingDeclaration, scope: Symbol)
+    case removeBinding(BindingDeclaration, scope: Symbol)
+    case setVirtualHost(VirtualHostState)
+    case setMembers(queue: String, scope: Symbol, [Int])
+}
+
+/// A change on its way through the cluster.
+struct ChangeParcel: Sendable {
+    var change: MetadataChange
+    /// Who wants it, and under which number.
+    var origin: Int
+    var number: UInt64
+}
+
+/// Everything that all nodes know.
+struct ClusterMetadata: Sendable {
+    var queues: [QueueRecord] = []
+    var exchanges: [Stored<ExchangeDeclaration>] = []
+    var bindings: [Stored<BindingDeclaration>] = []
+    var vhosts: [VirtualHostState] = []
+}
+
+/// A change that this node wants, and what goes on when all have made it.
+struct WantedChange: Sendable {
+    enum Then: Sendable {
+        case nothing
+        /// Receive this packet of a channel again.
+        case again(channel: Int, Packet)
+        /// Say this.
+        case say(Packet, ConnectionID, channel: Int)
+    }
+
+    var parcel: ParcelID
+    var then: Then
+}
+
+/// What waits for a write.
+struct PendingSync: Sendable {
+    var write: UInt64
+    var quorum: Int
+    var sync: Raft.Wishes.Sync
+}

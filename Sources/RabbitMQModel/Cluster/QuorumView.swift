@@ -1,0 +1,67 @@
+public import WarrenKernel
+
+/// What one node knows of the Raft group of a quorum queue; for tests, searches and pictures.
+public struct QuorumView: Sendable, Hashable {
+    /// One entry of its log.
+    public struct Entry: Sendable, Hashable {
+        /// The term in which it was appended.
+        public var term: UInt64
+        /// What it carries.
+        public var parcel: ParcelID
+    }
+
+    /// Its term.
+    public let term: UInt64
+    /// Whether it leads in that term.
+    public let isLeader: Bool
+    /// The last entry that it holds for committed.
+    public let commit: UInt64
+    /// The last entry that its queue has seen.
+    public let applied: UInt64
+    /// The first entry behind its snapshot.
+    public let first: UInt64
+    /// How often something happened that cannot happen unless a disk breaks its word.
+    public let violations: Int
+    /// Copies that are ready.
+    public let ready: Int
+    /// Copies with consumers.
+    public let unacked: Int
+    private let raft: RaftLog
+
+    private struct RaftLog: Sendable, Hashable {
+        var entries: [Entry]
+    }
+
+    /// What `machine` knows of `queue`, or nil if it is no RabbitMQ node, is down, or has no member of it.
+    ///
+    /// `from` leaves out the log before that entry.
+    public init?(_ machine: any Machine, queue: String, from start: UInt64 = 1) {
+        guard let node = machine as? RabbitMQNode,
+            let row = node.queues.first(where: { $0.exists && $0.declaration.name == queue }),
+            row.quorum >= 0, node.quorums[row.quorum].member >= 0
+        else { return nil }
+        let member = node.members[node.quorums[row.quorum].member]
+        term = member.raft.term
+        isLeader = member.raft.isLeader
+        commit = member.raft.commit
+        applied = member.applied
+        first = max(member.raft.snapshotIndex + 1, start)
+        violations = member.raft.violations
+        ready = member.machine.readyCount
+        unacked = member.machine.unackedCount
+        var entries: [Entry] = []
+        if first <= commit {
+            for index in first...commit {
+                guard let entry = member.raft[index] else { break }
+                entries.append(Entry(term: entry.term, parcel: entry.parcel))
+            }
+        }
+        raft = RaftLog(entries: entries)
+    }
+
+    /// The committed entry with this index, unless it lies in the snapshot.
+    public subscript(index: UInt64) -> Entry? {
+        index >= first && index - first < UInt64(raft.entries.count)
+            ? raft.entries[Int(index - first)] : nil
+    }
+}

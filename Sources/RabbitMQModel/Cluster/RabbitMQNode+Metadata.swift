@@ -1,0 +1,354 @@
+import WarrenKernel
+import WarrenTrace
+
+/// What all nodes of a cluster know: queues, exchanges, bindings, virtual hosts.
+///
+/// The lowest running node orders the changes; each is made everywhere before the one who wanted it goes on.
+/// Where the metadata store is Khepri, a majority must have made it.
+/// - Source: RMQ-CLUS-01; RMQ-QQ-35 to -37; RMQ-PART-08; Mnesia's transactions.
+/// - Differs: Mnesia locks records and commits in two phases, Khepri is a Raft group; here one node gives the
+///   order and waits for the others.
+extension RabbitMQNode {
+    /// Who orders the changes of metadata.
+    private var sequencer: Int {
+        peers.indices.first { $0 == me || peers[$0].isRunning } ?? me
+    }
+
+    /// Whether metadata live in Khepri.
+    var usesKhepri: Bool { settings.version >= .v4_2 }
+
+    /// Has all nodes make a change, and goes on when they have.
+    ///
+    /// A broker of one node makes it at once, and nothing follows.
+    mutating func propose(
+        _ change: MetadataChange,
+        then: WantedChange.Then,
+        _ turn: inout Turn
+    ) {
+        wantedCount += 1
+        let parcel = turn.parcels.put(
+            ChangeParcel(change: change, origin: me, number: wantedCount)
+        )
+        wanted[wantedCount] = WantedChange(parcel: parcel, then: then)
+        order(parcel, wantedCount, &turn)
+    }
+
+    private mutating func order(_ parcel: ParcelID, _ number: UInt64, _ turn: inout Turn) {
+        let first = sequencer
+        if first == me {
+            spread(parcel, &turn)
+        } else {
+            var word = Packet(peerWord: .wanted)
+            word.parcel = parcel
+            word.x = number
+            send(word, toPeer: first, &turn)
+        }
+    }
+
+    /// Makes a change here and has everybody else make it.
+    private mutating func spread(_ parcel: ParcelID, _ turn: inout Turn) {
+        guard let wanted: ChangeParcel = turn.parcels.get(parcel) else { return }
+        changeCount += 1
+        let number = changeCount
+        make(wanted.change, &turn)
+        var word = Packet(peerWord: .change)
+        word.parcel = parcel
+        word.x = number
+        var waiting: Set<Int> = []
+        for peer in runningPeers {
+            send(word, toPeer: peer, &turn)
+            waiting.insert(peer)
+        }
+        unsettled[number] = Unsettled(
+            origin: wanted.origin,
+            number: wanted.number,
+            waiting: waiting,
+            made: 1
+        )
+        settle(number, &turn)
+    }
+
+    /// A change that this node ordered, and that not all have made.
+    struct Unsettled: Sendable {
+        var origin: Int
+        var number: UInt64
+        var waiting: Set<Int>
+        var made: Int
+    }
+
+    private mutating func settle(_ number: UInt64, _ turn: inout Turn) {
+        guard let one = unsettled[number] else { return }
+        let isDone =
+            usesKhepri ? one.made >= plan.count / 2 + 1 : one.waiting.isEmpty
+        guard isDone else { return }
+        unsettled[number] = nil
+        if one.origin == me {
+            goOn(one.number, &turn)
+        } else {
+            var word = Packet(peerWord: .settled)
+            word.x = one.number
+            send(word, toPeer: one.origin, &turn)
+        }
+    }
+
+    private mutating func goOn(_ number: UInt64, _ turn: inout Turn) {
+        guard let done = wanted.removeValue(forKey: number) else { return }
+        switch done.then {
+        case .nothing: break
+        case .again(let channel, let packet): resume(channel, with: packet, &turn)
+        case .say(let packet, let connection, let channel):
+            turn.send(packet, on: connection)
+            if channel >= 0 { resume(channel, with: nil, &turn) }
+        }
+    }
+
+    mutating func receiveChange(
+        _ packet: Packet,
+        _ word: PeerWord,
+        _ peer: Int,
+        _ turn: inout Turn
+    ) {
+        switch word {
+        case .wanted:
+            spread(packet.parcel, &turn)
+        case .change:
+            guard let wanted: ChangeParcel = turn.parcels.get(packet.parcel) else { return }
+            make(wanted.change, &turn)
+            var answer = Packet(peerWord: .changed)
+            answer.x = packet.x
+            send(answer, toPeer: peer, &turn)
+        case .changed:
+            unsettled[packet.x]?.waiting.remove(peer)
+            unsettled[packet.x]?.made += 1
+            settle(packet.x, &turn)
+        default:
+            goOn(packet.x, &turn)
+        }
+    }
+
+    /// Nobody waits any longer for a peer that is down; what it ordered is ordered anew.
+    mutating func dropFromChanges(_ peer: Int, _ turn: inout Turn) {
+        for number in unsettled.keys.sorted() {
+            unsettled[number]?.waiting.remove(peer)
+            settle(number, &turn)
+        }
+        for number in wanted.keys.sorted() {
+            if let one = wanted[number] { order(one.parcel, number, &turn) }
+        }
+    }
+
+    // MARK: Making a change
+
+    /// Makes a change; one that was made before changes nothing.
+    private mutating func make(_ change: MetadataChange, _ turn: inout Turn) {
+        switch change {
+        case .addQueue(let record): addQueue(record, &turn)
+        case .deleteQueue(let name, let scope):
+            let queue = queueIndex(name, scope, turn.names)
+            if queue >= 0 { deleteQueue(queue, &turn) }
+        case .addExchange(let declaration, let scope):
+            guard exchangeIndex(declaration.name, scope, turn.names) < 0 else { return }
+            addExchange(declaration, scope, turn: &turn)
+            storeExchange(declaration, scope, &turn)
+        case .deleteExchange(let name, let scope):
+            let exchange = exchangeIndex(name, scope, turn.names)
+            if exchange >= 0 { removeExchange(exchange, &turn) }
+        case .addBinding(let binding, let scope): restore(binding, scope, &turn)
+        case .removeBinding(let binding, let scope): removeBinding(binding, scope, &turn)
+        case .setVirtualHost(let state): setVirtualHost(state, &turn)
+        case .setMembers(let name, let scope, let members):
+            let queue = queueIndex(name, scope, turn.names)
+            if queue >= 0 { setMembers(of: queue, members, &turn) }
+        }
+    }
+
+    mutating func addQueue(_ record: QueueRecord, _ turn: inout Turn) {
+        guard queueIndex(record.declaration.name, record.scope, turn.names) < 0 else { return }
+        let queue = addQueue(
+            record.declaration,
+            record.scope,
+            owner: record.place.isExclusive ? Queue.foreignOwner : -1,
+            place: record.place,
+            &turn
+        )
+        storeQueue(queue, &turn)
+    }
+
+    private func removingIndex(_ binding: BindingDeclaration, _ source: Int, _ names: Names)
+        -> Int?
+    {
+        let scope = exchanges[source].scope
+        let destination: Destination
+        if binding.toExchange {
+            let other = exchangeIndex(binding.destination, scope, names)
+            guard other >= 0 else { return nil }
+            destination = .exchange(Int32(other))
+        } else {
+            let queue = queueIndex(binding.destination, scope, names)
+            guard queue >= 0 else { return nil }
+            destination = .queue(Int32(queue))
+        }
+        return exchanges[source].bindings.firstIndex {
+            $0.key == binding.key && $0.arguments == binding.arguments
+                && $0.destination == destination
+        }
+    }
+
+    private mutating func removeBinding(
+        _ binding: BindingDeclaration,
+        _ scope: Symbol,
+        _ turn: inout Turn
+    ) {
+        let source = exchangeIndex(binding.source, scope, turn.names)
+        guard source >= 0, let index = removingIndex(binding, source, turn.names) else { return }
+        removeBinding(index, of: source, &turn)
+    }
+
+    // MARK: Joining
+
+    /// Everything that all nodes know.
+    func metadata() -> ClusterMetadata {
+        var all = ClusterMetadata()
+        all.vhosts = vhosts
+        for queue in queues where queue.exists {
+            all.queues.append(record(of: queueIndex(queue.symbol)))
+        }
+        for exchange in exchanges where exchange.exists {
+            all.exchanges.append(
+                Stored(scope: exchange.scope, value: exchange.declaration)
+            )
+            for binding in exchange.bindings {
+                var told = BindingDeclaration(
+                    source: exchange.declaration.name,
+                    destination: "",
+                    key: binding.key
+                )
+                told.arguments = binding.arguments
+                switch binding.destination {
+                case .queue(let queue): told.destination = queues[Int(queue)].declaration.name
+                case .exchange(let other):
+                    told.destination = exchanges[Int(other)].declaration.name
+                    told.toExchange = true
+                }
+                all.bindings.append(Stored(scope: exchange.scope, value: told))
+            }
+        }
+        return all
+    }
+
+    func sendMetadata(to peer: Int, _ turn: inout Turn) {
+        var word = Packet(peerWord: .metadata)
+        word.parcel = turn.parcels.put(metadata())
+        send(word, toPeer: peer, &turn)
+    }
+
+    /// Takes over what the cluster knows: what this node had beside it is gone.
+    ///
+    /// - Source: RMQ-DUR-07; RMQ-PART-04.
+    mutating func adopt(_ packet: Packet, _ peer: Int, _ turn: inout Turn) {
+        guard phase == .waiting || phase == .joining,
+            let all: ClusterMetadata = turn.parcels.get(packet.parcel)
+        else { return }
+        vhosts = all.vhosts
+        var known: Set<Symbol> = []
+        for record in all.queues {
+            known.insert(turn.names.intern(.queue, record.declaration.name, in: record.scope))
+        }
+        for queue in queues.indices
+        where queues[queue].exists && !known.contains(queues[queue].symbol) {
+            deleteQueue(queue, &turn)
+        }
+        var exchangesKnown: Set<Symbol> = []
+        for stored in all.exchanges {
+            exchangesKnown.insert(
+                turn.names.intern(.exchange, stored.value.name, in: stored.scope)
+            )
+        }
+        for exchange in exchanges.indices
+        where exchanges[exchange].exists && !exchangesKnown.contains(exchanges[exchange].symbol) {
+            removeExchange(exchange, &turn)
+        }
+        for stored in all.exchanges {
+            make(.addExchange(stored.value, scope: stored.scope), &turn)
+        }
+        for record in all.queues {
+            let queue = queueIndex(record.declaration.name, record.scope, turn.names)
+            if queue >= 0 {
+                move(queue, to: record.place, &turn)
+            } else {
+                addQueue(record, &turn)
+            }
+        }
+        replaceBindings(all.bindings, &turn)
+        for vhost in vhosts { applyPolicies(vhost.scope, &turn) }
+        beginToServe(&turn)
+    }
+
+    private mutating func replaceBindings(
+        _ wanted: [Stored<BindingDeclaration>],
+        _ turn: inout Turn
+    ) {
+        let mine = metadata().bindings
+        let wantedSet = Set(wanted.map { StoredBinding($0) })
+        for stored in mine where !wantedSet.contains(StoredBinding(stored)) {
+            removeBinding(stored.value, stored.scope, &turn)
+        }
+        for stored in wanted { restore(stored.value, stored.scope, &turn) }
+    }
+
+    private struct StoredBinding: Hashable {
+        var scope: Symbol
+        var value: BindingDeclaration
+
+        init(_ stored: Stored<BindingDeclaration>) {
+            scope = stored.scope
+            value = stored.value
+        }
+    }
+
+    /// A queue that this node knows lives somewhere else now, or has begun anew.
+    private mutating func move(_ queue: Int, to place: QueuePlace, _ turn: inout Turn) {
+        let known = record(of: queue)
+        if known.place.home != place.home || known.place.epoch != place.epoch {
+            deleteQueue(queue, &turn)
+            addQueue(
+                QueueRecord(
+                    scope: known.scope,
+                    declaration: known.declaration,
+                    place: place
+                ),
+                &turn
+            )
+        } else if known.place.members != place.members {
+            setMembers(of: queue, place.members, &turn)
+        }
+    }
+
+    // MARK: Placement
+
+    /// Where a queue will live that is declared on a node: this one, unless it is said.
+    ///
+    /// - Source: RMQ-QQ-30, -38; RMQ-CLUS-01, -08.
+    func place(
+        for declaration: QueueDeclaration,
+        _ rules: QueueRules,
+        on node: Int? = nil
+    ) -> QueuePlace {
+        let running = peers.indices.filter { $0 == me || peers[$0].standing == .running }
+        let isReplicated = rules.kind == .quorum
+        var home = node ?? me
+        if rules.isBalanced, !declaration.exclusive {
+            let counts = running.sorted().map { node in
+                (node, queues.count { $0.exists && $0.home == node })
+            }
+            home = counts.min { $0.1 < $1.1 }?.0 ?? me
+        }
+        guard isReplicated else { return QueuePlace(home: home) }
+        // Three members unless the queue says otherwise; a stream has one on each node.
+        let usual = rules.kind == .stream ? plan.count : min(3, plan.count)
+        let size = min(Int(rules.groupSize ?? UInt64(usual)), plan.count)
+        let rest = peers.indices.filter { $0 != home }
+        let others = rest.filter { running.contains($0) } + rest.filter { !running.contains($0) }
+        return QueuePlace(home: home, members: ([home] + others.prefix(max(size, 1) - 1)).sorted())
+    }
+}

@@ -1,0 +1,77 @@
+import WarrenKernel
+import WarrenTrace
+
+/// What a node does about a partition: nothing, pause, or give way.
+///
+/// - Source: RMQ-PART-02 to -04, -07; rabbitmq-server `rabbit_node_monitor.erl`, `rabbit_autoheal.erl`.
+/// - Differs: a node that pauses, or gives way, stops and starts its process; a real one keeps the process and
+///   stops the application in it. A pair that went on without each other stays apart; a real Mnesia makes a
+///   full partition of it.
+extension RabbitMQNode {
+    /// A node that sees half of its cluster or less stops serving, until it sees more.
+    ///
+    /// - Source: RMQ-PART-03.
+    mutating func pauseIfMinority(_ turn: inout Turn) {
+        guard (1 + runningPeers.count) * 2 <= plan.count else { return }
+        turn.record(.nodePaused)
+        phase = .waiting
+        turn.restart(after: .zero)
+    }
+
+    /// A peer is back that was never gone: each of the two went on without the other.
+    mutating func meetAgain(_ peer: Int, _ turn: inout Turn) {
+        turn.record(.peerFound, peer: peers[peer].node.raw, variant: 1)
+        peers[peer].isPartitioned = true
+        guard plan.handling == .autoheal else { return }
+        var word = Packet(peerWord: .side)
+        word.x = mySide
+        word.y = UInt64(openConnections)
+        for other in peers.indices where other != me && peers[other].isConnected {
+            send(word, toPeer: other, &turn)
+        }
+        turn.arm(NodeTimer.heal, after: Self.healPause)
+    }
+
+    /// How long nodes tell each other of their sides before one gives way.
+    private static var healPause: Interval { .seconds(1) }
+
+    /// This node and those that run together with it, a bit for each.
+    private var mySide: UInt64 {
+        runningPeers.reduce(1 << UInt64(me)) { $0 | 1 << UInt64($1) }
+    }
+
+    /// The side with the most connections wins, then the larger one, then the one with the lowest node; all
+    /// others start anew and take over its state.
+    ///
+    /// - Source: RMQ-PART-04.
+    mutating func heal(_ turn: inout Turn) {
+        guard peers.contains(where: { $0.isPartitioned }) else { return }
+        var sides: [(nodes: UInt64, connections: UInt64)] = []
+        func add(_ nodes: UInt64, _ connections: UInt64) {
+            if let index = sides.firstIndex(where: { $0.nodes == nodes }) {
+                sides[index].connections += connections
+            } else {
+                sides.append((nodes, connections))
+            }
+        }
+        for peer in peers.indices {
+            if peer == me {
+                add(mySide, UInt64(openConnections))
+            } else if peers[peer].isConnected, peers[peer].side.nodes != 0 {
+                add(peers[peer].side.nodes, peers[peer].side.connections)
+            }
+        }
+        let winner = sides.max { one, other in
+            (one.connections, one.nodes.nonzeroBitCount, other.nodes.trailingZeroBitCount)
+                < (
+                    other.connections, other.nodes.nonzeroBitCount,
+                    one.nodes.trailingZeroBitCount
+                )
+        }
+        for peer in peers.indices { peers[peer].side = (0, 0) }
+        guard let winner, winner.nodes & 1 << UInt64(me) == 0 else { return }
+        turn.record(.nodeYielded)
+        phase = .waiting
+        turn.restart(after: .zero)
+    }
+}

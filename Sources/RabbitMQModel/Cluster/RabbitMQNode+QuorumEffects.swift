@@ -1,0 +1,210 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// What follows from the commands of a quorum queue: facts, deliveries, answers, dead letters.
+extension RabbitMQNode {
+    mutating func bringAbout(
+        _ effect: QuorumEffect,
+        _ member: Int,
+        _ turn: inout Turn
+    ) {
+        let quorum = members[member].quorum
+        let symbol = symbol(quorum)
+        switch effect {
+        case .routed(let message, let bytes, let isRefused):
+            turn.record(
+                .messageRouted,
+                message: message,
+                subject: symbol,
+                variant: isRefused ? 1 : 0,
+                detail: UInt64(bytes)
+            )
+        case .sent(let copy, let party, let delivery, let settled):
+            recordSent(copy, party, settled, symbol, &turn)
+            hand(copy, party, delivery, settled, quorum, &turn)
+        case .fetched(let copy, let party, let delivery, let settled, let left, let answer):
+            recordSent(copy, party, settled, symbol, &turn)
+            handFetched(copy, party, delivery, settled, left, answer, quorum, &turn)
+        case .fetchedAgain(let copy, let party, let delivery, let left, let answer):
+            handFetched(copy, party, delivery, false, left, answer, quorum, &turn)
+        case .acked(let message, let peer):
+            turn.record(.deliveryAcked, message: message, subject: symbol, peer: peer)
+        case .rejected(let message, let peer, let requeue):
+            turn.record(
+                .deliveryRejected,
+                message: message,
+                subject: symbol,
+                peer: peer,
+                variant: requeue ? 1 : 0
+            )
+        case .requeued(let message, let reason):
+            turn.record(
+                .deliveryRequeued,
+                message: message,
+                subject: symbol,
+                variant: reason.rawValue
+            )
+        case .died(let copy, let reason, let place):
+            deadLetter(copy, quorums[quorum].queue, reason, from: place, &turn)
+        case .discardTaken(let message, let reason):
+            turn.record(
+                .messageDeadLettered,
+                message: message,
+                subject: symbol,
+                variant: reason.rawValue
+            )
+        case .dropped(let message, let reason, let place):
+            recordGone(message, quorums[quorum].queue, reason, place, &turn)
+        case .began(let party):
+            turn.record(.consumerStarted, subject: symbol, peer: party.peer)
+        case .ended(let party):
+            turn.record(.consumerEnded, subject: symbol, peer: party.peer)
+        case .answered(let client, let sequence, let value):
+            if client == clientKey {
+                answer(quorum, sequence, value, &turn)
+            } else if let peer = reachable(client) {
+                var word = Packet(peerWord: .answer)
+                word.subject = symbol
+                word.x = sequence
+                word.y = value
+                send(word, toPeer: peer, &turn)
+            }
+        case .refused(let client, let sequence):
+            if client == clientKey {
+                refuse(quorum, sequence, &turn)
+            } else if let peer = reachable(client) {
+                var word = Packet(peerWord: .full)
+                word.subject = symbol
+                word.x = sequence
+                send(word, toPeer: peer, &turn)
+            }
+        }
+    }
+
+    func recordSent(
+        _ copy: QuorumQueue.Copy,
+        _ party: QuorumEffect.Party,
+        _ settled: Bool,
+        _ symbol: Symbol,
+        _ turn: inout Turn
+    ) {
+        turn.record(
+            .deliverySent,
+            message: copy.packet.message,
+            subject: symbol,
+            peer: party.peer,
+            variant: (copy.returns > 0 ? 1 : 0) | (settled ? 2 : 0),
+            detail: turn.now.nanoseconds > copy.readySince.nanoseconds
+                ? (turn.now - copy.readySince).nanoseconds : 0
+        )
+    }
+
+    /// A copy as it travels to the node of its consumer.
+    func deliveryWord(
+        _ word: PeerWord,
+        _ copy: QuorumQueue.Copy,
+        _ party: QuorumEffect.Party,
+        _ delivery: UInt64,
+        _ settled: Bool,
+        _ quorum: Int,
+        countAlways: Bool,
+        _ turn: inout Turn
+    ) -> Packet {
+        var packet = copy.packet
+        packet.word = word.rawValue
+        packet.exchange = copy.packet.subject
+        packet.subject = symbol(quorum)
+        packet.flags =
+            copy.packet.flags & Flag.persistent | (copy.returns > 0 ? Flag.redelivered : 0)
+        packet.custody = settled ? 1 : 0
+        packet.port = party.number
+        packet.x = delivery
+        if countAlways || copy.returns > 0 {
+            // RMQ-QQ-05, -26.
+            var properties: Properties = turn.parcels.get(packet.parcel) ?? Properties()
+            properties.setHeader("x-delivery-count", .int(Int64(copy.returns)))
+            packet.parcel = turn.parcels.put(properties)
+        }
+        return packet
+    }
+
+    mutating func hand(
+        _ copy: QuorumQueue.Copy,
+        _ party: QuorumEffect.Party,
+        _ delivery: UInt64,
+        _ settled: Bool,
+        _ quorum: Int,
+        _ turn: inout Turn
+    ) {
+        let packet = deliveryWord(
+            .delivery,
+            copy,
+            party,
+            delivery,
+            settled,
+            quorum,
+            countAlways: false,
+            &turn
+        )
+        pass(packet, to: party.client, quorum, &turn)
+    }
+
+    mutating func handFetched(
+        _ copy: QuorumQueue.Copy,
+        _ party: QuorumEffect.Party,
+        _ delivery: UInt64,
+        _ settled: Bool,
+        _ left: Int,
+        _ answer: UInt64,
+        _ quorum: Int,
+        _ turn: inout Turn
+    ) {
+        var packet = deliveryWord(
+            .fetched,
+            copy,
+            party,
+            delivery,
+            settled,
+            quorum,
+            countAlways: true,
+            &turn
+        )
+        packet.x = delivery | UInt64(left) << 40
+        pass(packet, to: party.client, quorum, &turn)
+    }
+
+    mutating func pass(
+        _ packet: Packet,
+        to client: UInt64,
+        _ quorum: Int,
+        _ turn: inout Turn
+    ) {
+        if client == clientKey {
+            if packet.word == PeerWord.fetched.rawValue {
+                takeFetched(packet, quorum, &turn)
+            } else {
+                takeDelivery(packet, quorum, &turn)
+            }
+        } else if let peer = reachable(client) {
+            send(packet, toPeer: peer, &turn)
+        } else if packet.custody != 0 {
+            recordGone(packet.message, packet.subject, &turn)
+        }
+    }
+
+    /// What a consumer holds and may not have got is sent once more.
+    mutating func deliverAgain(
+        _ quorum: Int,
+        _ client: UInt64,
+        _ consumer: UInt32,
+        _ turn: inout Turn
+    ) {
+        let member = quorums[quorum].member
+        guard member >= 0, members[member].raft.isLeader else { return }
+        for held in members[member].machine.held(by: client, consumer) {
+            let party = QuorumEffect.Party(client: client, number: consumer, peer: 0)
+            hand(held.copy, party, held.delivery, false, quorum, &turn)
+        }
+    }
+}

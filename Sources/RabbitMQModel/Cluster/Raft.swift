@@ -1,0 +1,564 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// One member of a Raft group: terms, votes, a log, and what is committed of it.
+///
+/// It knows nothing of queues: an entry is a parcel. It neither sends nor writes; what it wants done
+/// gathers in a ``Wishes``, and its owner does it. An entry counts as a member's own once the owner says
+/// that it is on the disk, and a vote leaves only after it is written down.
+///
+///     follower ──the leader is gone──▶ preCandidate ──majority──▶ candidate ──majority──▶ leader
+///         ▲                                  │                        │                      │
+///         └────────── a newer term, or a leader speaks ◀──────────────┴──────────────────────┘
+///
+/// - Source: Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm*, with the pre-vote
+///   of Ongaro's thesis, 9.6; rabbitmq/ra `ra_server.erl`. RMQ-QQ-25, -31, -34.
+/// - Differs: an entry is a batch of commands; a member that has been added or removed is known to all
+///   at once, through the metadata of the cluster.
+struct Raft: Sendable {
+    /// What a member is at the moment.
+    enum Role: Sendable { case follower, preCandidate, candidate, leader }
+
+    /// One entry of the log.
+    struct Entry: BitwiseCopyable, Sendable {
+        var term: UInt64
+        var parcel: ParcelID
+    }
+
+    /// What members say to each other.
+    struct Message: BitwiseCopyable, Sendable {
+        enum Kind: UInt8 {
+            case append, appended, preVote, preVoted, vote, voted, snapshot
+        }
+
+        var kind: Kind
+        var term: UInt64
+        /// append: the entry's index; votes: the index of the last entry; appended: what the follower has.
+        var index: UInt64 = 0
+        /// append: the term of the entry before; votes: the term of the last entry.
+        var logTerm: UInt64 = 0
+        var entryTerm: UInt64 = 0
+        var commit: UInt64 = 0
+        var parcel = ParcelID.none
+        /// appended, voted: yes.
+        var granted = false
+    }
+
+    /// What the owner is to do.
+    struct Wishes: Sendable {
+        enum Sync: Sendable, Hashable {
+            /// Then tell ``Raft/stored(_:_:_:)``.
+            case entry(index: UInt64, term: UInt64)
+            /// Then send the vote.
+            case vote(to: Int, term: UInt64)
+            /// Then ask for votes.
+            case candidacy(term: UInt64)
+        }
+
+        var sends: [(to: Int, message: Message)] = []
+        /// Entries to write, and what waits for each.
+        var entries: [UInt64] = []
+        /// Entries to erase: from the first up to, and not including, the second.
+        var erased: [(UInt64, UInt64)] = []
+        /// Whether term and vote are to be written.
+        var vote = false
+        /// Whether the snapshot is to be written.
+        var snapshot = false
+        /// What waits for all that was asked to be written.
+        var syncs: [Sync] = []
+        var becameLeader = false
+        var lostLeadership = false
+        /// Whether the timer for an election is to be set; nil leaves it as it is.
+        var election: Bool?
+
+        mutating func clear() {
+            sends.removeAll(keepingCapacity: true)
+            entries.removeAll(keepingCapacity: true)
+            erased.removeAll(keepingCapacity: true)
+            syncs.removeAll(keepingCapacity: true)
+            vote = false
+            snapshot = false
+            becameLeader = false
+            lostLeadership = false
+            election = nil
+        }
+    }
+
+    /// The members, by their number in the cluster.
+    private(set) var members: [Int]
+    let me: Int
+    private(set) var role = Role.follower
+    private(set) var term: UInt64
+    private(set) var votedFor = -1
+    /// Who leads, as far as it is known; -1 if it is not.
+    private(set) var leader = -1
+    /// The entries behind the snapshot.
+    private(set) var log = Deque<Entry>()
+    private(set) var snapshotIndex: UInt64 = 0
+    private(set) var snapshotTerm: UInt64 = 0
+    private(set) var snapshot = ParcelID.none
+    /// The last entry that is on this member's disk.
+    private(set) var durable: UInt64 = 0
+    private(set) var commit: UInt64 = 0
+    /// The last entry that is known to be the same as the leader's.
+    private var verified: UInt64 = 0
+    /// How often something happened that cannot happen unless a disk breaks its word.
+    private(set) var violations = 0
+    private var next: [UInt64] = []
+    private var match: [UInt64] = []
+    /// Whether a member is asked where it stands: nothing else goes to it before it answers.
+    private var isProbing: [Bool] = []
+    /// From where on entries are under way: what a member is taken to have.
+    private var base: [UInt64] = []
+    private var votes: Set<Int> = []
+    /// The last entry that was there when this member began to lead.
+    private(set) var inherited: UInt64 = 0
+
+    /// How many entries go out to a member before it answers.
+    private static let window: UInt64 = 16
+
+    /// A member of a new group, in which everybody knows who leads.
+    init(members: [Int], me: Int, leader: Int, term: UInt64) {
+        self.members = members
+        self.me = me
+        self.term = term
+        votedFor = leader
+        self.leader = leader
+        if leader == me { lead() }
+    }
+
+    /// A member that comes back with what its disk kept.
+    init(
+        members: [Int],
+        me: Int,
+        term: UInt64,
+        votedFor: Int,
+        snapshot: (index: UInt64, term: UInt64, parcel: ParcelID),
+        log: Deque<Entry>
+    ) {
+        self.members = members
+        self.me = me
+        self.term = term
+        self.votedFor = votedFor
+        snapshotIndex = snapshot.index
+        snapshotTerm = snapshot.term
+        self.snapshot = snapshot.parcel
+        self.log = log
+        commit = snapshot.index
+        verified = snapshot.index
+        durable = snapshot.index + UInt64(log.count)
+    }
+
+    var lastIndex: UInt64 { snapshotIndex + UInt64(log.count) }
+    var lastTerm: UInt64 { log.last?.term ?? snapshotTerm }
+    var majority: Int { members.count / 2 + 1 }
+    var isLeader: Bool { role == .leader }
+    /// Entries that this leader appended and that are not committed.
+    var uncommitted: UInt64 { lastIndex - max(commit, inherited) }
+
+    /// The entry at an index behind the snapshot.
+    subscript(index: UInt64) -> Entry? {
+        index > snapshotIndex && index <= lastIndex
+            ? log[Int(index - snapshotIndex - 1)] : nil
+    }
+
+    private func term(at index: UInt64) -> UInt64? {
+        index == snapshotIndex ? snapshotTerm : self[index]?.term
+    }
+
+    private func place(of member: Int) -> Int? { members.firstIndex(of: member) }
+
+    // MARK: Leading
+
+    private mutating func lead() {
+        role = .leader
+        leader = me
+        votes = []
+        inherited = lastIndex
+        next = members.map { _ in lastIndex + 1 }
+        match = members.map { $0 == me ? durable : 0 }
+        base = members.map { _ in lastIndex }
+        isProbing = members.map { _ in false }
+    }
+
+    /// Adds an entry, as the leader.
+    mutating func append(_ parcel: ParcelID, _ wishes: inout Wishes) {
+        precondition(isLeader, "only a leader appends to its log")
+        log.append(Entry(term: term, parcel: parcel))
+        wishes.entries.append(lastIndex)
+        wishes.syncs.append(.entry(index: lastIndex, term: term))
+        for place in members.indices where members[place] != me { feed(place, &wishes) }
+    }
+
+    /// Sends a member what it lacks, as far as the window allows.
+    private mutating func feed(_ place: Int, _ wishes: inout Wishes) {
+        while !isProbing[place], next[place] <= lastIndex, next[place] <= base[place] + Self.window
+        {
+            guard next[place] > snapshotIndex else {
+                sendSnapshot(place, &wishes)
+                return
+            }
+            wishes.sends.append((members[place], word(at: next[place])))
+            next[place] += 1
+        }
+    }
+
+    private mutating func sendSnapshot(_ place: Int, _ wishes: inout Wishes) {
+        var word = Message(kind: .snapshot, term: term, index: snapshotIndex)
+        word.logTerm = snapshotTerm
+        word.parcel = snapshot
+        word.commit = commit
+        wishes.sends.append((members[place], word))
+        next[place] = snapshotIndex + 1
+    }
+
+    /// The word that carries the entry at `index`, or none if there is none.
+    private func word(at index: UInt64) -> Message {
+        var word = Message(kind: .append, term: term, index: index)
+        word.logTerm = term(at: index - 1) ?? 0
+        word.commit = commit
+        if let entry = self[index] {
+            word.entryTerm = entry.term
+            word.parcel = entry.parcel
+        }
+        return word
+    }
+
+    /// Asks a member where it stands: it was away, or is to hear what is committed.
+    mutating func probe(_ member: Int, _ wishes: inout Wishes) {
+        guard isLeader, member != me, let place = place(of: member) else { return }
+        next[place] = lastIndex + 1
+        base[place] = lastIndex
+        isProbing[place] = true
+        wishes.sends.append((member, word(at: lastIndex + 1)))
+    }
+
+    /// A member has everything up to an index on its disk.
+    private mutating func matched(_ member: Int, _ index: UInt64) {
+        guard let place = place(of: member), match[place] < index else { return }
+        match[place] = index
+        guard isLeader else { return }
+        let agreed = agreedIndex
+        // Only entries of its own term are committed by counting; the rest comes with them.
+        if agreed > commit, term(at: agreed) == term { commit = agreed }
+    }
+
+    /// The last entry that a majority has.
+    private var agreedIndex: UInt64 {
+        switch match.count {
+        case 1: match[0]
+        case 2: min(match[0], match[1])
+        case 3: max(min(match[0], match[1]), min(max(match[0], match[1]), match[2]))
+        default: match.sorted(by: >)[majority - 1]
+        }
+    }
+
+    // MARK: Disks
+
+    /// Something that was asked to be written is safe.
+    mutating func stored(_ sync: Wishes.Sync, _ wishes: inout Wishes) {
+        switch sync {
+        case .entry(let index, let entryTerm):
+            guard term(at: index) == entryTerm, index > durable else { return }
+            durable = index
+            if isLeader {
+                matched(me, index)
+            } else if leader >= 0 {
+                wishes.sends.append((leader, appended(min(durable, verified))))
+            }
+        case .vote(let member, let voteTerm):
+            guard voteTerm == term, votedFor == member else { return }
+            var word = Message(kind: .voted, term: term)
+            word.granted = true
+            wishes.sends.append((member, word))
+        case .candidacy(let candidacy):
+            guard candidacy == term, role == .candidate else { return }
+            votes = [me]
+            for member in members where member != me {
+                wishes.sends.append((member, request(.vote, term)))
+            }
+            winIfElected(&wishes)
+        }
+    }
+
+    private func appended(_ index: UInt64, _ granted: Bool = true) -> Message {
+        var word = Message(kind: .appended, term: term, index: index)
+        word.granted = granted
+        return word
+    }
+
+    // MARK: Elections
+
+    private func request(_ kind: Message.Kind, _ wanted: UInt64) -> Message {
+        var word = Message(kind: kind, term: wanted, index: lastIndex)
+        word.logTerm = lastTerm
+        return word
+    }
+
+    /// The leader is gone, or nobody knows of one: asks whether an election would be won.
+    mutating func stand(_ wishes: inout Wishes) {
+        guard role != .leader, members.contains(me) else { return }
+        role = .preCandidate
+        leader = -1
+        votes = [me]
+        for member in members where member != me {
+            wishes.sends.append((member, request(.preVote, term + 1)))
+        }
+        wishes.election = true
+        runIfWelcome(&wishes)
+    }
+
+    private mutating func runIfWelcome(_ wishes: inout Wishes) {
+        guard role == .preCandidate, votes.count >= majority else { return }
+        role = .candidate
+        term += 1
+        votedFor = me
+        votes = []
+        wishes.vote = true
+        wishes.syncs.append(.candidacy(term: term))
+        wishes.election = true
+    }
+
+    private mutating func winIfElected(_ wishes: inout Wishes) {
+        guard role == .candidate, votes.count >= majority else { return }
+        lead()
+        wishes.election = false
+        wishes.becameLeader = true
+    }
+
+    /// Follows a newer term.
+    private mutating func follow(_ newer: UInt64, _ wishes: inout Wishes) {
+        if role == .leader { wishes.lostLeadership = true }
+        role = .follower
+        leader = -1
+        term = newer
+        votedFor = -1
+        verified = commit
+        wishes.vote = true
+        wishes.election = true
+    }
+
+    /// Its leader is out of reach.
+    mutating func loseLeader(_ wishes: inout Wishes) {
+        guard role == .follower else { return }
+        leader = -1
+        wishes.election = true
+    }
+
+    // MARK: Words
+
+    /// Takes a word of another member.
+    ///
+    /// `leaderIsAlive` says whether this member still hears its leader: then it wants no election.
+    mutating func receive(
+        _ word: Message,
+        from member: Int,
+        leaderIsAlive: Bool,
+        _ wishes: inout Wishes
+    ) {
+        switch word.kind {
+        case .preVote:
+            var answer = Message(kind: .preVoted, term: word.term)
+            answer.granted =
+                word.term > term && isUpToDate(word) && role != .leader
+                && (leader < 0 || leader == member || !leaderIsAlive)
+            // One that is behind may not even know the term.
+            if !answer.granted { answer.term = term }
+            wishes.sends.append((member, answer))
+            // Who does not lead any more learns it from the one who leads.
+            if role == .leader { probe(member, &wishes) }
+        case .preVoted:
+            if word.granted, role == .preCandidate, word.term == term + 1 {
+                votes.insert(member)
+                runIfWelcome(&wishes)
+            } else if !word.granted, word.term > term {
+                follow(word.term, &wishes)
+                wishes.election = true
+            }
+        case .vote:
+            if word.term > term { follow(word.term, &wishes) }
+            guard word.term == term, votedFor == -1 || votedFor == member, isUpToDate(word),
+                role != .leader
+            else {
+                wishes.sends.append((member, Message(kind: .voted, term: term)))
+                return
+            }
+            votedFor = member
+            wishes.vote = true
+            wishes.syncs.append(.vote(to: member, term: term))
+            wishes.election = true
+        case .voted:
+            if word.term > term { follow(word.term, &wishes) }
+            if word.granted, word.term == term, role == .candidate {
+                votes.insert(member)
+                winIfElected(&wishes)
+            }
+        case .append: receiveEntry(word, member, &wishes)
+        case .snapshot: receiveSnapshot(word, member, &wishes)
+        case .appended: receiveAnswer(word, member, &wishes)
+        }
+    }
+
+    private func isUpToDate(_ word: Message) -> Bool {
+        word.logTerm > lastTerm || word.logTerm == lastTerm && word.index >= lastIndex
+    }
+
+    /// Whether `member` may lead in the term that it names; it does from now on.
+    private mutating func accept(_ word: Message, _ member: Int, _ wishes: inout Wishes) -> Bool {
+        guard word.term >= term else {
+            wishes.sends.append((member, appended(0, false)))
+            return false
+        }
+        if word.term > term { follow(word.term, &wishes) }
+        guard role != .leader else {
+            violations += 1
+            return false
+        }
+        role = .follower
+        leader = member
+        wishes.election = false
+        return true
+    }
+
+    private mutating func receiveEntry(
+        _ word: Message,
+        _ member: Int,
+        _ wishes: inout Wishes
+    ) {
+        guard accept(word, member, &wishes) else { return }
+        let before = word.index - 1
+        guard before < snapshotIndex || term(at: before) == word.logTerm else {
+            // What the leader takes for known is not: it goes back to what certainly is.
+            let known = min(lastIndex, before - 1)
+            wishes.sends.append((member, appended(max(known, commit), false)))
+            return
+        }
+        var last = before
+        if word.parcel != .none {
+            last = word.index
+            if word.index > snapshotIndex, term(at: word.index) != word.entryTerm {
+                truncate(from: word.index, &wishes)
+                log.append(Entry(term: word.entryTerm, parcel: word.parcel))
+                wishes.entries.append(word.index)
+                wishes.syncs.append(.entry(index: word.index, term: word.entryTerm))
+            }
+        }
+        verified = max(verified, last)
+        commit = max(commit, min(word.commit, verified, lastIndex))
+        if last <= durable { wishes.sends.append((member, appended(last))) }
+    }
+
+    private mutating func truncate(from index: UInt64, _ wishes: inout Wishes) {
+        guard index <= lastIndex else { return }
+        if index <= commit {
+            violations += 1
+            commit = index - 1
+        }
+        verified = min(verified, index - 1)
+        wishes.erased.append((index, lastIndex + 1))
+        log.removeLast(Int(lastIndex - index + 1))
+        durable = min(durable, index - 1)
+    }
+
+    private mutating func receiveSnapshot(
+        _ word: Message,
+        _ member: Int,
+        _ wishes: inout Wishes
+    ) {
+        guard accept(word, member, &wishes) else { return }
+        if word.index > commit {
+            if lastIndex > snapshotIndex {
+                wishes.erased.append((snapshotIndex + 1, lastIndex + 1))
+            }
+            log.removeAll()
+            install(word.index, word.logTerm, word.parcel)
+            wishes.snapshot = true
+            durable = word.index
+            commit = word.index
+        }
+        verified = max(verified, word.index)
+        wishes.sends.append((member, appended(min(max(word.index, commit), durable))))
+    }
+
+    private mutating func receiveAnswer(
+        _ word: Message,
+        _ member: Int,
+        _ wishes: inout Wishes
+    ) {
+        if word.term > term {
+            follow(word.term, &wishes)
+            wishes.election = true
+            return
+        }
+        guard isLeader, word.term == term, let place = place(of: member) else { return }
+        if word.granted {
+            matched(member, word.index)
+            if !isProbing[place] || word.index + 1 >= next[place] {
+                isProbing[place] = false
+                next[place] = max(next[place], word.index + 1)
+                base[place] = max(base[place], word.index)
+            }
+            feed(place, &wishes)
+            return
+        }
+        // Of all that was under way, each word is refused: the first refusal counts, and lower ones.
+        guard word.index + 1 < next[place] else { return }
+        if word.index < match[place] {
+            violations += 1
+            match[place] = word.index
+        }
+        next[place] = word.index + 1
+        base[place] = word.index
+        isProbing[place] = true
+        if next[place] > snapshotIndex {
+            wishes.sends.append((member, self.word(at: next[place])))
+        } else {
+            isProbing[place] = false
+            sendSnapshot(place, &wishes)
+        }
+    }
+
+    // MARK: Snapshots and members
+
+    private mutating func install(_ index: UInt64, _ term: UInt64, _ parcel: ParcelID) {
+        snapshotIndex = index
+        snapshotTerm = term
+        snapshot = parcel
+    }
+
+    /// Replaces all entries up to `index`, which is applied, by a snapshot.
+    mutating func compact(upTo index: UInt64, _ parcel: ParcelID, _ wishes: inout Wishes) {
+        guard index > snapshotIndex, index <= durable, let term = term(at: index) else { return }
+        wishes.erased.append((snapshotIndex + 1, index + 1))
+        wishes.snapshot = true
+        log.removeFirst(Int(index - snapshotIndex))
+        install(index, term, parcel)
+    }
+
+    /// Goes on with other members.
+    mutating func setMembers(_ wanted: [Int]) {
+        let old = members
+        let (oldNext, oldMatch, oldBase) = (next, match, base)
+        isProbing = wanted.map { _ in false }
+        members = wanted
+        guard role == .leader else { return }
+        next = wanted.map { member in
+            old.firstIndex(of: member).map { oldNext[$0] } ?? max(1, snapshotIndex)
+        }
+        base = wanted.map { member in
+            old.firstIndex(of: member).map { oldBase[$0] } ?? snapshotIndex
+        }
+        match = wanted.map { member in old.firstIndex(of: member).map { oldMatch[$0] } ?? 0 }
+    }
+
+    func checkInvariants() {
+        precondition(commit <= lastIndex, "more is committed than there is")
+        precondition(durable <= lastIndex, "more is on the disk than there is")
+        precondition(snapshotIndex <= commit, "a snapshot holds what is not committed")
+        precondition(
+            zip(log, log.dropFirst()).allSatisfy { $0.term <= $1.term },
+            "terms run backwards in a log"
+        )
+    }
+}

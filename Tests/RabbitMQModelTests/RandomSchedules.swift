@@ -1,0 +1,144 @@
+import Foundation
+import RabbitMQModel
+import Support
+import Testing
+import WarrenBroker
+import WarrenKernel
+import WarrenLedger
+import WarrenTrace
+
+/// A three-node quorum topology with a random schedule of kills, partitions, restarts and freezes.
+struct RandomSchedule {
+    let seed: UInt64
+    let text: String
+
+    /// A schedule; the same seed makes the same one.
+    init(seed: UInt64) {
+        self.seed = seed
+        var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        func below(_ bound: UInt64) -> UInt64 {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return (state >> 11) % bound
+        }
+        let nodes = ["main/r1", "main/r2", "main/r3"]
+        var faults: [String] = []
+        for _ in 0..<1 + below(4) {
+            let start = 100 + below(1500)
+            let length = 50 + below(1400)
+            let node = nodes[Int(below(3))]
+            let others = nodes.filter { $0 != node }
+            let word =
+                switch below(7) {
+                case 0, 1: "do: kill, node: \(node)"
+                case 2: "do: partition, groups: [[\(node)], [\(others.joined(separator: ", "))]]"
+                case 3: "do: cut, from: [\(node)], to: [\(others[Int(below(2))])]"
+                case 4: "do: restart, node: \(node)"
+                case 5: "do: pause, node: \(node)"
+                default: "do: kill, leader_of: q"
+                }
+            faults.append("  - { at: \(start)ms, \(word), for: \(length)ms }")
+        }
+        text = """
+            warren: 1
+            name: random-\(seed)
+            seed: \(seed)
+            brokers:
+              main:
+                kind: rabbitmq
+                nodes: [r1, r2, r3]
+                boot_time: 150ms
+                net_ticktime: 1s
+                disk: { sync: { law: lognormal, median: 1ms, p99: 8ms } }
+                queues: { q: { type: quorum } }
+            network:
+              default: { latency: { law: lognormal, median: 300us, p99: 3ms } }
+            producers:
+              one: { to: q, arrivals: 40ms, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r1, r2, r3] }
+              two: { to: q, arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
+            consumers:
+              worker: { from: q, instances: 2, prefetch: \(1 + below(4)), service: \(5 + below(60))ms, reconnect: 100ms, hosts: [r\(1 + below(3)), r3, r1, r2] }
+            faults:
+            \(faults.joined(separator: "\n"))
+            expect:
+              never: { lost: "confirmed and not handled and not in queue(q)" }
+              eventually: { drained: "depth(q) == 0" }
+            run: { for: 40s }
+
+            """
+    }
+
+    /// What is wrong with the run, or nil.
+    func fault() throws -> String? {
+        var simulation = try Simulate.make(text)
+        var leaders: [UInt64: UInt32] = [:]
+        var committed: [QuorumView.Entry] = []
+        var seen: [UInt32: UInt64] = [:]
+        while simulation.advance(facts: 1, events: 1) == .running {
+            // Only who had its turn can have changed.
+            let number = simulation.world.lastNode.raw
+            if number < 3 {
+                guard simulation.world.isUp(NodeID(number)),
+                    let view = QuorumView(
+                        simulation.world.machine(NodeID(number)),
+                        queue: "q",
+                        from: (seen[number] ?? 0) + 1
+                    )
+                else {
+                    seen[number] = 0
+                    continue
+                }
+                if view.violations > 0 { return "a member of the group saw what cannot be" }
+                if view.isLeader {
+                    if let other = leaders[view.term], other != number {
+                        return "two leaders in term \(view.term), at \(simulation.world.now)"
+                    }
+                    leaders[view.term] = number
+                }
+                guard view.first <= view.commit else { continue }
+                for index in view.first...view.commit {
+                    guard let entry = view[index] else { continue }
+                    let place = Int(index) - 1
+                    if place < committed.count {
+                        if committed[place] != entry {
+                            return "logs differ in what is committed, at entry \(index)"
+                        }
+                    } else if place == committed.count {
+                        committed.append(entry)
+                    }
+                }
+                seen[number] = view.commit
+            }
+        }
+        for verdict in simulation.verdicts where !verdict.held {
+            return "\(verdict.name): \(verdict.first?.seen ?? "") \(verdict.sentence)"
+        }
+        return simulation.imbalances().first
+    }
+
+    /// Writes the schedule to a file, and says how to play it again.
+    func story(_ fault: String) throws -> Comment {
+        let path = FileManager.default.temporaryDirectory.appending(path: "random-\(seed).yaml")
+        try text.write(to: path, atomically: true, encoding: .utf8)
+        return "seed \(seed): \(fault); play it again: warren run \(path.path)"
+    }
+}
+
+@Suite("A quorum queue under random failures")
+struct RandomScheduleTests {
+    @Test(arguments: 0..<8)
+    func `loses nothing that was confirmed, has one leader a term, and agrees on its log`(
+        part: UInt64
+    ) throws {
+        let count = UInt64(ProcessInfo.processInfo.environment["WARREN_SCHEDULES"] ?? "") ?? 2000
+        let first = UInt64(ProcessInfo.processInfo.environment["WARREN_SEED"] ?? "") ?? 1
+        for number in 0..<count / 8 {
+            let schedule = RandomSchedule(seed: first + part * (count / 8) + number)
+            if let fault = try schedule.fault() {
+                Issue.record(try schedule.story(fault))
+                return
+            }
+        }
+    }
+}
