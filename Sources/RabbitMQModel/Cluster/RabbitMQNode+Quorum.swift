@@ -364,6 +364,10 @@ extension RabbitMQNode {
             members[member].applied = index
             let isNews = turn.outside.isNews(of: symbol, term: entry.term, index: index)
             apply(batch, member, isNews, &turn)
+            // What an earlier leader was told is told again to this one, and answered then.
+            if members[member].raft.isLeader, entry.term == members[member].raft.term {
+                tellDone(batch, member, &turn)
+            }
             if isNews {
                 turn.outside.note(
                     symbol,
@@ -390,14 +394,8 @@ extension RabbitMQNode {
         _ isNews: Bool,
         _ turn: inout Turn
     ) {
-        var done = ContiguousArray<UInt64>()
         for command in batch.commands {
             members[member].machine.apply(command, at: batch.time, &effects)
-            if command.sequence > 0, done.last != command.client,
-                !done.contains(command.client)
-            {
-                done.append(command.client)
-            }
             if isNews, !effects.isEmpty {
                 var todo: [QuorumEffect] = []
                 swap(&todo, &effects)
@@ -407,10 +405,26 @@ extension RabbitMQNode {
             }
             effects.removeAll(keepingCapacity: true)
         }
-        guard members[member].raft.isLeader else { return }
+        if isNews, members[member].raft.isLeader, !members[member].machine.discards.isEmpty {
+            passOnDiscards(member, &turn)
+        }
+    }
+
+    /// Tells the clients of a batch how far they are done.
+    private mutating func tellDone(_ batch: QuorumBatch, _ member: Int, _ turn: inout Turn) {
+        // By client: the last of its commands in this batch. Later ones may be known already, from an
+        // earlier leader, but what they asked for has yet to be answered.
+        var done = ContiguousArray<(client: UInt64, sequence: UInt64)>()
+        for command in batch.commands where command.sequence > 0 {
+            if let index = done.firstIndex(where: { $0.client == command.client }) {
+                done[index].sequence = command.sequence
+            } else {
+                done.append((command.client, command.sequence))
+            }
+        }
         let quorum = members[member].quorum
-        for client in done {
-            let last = members[member].machine.last(of: client)
+        for (client, sequence) in done {
+            let last = min(sequence, members[member].machine.last(of: client))
             if client == clientKey {
                 finish(quorum, upTo: last, &turn)
             } else if let peer = reachable(client) {
@@ -420,7 +434,6 @@ extension RabbitMQNode {
                 send(word, toPeer: peer, &turn)
             }
         }
-        if isNews, !members[member].machine.discards.isEmpty { passOnDiscards(member, &turn) }
     }
 
     /// The node of a client, if that life of it is in reach.
