@@ -28,7 +28,11 @@ struct DefinitionsReader {
         let queues = named(tree["queues"])
         let known = exchanges.map(\.key) + Self.predeclared.dropFirst()
         for entry in exchanges { made.exchanges.append(exchange(entry, known, &findings)) }
-        for entry in queues { made.queues.append(queue(entry, vhost, known, &findings)) }
+        for entry in queues {
+            made.queues.append(queue(entry, vhost, known, &findings))
+            let node = entry.value["node"]?.text
+            made.homes[entry.key] = node.flatMap { broker.nodes.firstIndex(of: $0) }
+        }
         for (entries, toExchange) in [(exchanges, true), (queues, false)] {
             for entry in entries {
                 made.bindings += bindings(entry, toExchange, known, &findings)
@@ -134,7 +138,35 @@ struct DefinitionsReader {
         let letter =
             tree["dead_letter"]?["exchange"] ?? tree["arguments"]?["x-dead-letter-exchange"]
         if let letter { warn(letter, known + [""], "dead-letter", &findings) }
+        checkPlace(entry, &findings)
         return QueueReader(vhost: vhost).read(entry, &findings)
+    }
+
+    /// Where a queue is to live, and whether it can.
+    private func checkPlace(_ entry: Tree.Entry, _ findings: inout [Finding]) {
+        if let node = entry.value["node"], let name = node.text, !broker.nodes.contains(name) {
+            findings.append(
+                Finding(
+                    "unknown-name",
+                    "'\(broker.name)' has no node '\(name)' for the queue '\(entry.key)'",
+                    at: node.place,
+                    label: DidYouMean.hint(name, in: broker.nodes)
+                )
+            )
+        }
+        let type =
+            entry.value["type"]?.text ?? entry.value["arguments"]?["x-queue-type"]?.text
+        guard broker.nodes.count > 1, type == "stream" else { return }
+        findings.append(
+            Finding(
+                "one-replica",
+                "the stream '\(entry.key)' lives on one node of '\(broker.name)'",
+                at: entry.place,
+                why:
+                    "replicas of streams are not modelled yet: when that node is down, the stream is down",
+                severity: .warning
+            )
+        )
     }
 
     private func bindings(

@@ -35,6 +35,7 @@ struct QueueReader {
     static let fields =
         limits + [
             Field("type", .choice(["classic", "quorum", "stream"]), "classic"),
+            Field("node", .text, "the node of a cluster that it is declared on; the first"),
             Field("durable", .boolean, "survives a restart; true"),
             Field("exclusive", .boolean, "belongs to one connection; false"),
             Field("auto_delete", .boolean, "goes with its last consumer; false"),

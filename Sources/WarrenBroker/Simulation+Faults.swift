@@ -64,8 +64,8 @@ extension Simulation {
         case .restart:
             let back = moment + (lasting ?? .seconds(5))
             for node in targets(fault) {
+                if fault.renames { world.plan(.leave(node), at: moment) }
                 world.plan(.stop(node), at: moment)
-                if fault.renames { world.plan(.mount(node, directory: .max), at: moment) }
                 world.plan(.start(node), at: back)
             }
             world.plan(.mark(.faultEnded, UInt64(number)), at: back)

@@ -11,6 +11,8 @@ public enum Action: Sendable, Hashable {
     /// Give a node that is down the data directory of this number; 0 is its first. One that it never had
     /// is empty, and one that it had before is as it was left; the largest number stands for a new one.
     case mount(NodeID, directory: UInt32)
+    /// Have a node leave its data directory behind when it goes down next: it comes back to an empty one.
+    case leave(NodeID)
     /// Reset every connection of a node.
     case sever(NodeID)
     /// Reset every connection between two nodes.

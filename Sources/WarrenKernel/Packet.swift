@@ -94,34 +94,41 @@ public protocol ParcelBundle: Sendable {
 ///
 /// A parcel is immutable. Packets, disks and machines hold its number; what nobody holds any more is
 /// swept now and then (see ``World/sweepParcels()``), always at the same events of a run.
-public struct Parcels: Sendable {
-    private var slots: ContiguousArray<(any Sendable)?> = [nil]
+public struct Parcels {
+    private var slots: ContiguousArray<Parcel?> = [nil]
     private var free: ContiguousArray<UInt32> = []
-    private var pinned: Int = 1
 
     /// How many parcels are alive.
     public var count: Int { slots.count - 1 - free.count }
 
     /// Keeps `value` and says where.
-    public mutating func put(_ value: some Sendable) -> ParcelID {
+    public mutating func put<Value: Sendable>(_ value: Value) -> ParcelID { keep(Filled(value)) }
+
+    /// Keeps `value`, which names further parcels, and says where.
+    public mutating func put<Value: ParcelBundle>(_ value: Value) -> ParcelID {
+        keep(Bundle(value))
+    }
+
+    private mutating func keep(_ parcel: Parcel) -> ParcelID {
         if let slot = free.popLast() {
-            slots[Int(slot)] = value
+            slots[Int(slot)] = parcel
             return ParcelID(slot)
         }
-        slots.append(value)
+        slots.append(parcel)
         return ParcelID(UInt32(slots.count - 1))
     }
 
     /// The parcel `id` as a `Value`, or nil if there is none or it is something else.
-    public func get<Value>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value? {
-        Int(id.raw) < slots.count ? slots[Int(id.raw)] as? Value : nil
+    public func get<Value: Sendable>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value? {
+        guard Int(id.raw) < slots.count, let parcel = slots[Int(id.raw)],
+            parcel.kind == ObjectIdentifier(Value.self)
+        else { return nil }
+        return unsafeDowncast(parcel, to: Filled<Value>.self).value
     }
 
     /// Keeps what the parcels that are kept hold themselves.
     func markBundles(_ marks: inout ParcelMarks) {
-        for slot in slots.indices where marks.alive[slot] {
-            if let bundle = slots[slot] as? any ParcelBundle { bundle.parcels(&marks) }
-        }
+        for slot in slots.indices where marks.alive[slot] { slots[slot]?.mark(&marks) }
     }
 
     /// Frees what `alive` does not name; `alive` has one flag per slot.
@@ -134,4 +141,26 @@ public struct Parcels: Sendable {
 
     /// How many slots there are, used or not, "none" included.
     var capacity: Int { slots.count }
+}
+
+/// A parcel of some kind; asking for the kind is cheaper than asking the runtime for a cast.
+private class Parcel {
+    let kind: ObjectIdentifier
+
+    init(_ kind: ObjectIdentifier) { self.kind = kind }
+
+    func mark(_ marks: inout ParcelMarks) {}
+}
+
+private class Filled<Value: Sendable>: Parcel {
+    let value: Value
+
+    init(_ value: Value) {
+        self.value = value
+        super.init(ObjectIdentifier(Value.self))
+    }
+}
+
+private final class Bundle<Value: ParcelBundle>: Filled<Value> {
+    override func mark(_ marks: inout ParcelMarks) { value.parcels(&marks) }
 }

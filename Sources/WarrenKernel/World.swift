@@ -40,8 +40,13 @@ public struct World {
         var isEmpty = true
         /// Whether each start finds an empty directory.
         var forgets = false
+        /// Whether it leaves its directory behind when it goes down.
+        var leaves = false
         /// What the operator told it while it was down.
         var configuration: Packet?
+
+        /// Whether nobody finds again what its disk holds.
+        var losesDisk: Bool { forgets || leaves }
     }
 
     /// The moment of the last event.
@@ -111,7 +116,9 @@ public struct World {
     }
 
     /// Keeps a parcel for those who build the world; it is never swept if a machine names it.
-    public mutating func put(_ value: some Sendable) -> ParcelID { turn.parcels.put(value) }
+    public mutating func put<Value: Sendable>(_ value: Value) -> ParcelID {
+        turn.parcels.put(value)
+    }
 
     /// The delay of links that have no law of their own.
     ///
@@ -196,7 +203,8 @@ public struct World {
     public var messageCount: UInt64 { turn.messageCount }
 
     /// A parcel, to be looked at.
-    public func parcel<Value>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value? {
+    public func parcel<Value: Sendable>(_ id: ParcelID, as type: Value.Type = Value.self) -> Value?
+    {
         turn.parcels.get(id)
     }
 
@@ -571,6 +579,8 @@ public struct World {
             }
         case .mount(let node, let directory):
             mount(node, directory)
+        case .leave(let node):
+            nodes[Int(node.raw)].leaves = true
         case .sever(let node):
             sever(node, from: nil)
         case .severBetween(let node, let other):
@@ -660,7 +670,7 @@ public struct World {
         let recovery = Recovery(
             first: false,
             crashed: true,
-            records: nodes[Int(node.raw)].forgets ? [] : turn.disks[Int(node.raw)].records
+            records: nodes[Int(node.raw)].losesDisk ? [] : turn.disks[Int(node.raw)].records
         )
         turn.isDead = true
         turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
@@ -679,7 +689,7 @@ public struct World {
         let recovery = Recovery(
             first: false,
             crashed: false,
-            records: nodes[Int(node.raw)].forgets ? [] : turn.disks[Int(node.raw)].records
+            records: nodes[Int(node.raw)].losesDisk ? [] : turn.disks[Int(node.raw)].records
         )
         turn.isDead = true
         turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
@@ -691,6 +701,10 @@ public struct World {
         let index = Int(node.raw)
         nodes[index].up = false
         turn.incarnations[index] += 1
+        if nodes[index].leaves {
+            nodes[index].leaves = false
+            mount(node, .max)
+        }
         setMachine(node, Absent())
         for timer in 0..<turn.agenda.pointee.timers[index].count {
             turn.disarm(TimerID(timer), of: node)

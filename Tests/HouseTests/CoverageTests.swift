@@ -64,12 +64,12 @@ struct CoverageTests {
         let all = try catalogue()
         var lines: [String] = []
         var summary = [
-            "| group | numbers | modelled | approximated | not modelled | need a cluster |"
+            "| group | numbers | modelled | approximated | not modelled |"
         ]
-        summary.append("|---|---|---|---|---|---|")
+        summary.append("|---|---|---|---|---|")
         for group in Coverage.groups {
             let members = all.filter { $0.group == group }
-            var counts = [0, 0, 0, 0]
+            var counts = [0, 0, 0]
             lines += ["", "## \(group)", "", "| number | | test or reason |", "|---|---|---|"]
             for member in members {
                 let names = (tests[member.number] ?? []).sorted().prefix(2)
@@ -82,7 +82,7 @@ struct CoverageTests {
                     counts[1] += 1
                     lines.append("| \(member.number) | approximated: \(instead) | \(shown) |")
                 case .notModelled(let reason):
-                    counts[Coverage.needsCluster(member.number) ? 3 : 2] += 1
+                    counts[2] += 1
                     lines.append("| \(member.number) | not modelled | \(reason) |")
                 }
             }
@@ -93,8 +93,8 @@ struct CoverageTests {
         let intro = [
             "# RabbitMQ: coverage, number by number", "",
             "Made from <doc:Behaviours>, the exceptions in `Coverage.swift` and the names of the tests; a test holds",
-            "them together. To make it anew: `WARREN_WRITE=1 make test`. The groups \(others.joined(separator: ", ")) need several",
-            "nodes or a second broker and are not modelled yet; a topology that asks for them is refused by name.",
+            "them together. To make it anew: `WARREN_WRITE=1 make test`. The groups \(others.joined(separator: ", ")) are not",
+            "modelled yet; a topology that asks for them is refused by name.",
             "",
         ]
         return (intro + summary + lines).joined(separator: "\n") + "\n"
@@ -118,16 +118,15 @@ struct CoverageTests {
         }
     }
 
-    @Test func `models at least 95 in a hundred of what one node can show`() throws {
+    @Test func `models at least 95 in a hundred of the groups that it is held to`() throws {
         let numbers = try catalogue().filter { Coverage.groups.contains($0.group) }.map(\.number)
-            .filter { !Coverage.needsCluster($0) }
         let missing = numbers.filter {
             if case .notModelled = Coverage.exceptions[$0] { true } else { false }
         }
         #expect(numbers.count > 400)
         #expect(Double(missing.count) <= 0.05 * Double(numbers.count), "\(missing)")
         let known = Set(numbers)
-        for number in Coverage.exceptions.keys.sorted() where !Coverage.needsCluster(number) {
+        for number in Coverage.exceptions.keys.sorted() {
             #expect(known.contains(number), "\(number) is no number of the catalogue")
         }
     }

@@ -21,6 +21,11 @@ public enum Simulate {
         return try Simulation(topology, models: Catalog.models, seed: seed)
     }
 
+    /// A simulation of a topology.
+    public static func make(_ topology: Topology) throws -> Simulation {
+        try Simulation(topology, models: Catalog.models)
+    }
+
     /// Runs a text to its end.
     public static func run(_ text: String, seed: UInt64? = nil) throws -> Simulation {
         var simulation = try make(text, seed: seed)

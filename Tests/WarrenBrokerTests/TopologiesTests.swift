@@ -22,7 +22,7 @@ struct TopologiesTests {
         #expect(run.imbalances().isEmpty, "\(run.imbalances())")
         #expect(!run.verdicts.isEmpty, "a topology teaches by what it expects")
         for verdict in run.verdicts {
-            #expect(verdict.held, "\(verdict.name): \(verdict.sentence)")
+            #expect(verdict.isAsMeant, "\(verdict.name): \(verdict.sentence)")
         }
     }
 

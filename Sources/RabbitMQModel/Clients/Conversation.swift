@@ -79,12 +79,14 @@ public final class Conversation {
     }
 
     /// The world, to be looked at.
-    public private(set) var world: World
+    public internal(set) var world: World
     /// All that has happened.
     public private(set) var facts: [Fact] = []
 
     private let broker: Symbol
-    private let node: NodeID
+    /// The nodes of the broker.
+    let nodes: [NodeID]
+    private var node: NodeID { nodes[0] }
     private var ports: [NodeID] = []
     private var bodies: [MessageID: String] = [:]
     private var inboxes: [Channel: [Packet]] = [:]
@@ -98,8 +100,11 @@ public final class Conversation {
 
     /// A broker with nothing but what every broker has, and sixteen clients that are not connected.
     ///
-    /// `change` may configure it, and say what it begins with.
+    /// `change` may configure it, and say what it begins with. A broker of several nodes calls them `r1`,
+    /// `r2` and so on; silence is noticed after two seconds, and a node takes one to come up.
     public init(
+        nodes count: Int = 1,
+        handling: PartitionHandling = .ignore,
         seed: UInt64 = 1,
         _ change: (inout BrokerSettings, inout Definitions) -> Void = { _, _ in }
     ) {
@@ -111,13 +116,26 @@ public final class Conversation {
         world.checksInvariants = true
         broker = world.intern(.broker, "main")
         let symbol = broker
-        node = world.add("main", scope: broker) { _ in
-            RabbitMQNode(
-                broker: symbol,
-                name: "main",
-                definitions: [defined] + Self.others,
-                settings: fixed
-            )
+        var plan = ClusterPlan(
+            names: count == 1 ? ["main"] : (1...count).map { "rabbit@r\($0)" },
+            nodes: (0..<UInt32(count)).map { NodeID($0) }
+        )
+        plan.handling = handling
+        plan.tickTime = .seconds(2)
+        plan.bootTime = .seconds(1)
+        let built = plan
+        nodes = plan.nodes
+        for number in 0..<count {
+            world.add(count == 1 ? "main" : "r\(number + 1)", scope: broker) { _ in
+                RabbitMQNode(
+                    broker: symbol,
+                    name: "main",
+                    definitions: [defined] + Self.others,
+                    settings: fixed,
+                    plan: built,
+                    me: number
+                )
+            }
         }
         for number in 1...Self.portCount {
             ports.append(world.add("port \(number)") { _ in Port() })
@@ -139,7 +157,7 @@ public final class Conversation {
     private static let patience = Interval.milliseconds(40)
 
     /// Lives on until nothing is left to happen, or forty milliseconds, and sorts what arrived.
-    private func settle() {
+    func settle() {
         world.run(until: world.now + Self.patience, events: 1_000_000)
         sortInboxes()
     }
@@ -220,9 +238,10 @@ public final class Conversation {
 
     // MARK: Connections and channels
 
-    private func dial() -> Channel {
+    private func dial(_ number: Int = 1) -> Channel {
         let port = ports[numbers.count % Self.portCount]
-        let connection = world.speak(as: port) { [node] in $0.connect(to: node) }
+        let target = nodes[number - 1]
+        let connection = world.speak(as: port) { $0.connect(to: target) }
         numbers[connection] = 0
         settle()
         let zero = Channel(port: port, connection: connection, number: 0)
@@ -231,8 +250,8 @@ public final class Conversation {
     }
 
     /// Opens a connection with one channel.
-    public func openChannel() -> Channel {
-        let zero = dial()
+    public func openChannel(on number: Int = 1) -> Channel {
+        let zero = dial(number)
         var open = Packet(.connectionOpen, channel: 0)
         open.key = world.intern(.text, "/")
         say(open, zero)

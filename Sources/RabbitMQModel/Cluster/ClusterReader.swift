@@ -8,7 +8,7 @@ enum ClusterReader {
     static let fields = [
         Field(
             "partition_handling",
-            .choice(ClusterPlan.Handling.allCases.map(\.rawValue)),
+            .choice(PartitionHandling.allCases.map(\.rawValue)),
             "what a node does that sees only part of its cluster; ignore"
         ),
         Field(
@@ -42,7 +42,7 @@ enum ClusterReader {
             }
         }
         if let text = broker.tree["partition_handling"]?.text,
-            let handling = ClusterPlan.Handling(rawValue: text)
+            let handling = PartitionHandling(rawValue: text)
         {
             plan.handling = handling
         }

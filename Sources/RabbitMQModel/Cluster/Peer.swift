@@ -92,21 +92,24 @@ struct Peer: Sendable {
     var isRunning: Bool { standing == .running && isConnected }
 }
 
+/// What a node does that sees only part of its cluster.
+///
+/// - Source: RMQ-PART-02 to -04.
+public enum PartitionHandling: String, Sendable, CaseIterable {
+    /// It goes on, and so does the other part.
+    case ignore
+    /// It stops serving if it sees half of the cluster or less.
+    case pauseMinority = "pause_minority"
+    /// It goes on; when the parts meet again, all but one start anew.
+    case autoheal
+}
+
 /// A broker's cluster, as it is built.
 struct ClusterPlan: Sendable {
-    /// What a node does that sees only part of its cluster.
-    ///
-    /// - Source: RMQ-PART-02 to -04.
-    enum Handling: String, Sendable, CaseIterable {
-        case ignore
-        case pauseMinority = "pause_minority"
-        case autoheal
-    }
-
     /// Erlang's names of the nodes: `rabbit@` and the name in the file.
     var names: [String]
     var nodes: [NodeID]
-    var handling = Handling.ignore
+    var handling = PartitionHandling.ignore
     /// After how much silence a peer counts as down, at the earliest: RMQ-PART-01.
     var tickTime = Interval.seconds(60)
     /// How long a node takes from its start to its first word: RMQ-CLUS-10.

@@ -56,10 +56,13 @@ extension RabbitMQNode {
         wasEmpty = recovery.first
         boot(recovery, &turn)
         phase = .waiting
-        for peer in peers.indices where peer != me { dial(peer, &turn) }
+        for peer in peers.indices where peer != me {
+            peers[peer].lostAt = turn.now
+            dial(peer, &turn)
+        }
+        isSeeking = true
         armPulse(&turn)
-        goOnIfAlone(&turn)
-        if phase == .waiting { turn.record(.nodeJoined, variant: 0) }
+        turn.record(.nodeJoined, variant: 0)
     }
 
     /// Opens a connection to a peer, and says hello on it.
@@ -192,7 +195,6 @@ extension RabbitMQNode {
         if said == .waiting, phase == .running, !peers[peer].isPartitioned {
             sendMetadata(to: peer, &turn)
         }
-        if phase == .waiting { goOnIfAlone(&turn) }
     }
 
     // MARK: Silence
@@ -298,13 +300,18 @@ extension RabbitMQNode {
         turn.store(Packet(x: mask), at: DiskKey.cluster, as: WriteID(writeCount))
     }
 
-    /// A node that waits may go on by itself if nobody else was running when it went; and if all that
-    /// were are back and wait as well, the lowest of them goes first.
+    /// A node that waits, and found nobody who serves, may go on by itself if nobody else was running when
+    /// it went; and if all that were are back and wait as well, the lowest of them goes first.
+    ///
+    /// - Source: RMQ-CLUS-09.
     private mutating func goOnIfAlone(_ turn: inout Turn) {
         guard phase == .waiting, !wasEmpty else { return }
-        let connected = 1 + peers.indices.count { $0 != me && peers[$0].isConnected }
-        // Who pauses in a minority does not begin in one.
-        if plan.handling == .pauseMinority, connected * 2 <= plan.count { return }
+        if plan.handling == .pauseMinority {
+            // Who pauses in a minority does not begin in one.
+            let here = peers.indices.filter { $0 == me || peers[$0].isConnected }
+            if here.count * 2 > plan.count, here.first == me { beginToServe(&turn) }
+            return
+        }
         let wanted = peers.indices.filter { $0 != me && lastRunning & 1 << UInt64($0) != 0 }
         let areHere = wanted.allSatisfy { peers[$0].isConnected }
         let isFirst = wanted.allSatisfy { me < $0 || peers[$0].standing != .waiting }

@@ -71,6 +71,9 @@ extension RabbitMQNode {
         for peer in peers.indices { peers[peer].side = (0, 0) }
         guard let winner, winner.nodes & 1 << UInt64(me) == 0 else { return }
         turn.record(.nodeYielded)
+        // It comes back by taking over what the others have, and never by itself.
+        let others = peers.indices.reduce(UInt64(0)) { $1 == me ? $0 : $0 | 1 << UInt64($1) }
+        turn.store(Packet(x: others), at: DiskKey.cluster, as: WriteID(writeCount))
         phase = .waiting
         turn.restart(after: .zero)
     }

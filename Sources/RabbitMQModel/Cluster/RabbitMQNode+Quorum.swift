@@ -13,7 +13,9 @@ struct QuorumPart: Sendable {
         var channel: Int32
     }
 
-    var queue: Int
+    let queue: Int
+    /// The queue's name.
+    let symbol: Symbol
     var members: [Int]
     /// Which history this is of all that bore the queue's name.
     var epoch: UInt64
@@ -43,7 +45,7 @@ struct QuorumMember: Sendable {
     var wakesAt: UInt64?
 
     /// How many entries may be under way before commands gather.
-    static let window: UInt64 = 4
+    static let window: UInt64 = 2
     /// After how many entries a snapshot is taken, at least.
     static let snapshotInterval = 256
 }
@@ -73,6 +75,7 @@ extension RabbitMQNode {
         quorums.append(
             QuorumPart(
                 queue: queue,
+                symbol: queues[queue].symbol,
                 members: place.members,
                 epoch: place.epoch,
                 leader: place.home
@@ -105,7 +108,8 @@ extension RabbitMQNode {
         )
     }
 
-    func symbol(_ quorum: Int) -> Symbol { queues[quorums[quorum].queue].symbol }
+    @inline(__always)
+    func symbol(_ quorum: Int) -> Symbol { quorums[quorum].symbol }
 
     /// Forgets a queue that is deleted, with all that it holds.
     mutating func removeQuorum(_ queue: Int, _ turn: inout Turn) {
@@ -403,7 +407,7 @@ extension RabbitMQNode {
                 todo.removeAll(keepingCapacity: true)
                 if effects.isEmpty { swap(&todo, &effects) }
             }
-            effects.removeAll(keepingCapacity: true)
+            if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
         }
         if isNews, members[member].raft.isLeader, !members[member].machine.discards.isEmpty {
             passOnDiscards(member, &turn)
@@ -412,6 +416,11 @@ extension RabbitMQNode {
 
     /// Tells the clients of a batch how far they are done.
     private mutating func tellDone(_ batch: QuorumBatch, _ member: Int, _ turn: inout Turn) {
+        guard let last = batch.commands.last else { return }
+        if batch.commands.count == 1 {
+            if last.sequence > 0 { tellDone(last.client, last.sequence, member, &turn) }
+            return
+        }
         // By client: the last of its commands in this batch. Later ones may be known already, from an
         // earlier leader, but what they asked for has yet to be answered.
         var done = ContiguousArray<(client: UInt64, sequence: UInt64)>()
@@ -422,17 +431,24 @@ extension RabbitMQNode {
                 done.append((command.client, command.sequence))
             }
         }
+        for (client, sequence) in done { tellDone(client, sequence, member, &turn) }
+    }
+
+    private mutating func tellDone(
+        _ client: UInt64,
+        _ sequence: UInt64,
+        _ member: Int,
+        _ turn: inout Turn
+    ) {
         let quorum = members[member].quorum
-        for (client, sequence) in done {
-            let last = min(sequence, members[member].machine.last(of: client))
-            if client == clientKey {
-                finish(quorum, upTo: last, &turn)
-            } else if let peer = reachable(client) {
-                var word = Packet(peerWord: .done)
-                word.subject = symbol(quorum)
-                word.x = last
-                send(word, toPeer: peer, &turn)
-            }
+        let last = min(sequence, members[member].machine.last(of: client))
+        if client == clientKey {
+            finish(quorum, upTo: last, &turn)
+        } else if let peer = reachable(client) {
+            var word = Packet(peerWord: .done)
+            word.subject = symbol(quorum)
+            word.x = last
+            send(word, toPeer: peer, &turn)
         }
     }
 
@@ -445,15 +461,26 @@ extension RabbitMQNode {
         return node
     }
 
-    mutating func compact(_ member: Int, _ turn: inout Turn) {
-        let raft = members[member].raft
-        let limit = max(
-            QuorumMember.snapshotInterval,
-            2 * (members[member].machine.presentCount + members[member].machine.unackedCount)
-        )
+    @inline(__always)
+    private mutating func compact(_ member: Int, _ turn: inout Turn) {
         let applied = members[member].applied
-        guard applied > raft.snapshotIndex, applied - raft.snapshotIndex >= UInt64(limit),
-            applied <= raft.durable
+        guard
+            applied
+                >= members[member].raft.snapshotIndex &+ UInt64(QuorumMember.snapshotInterval)
+        else { return }
+        compactIfWorth(member, applied, &turn)
+    }
+
+    /// Takes a snapshot once the log is longer than what it would save.
+    @inline(never)
+    private mutating func compactIfWorth(
+        _ member: Int,
+        _ applied: UInt64,
+        _ turn: inout Turn
+    ) {
+        let held = members[member].machine.presentCount + members[member].machine.unackedCount
+        guard applied - members[member].raft.snapshotIndex >= UInt64(2 * held),
+            applied <= members[member].raft.durable
         else { return }
         let parcel = turn.parcels.put(QuorumSnapshot(queue: members[member].machine))
         members[member].raft.compact(upTo: applied, parcel, &wishes)

@@ -72,11 +72,12 @@ struct Raft: Sendable {
         /// Whether the timer for an election is to be set; nil leaves it as it is.
         var election: Bool?
 
+        /// Forgets everything; asking first is cheaper than removing nothing.
         mutating func clear() {
-            sends.removeAll(keepingCapacity: true)
-            entries.removeAll(keepingCapacity: true)
-            erased.removeAll(keepingCapacity: true)
-            syncs.removeAll(keepingCapacity: true)
+            if !sends.isEmpty { sends.removeAll(keepingCapacity: true) }
+            if !entries.isEmpty { entries.removeAll(keepingCapacity: true) }
+            if !erased.isEmpty { erased.removeAll(keepingCapacity: true) }
+            if !syncs.isEmpty { syncs.removeAll(keepingCapacity: true) }
             vote = false
             snapshot = false
             becameLeader = false

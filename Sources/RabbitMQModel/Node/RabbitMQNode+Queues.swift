@@ -274,6 +274,7 @@ extension RabbitMQNode {
             quorums.append(
                 QuorumPart(
                     queue: queue,
+                    symbol: symbol,
                     members: place.members,
                     epoch: place.epoch,
                     leader: -1

@@ -155,11 +155,6 @@ struct QuorumQueue: Sendable {
         }
     }
 
-    private struct Key: Hashable, Sendable {
-        var client: UInt64
-        var number: UInt32
-    }
-
     /// A dead copy that waits for a target: RMQ-QQ-20.
     struct Dead: BitwiseCopyable, Sendable {
         var copy: Copy
@@ -176,14 +171,13 @@ struct QuorumQueue: Sendable {
     private var bytes: UInt64 = 0
     private var nextID: UInt64 = 1
     private(set) var takers: [Taker] = []
-    private var takerOf: [Key: Int] = [:]
     private var rotation = Deque<Int>()
     private var order: [Int] = []
     private var active = -1
     private var hasPriorities = false
     private(set) var discards = Deque<Dead>()
     /// The last command of each client.
-    private var lastOf: [UInt64: UInt64] = [:]
+    private var lastOf: [(client: UInt64, sequence: UInt64)] = []
     private var heldCount = 0
     private let honoursPriority: Bool
 
@@ -222,13 +216,14 @@ struct QuorumQueue: Sendable {
         _ effects: inout [QuorumEffect]
     ) {
         if command.sequence > 0 {
-            let last = lastOf[command.client] ?? 0
+            let place = place(of: command.client)
+            let last = lastOf[place].sequence
             guard command.sequence == last + 1 else {
                 // Said before, and done: only the answer may not have arrived.
                 if command.sequence <= last { repeatAnswer(command, &effects) }
                 return
             }
-            lastOf[command.client] = command.sequence
+            lastOf[place].sequence = command.sequence
         }
         switch command.kind {
         case .enqueue: enqueue(command, time, &effects)
@@ -236,9 +231,9 @@ struct QuorumQueue: Sendable {
         case .checkout: checkout(command, time, &effects)
         case .get: get(command, time, &effects)
         case .cancel:
-            if let taker = takerOf[key(command)] { stop(taker, &effects) }
+            if let taker = taker(of: command) { stop(taker, &effects) }
         case .drop:
-            if let taker = takerOf[key(command)] {
+            if let taker = taker(of: command) {
                 leave(taker, .connectionClosed, time, &effects)
             }
         case .purge:
@@ -258,7 +253,7 @@ struct QuorumQueue: Sendable {
             where !takers[taker].isGone && takers[taker].party.client == command.client {
                 leave(taker, .connectionClosed, time, &effects)
             }
-            lastOf[command.client] = nil
+            lastOf.removeAll { $0.client == command.client }
         case .settleDiscard:
             if let index = discards.firstIndex(where: { $0.copy.id == command.number }) {
                 let dead = discards.remove(at: index)
@@ -269,8 +264,23 @@ struct QuorumQueue: Sendable {
         serve(time, &effects)
     }
 
-    private func key(_ command: QuorumCommand) -> Key {
-        Key(client: command.client, number: command.consumer)
+    /// Where the last command of a client is noted; there are as few clients as nodes.
+    private mutating func place(of client: UInt64) -> Int {
+        if let place = lastOf.firstIndex(where: { $0.client == client }) { return place }
+        lastOf.append((client, 0))
+        return lastOf.count - 1
+    }
+
+    private func taker(of command: QuorumCommand) -> Int? {
+        taker(command.client, command.consumer)
+    }
+
+    private func taker(_ client: UInt64, _ number: UInt32) -> Int? {
+        takers.withUnsafeBufferPointer { takers in
+            takers.firstIndex {
+                $0.party.number == number && $0.party.client == client && !$0.isGone
+            }
+        }
     }
 
     /// - Source: RMQ-QQ-16 (one more than the limit gets in), RMQ-QQ-17.
@@ -363,7 +373,6 @@ struct QuorumQueue: Sendable {
         var index = takers.firstIndex { $0.isGone } ?? takers.count
         if index < takers.count, rotation.contains(index) { index = takers.count }
         if index == takers.count { takers.append(taker) } else { takers[index] = taker }
-        takerOf[key(command)] = index
         return index
     }
 
@@ -416,7 +425,7 @@ struct QuorumQueue: Sendable {
             )
             return
         }
-        let taker = takerOf[key(command)] ?? addTaker(command)
+        let taker = taker(of: command) ?? addTaker(command)
         takers[taker].wantsMore = false
         let settled = command.packet.has(Flag.noAck)
         let delivery = takers[taker].nextDelivery
@@ -441,7 +450,7 @@ struct QuorumQueue: Sendable {
     private func repeatAnswer(_ command: QuorumCommand, _ effects: inout [QuorumEffect]) {
         switch command.kind {
         case .get:
-            if let taker = takerOf[key(command)], let last = takers[taker].held.last,
+            if let taker = taker(of: command), let last = takers[taker].held.last,
                 last.delivery == takers[taker].nextDelivery - 1
             {
                 effects.append(
@@ -472,7 +481,7 @@ struct QuorumQueue: Sendable {
         _ effects: inout [QuorumEffect]
     ) {
         // What came back meanwhile is no longer this consumer's: RMQ-QQ-33.
-        guard let taker = takerOf[key(command)], let held = takeHeld(command.number, taker)
+        guard let taker = taker(of: command), let held = takeHeld(command.number, taker)
         else { return }
         let message = held.copy.packet.message
         let peer = takers[taker].party.peer
@@ -539,8 +548,6 @@ struct QuorumQueue: Sendable {
     }
 
     private mutating func forget(_ taker: Int) {
-        let party = takers[taker].party
-        takerOf[Key(client: party.client, number: party.number)] = nil
         takers[taker].isGone = true
     }
 
@@ -742,11 +749,13 @@ struct QuorumQueue: Sendable {
 
     /// What a consumer holds: it may not have arrived.
     func held(by client: UInt64, _ number: UInt32) -> Deque<Held> {
-        takerOf[Key(client: client, number: number)].map { takers[$0].held } ?? []
+        taker(client, number).map { takers[$0].held } ?? []
     }
 
     /// The last command of a client that was applied.
-    func last(of client: UInt64) -> UInt64 { lastOf[client] ?? 0 }
+    func last(of client: UInt64) -> UInt64 {
+        lastOf.first { $0.client == client }?.sequence ?? 0
+    }
 
     /// The clients that have consumers here.
     var clients: Set<UInt64> { Set(takers.filter { !$0.isGone }.map(\.party.client)) }
