@@ -38,6 +38,9 @@ public struct Disk: Sendable {
     enum Write: BitwiseCopyable, Sendable {
         case put(UInt64, Packet, WriteID)
         case erase(UInt64)
+        case append(UInt32, UInt64, Packet, WriteID)
+        case truncate(UInt32, UInt64)
+        case trim(UInt32, UInt64)
     }
 
     /// How long a batch takes.
@@ -49,12 +52,16 @@ public struct Disk: Sendable {
     /// Whether there is no room: batches wait.
     var isFull = false
     private(set) var durable: [UInt64: Packet] = [:]
+    /// By number; most numbers have none.
+    private(set) var journals: ContiguousArray<Journal> = []
     private(set) var waiting: ContiguousArray<Write> = []
     private(set) var writing: ContiguousArray<Write> = []
     /// Whether a batch is on its way to the disk.
     private(set) var busy = false
     /// What the records were before a batch that lies in a cache; nil for none.
     private var before: [(key: UInt64, packet: Packet?)] = []
+    /// What journals were then.
+    private var journalsBefore: [(number: UInt32, journal: Journal)] = []
 
     init(law: Law, stream: StreamID, faults: Faults = .none) {
         self.law = law
@@ -77,7 +84,8 @@ public struct Disk: Sendable {
 
     /// Ends the batch; the last write that wanted to know of it, if any.
     mutating func finish(_ chance: inout Chance) -> WriteID? {
-        before.removeAll(keepingCapacity: true)
+        if !before.isEmpty { before.removeAll(keepingCapacity: true) }
+        if !journalsBefore.isEmpty { journalsBefore.removeAll() }
         let lies = chance.happens(faults.lost, stream)
         var last: WriteID?
         for write in writing {
@@ -97,13 +105,31 @@ public struct Disk: Sendable {
         case .erase(let key):
             durable[key] = nil
             return nil
+        case .append(let number, let index, let packet, let id):
+            while journals.count <= Int(number) { journals.append(Journal()) }
+            journals[Int(number)].put(packet, at: index)
+            return id
+        case .truncate(let number, let index):
+            if Int(number) < journals.count { journals[Int(number)].truncate(from: index) }
+            return nil
+        case .trim(let number, let index):
+            if Int(number) < journals.count { journals[Int(number)].trim(before: index) }
+            return nil
         }
+    }
+
+    /// The journal with a number.
+    func journal(_ number: UInt32) -> Journal {
+        Int(number) < journals.count ? journals[Int(number)] : Journal()
     }
 
     private mutating func remember(_ write: Write) {
         switch write {
         case .put(let key, _, _), .erase(let key):
             before.append((key, durable[key]))
+        case .append(let number, _, _, _), .truncate(let number, _), .trim(let number, _):
+            guard !journalsBefore.contains(where: { $0.number == number }) else { return }
+            journalsBefore.append((number, journal(number)))
         }
     }
 
@@ -111,6 +137,10 @@ public struct Disk: Sendable {
     mutating func crash(_ chance: inout Chance) {
         for one in before.reversed() { durable[one.key] = one.packet }
         before = []
+        for one in journalsBefore where Int(one.number) < journals.count {
+            journals[Int(one.number)] = one.journal
+        }
+        journalsBefore = []
         if !writing.isEmpty, chance.happens(faults.torn, stream) {
             let count = Int(chance.below(UInt64(writing.count), stream))
             for write in writing[..<count] { _ = apply(write) }
@@ -123,6 +153,7 @@ public struct Disk: Sendable {
     /// Writes everything out, as a stop in good order does.
     mutating func flush() {
         before = []
+        journalsBefore = []
         for write in writing { _ = apply(write) }
         for write in waiting { _ = apply(write) }
         writing.removeAll()

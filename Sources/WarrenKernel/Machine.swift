@@ -119,6 +119,8 @@ public struct Recovery: Sendable {
     public var crashed: Bool
     /// The records that survived, by rising key.
     public var records: [Disk.Record]
+    /// The journals that survived, by their numbers.
+    var journals: ContiguousArray<Journal> = []
     /// What the operator told the node while it was down, such as another version.
     public var configuration: Packet?
 
@@ -137,6 +139,11 @@ public struct Recovery: Sendable {
 
     /// A first start.
     public static let nothing = Recovery(first: true, crashed: false, records: [])
+
+    /// The journal with this number; empty if there is none.
+    public func journal(_ number: UInt32) -> Journal {
+        Int(number) < journals.count ? journals[Int(number)] : Journal()
+    }
 
     /// The record with this key, or nil.
     ///

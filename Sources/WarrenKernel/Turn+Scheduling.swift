@@ -141,11 +141,39 @@ extension Turn {
         startBatch(node)
     }
 
+    /// Writes a packet to a journal of the disk, behind all that have lower numbers.
+    ///
+    /// The world answers `.stored(write)` when it is safe.
+    public mutating func append(
+        _ packet: Packet,
+        to journal: UInt32,
+        at number: UInt64,
+        as write: WriteID
+    ) {
+        guard !isDead else { return }
+        disks[Int(node.raw)].add(.append(journal, number, packet, write))
+        startBatch(node)
+    }
+
+    /// Throws away the end of a journal, from a number on.
+    public mutating func truncate(_ journal: UInt32, from number: UInt64) {
+        guard !isDead else { return }
+        disks[Int(node.raw)].add(.truncate(journal, number))
+        startBatch(node)
+    }
+
+    /// Throws away the beginning of a journal, up to but without a number.
+    public mutating func trim(_ journal: UInt32, before number: UInt64) {
+        guard !isDead else { return }
+        disks[Int(node.raw)].add(.trim(journal, number))
+        startBatch(node)
+    }
+
     mutating func startBatch(_ node: NodeID) {
         guard disks[Int(node.raw)].begin() else { return }
-        let disk = disks[Int(node.raw)]
-        var delay = chance.sample(disk.law, disk.stream)
-        if disk.factor != 1000 { delay.nanoseconds = delay.nanoseconds * disk.factor / 1000 }
+        var delay = chance.sample(disks[Int(node.raw)].law, disks[Int(node.raw)].stream)
+        let factor = disks[Int(node.raw)].factor
+        if factor != 1000 { delay.nanoseconds = delay.nanoseconds * factor / 1000 }
         push(
             Pending(
                 kind: .stored,

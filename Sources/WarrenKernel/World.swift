@@ -542,12 +542,13 @@ public struct World {
             mount(node, nodes[index].directory + 1)
             nodes[index].aside = [:]
         }
-        let recovery = Recovery(
+        var recovery = Recovery(
             first: nodes[index].isEmpty,
             crashed: nodes[index].crashed,
             records: turn.disks[index].records,
             configuration: nodes[index].configuration
         )
+        recovery.journals = turn.disks[index].journals
         nodes[index].up = true
         nodes[index].isEmpty = false
         nodes[index].starts += 1
@@ -779,8 +780,13 @@ public struct World {
         }
         for disk in turn.disks {
             for packet in disk.durable.values { marks.keep(packet.parcel) }
+            for journal in disk.journals { journal.forEach { marks.keep($0.parcel) } }
             for write in disk.waiting + disk.writing {
-                if case .put(_, let packet, _) = write { marks.keep(packet.parcel) }
+                switch write {
+                case .put(_, let packet, _), .append(_, _, let packet, _):
+                    marks.keep(packet.parcel)
+                case .erase, .truncate, .trim: break
+                }
             }
         }
         for action in actions {

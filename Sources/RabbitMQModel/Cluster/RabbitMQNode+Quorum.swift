@@ -121,12 +121,7 @@ extension RabbitMQNode {
         quorums[quorum].pending = []
         guard member >= 0 else { return }
         let symbol = symbol(quorum)
-        let raft = members[member].raft
-        if raft.lastIndex > raft.snapshotIndex {
-            for index in raft.snapshotIndex + 1...raft.lastIndex {
-                turn.erase(DiskKey.entry(symbol, index))
-            }
-        }
+        turn.truncate(symbol.raw, from: 0)
         turn.erase(DiskKey.vote(symbol))
         turn.erase(DiskKey.snapshot(symbol))
         turn.disarm(NodeTimer.election(ofQueue: queue))
@@ -174,8 +169,9 @@ extension RabbitMQNode {
         guard members[member].raft.isLeader, !members[member].gathering.isEmpty,
             members[member].raft.uncommitted < QuorumMember.window
         else { return }
-        let batch = QuorumBatch(time: clock(turn.now), commands: members[member].gathering)
-        members[member].gathering.removeAll(keepingCapacity: true)
+        var commands = ContiguousArray<QuorumCommand>()
+        swap(&commands, &members[member].gathering)
+        let batch = QuorumBatch(time: clock(turn.now), commands: commands)
         members[member].raft.append(turn.parcels.put(batch), &wishes)
         carryOut(member, &turn)
     }
@@ -241,7 +237,12 @@ extension RabbitMQNode {
         if todo.vote { storeVote(quorum, &turn) }
         if todo.snapshot { storeSnapshot(member, symbol, &turn) }
         for (first, end) in todo.erased where first < end {
-            for index in first..<end { turn.erase(DiskKey.entry(symbol, index)) }
+            // What goes is either the end of the log or its beginning.
+            if end > members[member].raft.lastIndex {
+                turn.truncate(symbol.raw, from: first)
+            } else {
+                turn.trim(symbol.raw, before: end)
+            }
         }
         for index in todo.entries {
             guard let entry = members[member].raft[index] else { continue }
@@ -249,7 +250,7 @@ extension RabbitMQNode {
             var packet = Packet()
             packet.parcel = entry.parcel
             packet.x = entry.term
-            turn.store(packet, at: DiskKey.entry(symbol, index), as: WriteID(writeCount))
+            turn.append(packet, to: symbol.raw, at: index, as: WriteID(writeCount))
         }
         for sync in todo.syncs {
             syncs.append(PendingSync(write: writeCount, quorum: quorum, sync: sync))
@@ -636,8 +637,9 @@ extension RabbitMQNode {
         var log = Deque<Raft.Entry>()
         var index = snapshot.index + 1
         // A hole means that what lies behind it was never acknowledged.
-        while let record = recovery.record(DiskKey.entry(symbol, index)) {
-            log.append(Raft.Entry(term: record.packet.x, parcel: record.packet.parcel))
+        let journal = recovery.journal(symbol.raw)
+        while let packet = journal[index] {
+            log.append(Raft.Entry(term: packet.x, parcel: packet.parcel))
             index += 1
         }
         let raft = Raft(

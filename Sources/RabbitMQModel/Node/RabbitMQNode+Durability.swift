@@ -129,7 +129,7 @@ extension RabbitMQNode {
                 restore(stored.value, stored.scope, &turn)
             case .message:
                 recoverMessage(record, crashed: recovery.crashed, &turn)
-            case .entry, .vote, .snapshot, .cluster, nil:
+            case .vote, .snapshot, .cluster, nil:
                 continue
             }
         }
