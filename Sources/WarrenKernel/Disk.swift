@@ -38,7 +38,7 @@ public struct Disk: Sendable {
     enum Write: BitwiseCopyable, Sendable {
         case put(UInt64, Packet, WriteID)
         case erase(UInt64)
-        case append(UInt32, UInt64, Packet, WriteID)
+        case append(UInt32, UInt64, Journal.Entry, WriteID)
         case truncate(UInt32, UInt64)
         case trim(UInt32, UInt64)
     }
@@ -105,9 +105,9 @@ public struct Disk: Sendable {
         case .erase(let key):
             durable[key] = nil
             return nil
-        case .append(let number, let index, let packet, let id):
+        case .append(let number, let index, let entry, let id):
             while journals.count <= Int(number) { journals.append(Journal()) }
-            journals[Int(number)].put(packet, at: index)
+            journals[Int(number)].put(entry, at: index)
             return id
         case .truncate(let number, let index):
             if Int(number) < journals.count { journals[Int(number)].truncate(from: index) }

@@ -1,60 +1,74 @@
-/// A part of a disk that grows at its end: packets under consecutive numbers.
+/// A part of a disk that grows at its end: entries under consecutive numbers.
 ///
 /// Cheaper than records under keys for what is written in order and thrown away in order, such as a log.
 public struct Journal: Sendable {
-    /// The number of the first packet.
+    /// One entry: a parcel, and a number of the owner's.
+    public struct Entry: BitwiseCopyable, Sendable {
+        /// What was written.
+        public var parcel: ParcelID
+        /// The owner's number, such as a term.
+        public var mark: UInt64
+
+        /// An entry.
+        public init(parcel: ParcelID, mark: UInt64) {
+            self.parcel = parcel
+            self.mark = mark
+        }
+    }
+
+    /// The number of the first entry.
     public private(set) var first: UInt64 = 0
-    private var packets: ContiguousArray<Packet> = []
-    /// Packets at the front that are gone, and whose room is not freed yet.
+    private var entries: ContiguousArray<Entry> = []
+    /// Entries at the front that are gone, and whose room is not freed yet.
     private var gone = 0
 
     /// An empty journal.
     public init() {}
 
-    /// How many packets there are.
-    public var count: Int { packets.count - gone }
-    /// The number behind the last packet.
+    /// How many entries there are.
+    public var count: Int { entries.count - gone }
+    /// The number behind the last entry.
     public var end: UInt64 { first + UInt64(count) }
 
-    /// The packet with a number, or nil.
-    public subscript(number: UInt64) -> Packet? {
-        number >= first && number < end ? packets[gone + Int(number - first)] : nil
+    /// The entry with a number, or nil.
+    public subscript(number: UInt64) -> Entry? {
+        number >= first && number < end ? entries[gone + Int(number - first)] : nil
     }
 
-    /// Writes a packet; what had this number or a later one is gone.
+    /// Writes an entry; what had this number or a later one is gone.
     ///
     /// After a gap the journal begins anew.
-    mutating func put(_ packet: Packet, at number: UInt64) {
+    mutating func put(_ entry: Entry, at number: UInt64) {
         if number == end, count > 0 {
-            packets.append(packet)
+            entries.append(entry)
             return
         }
         if number >= first, number < end { truncate(from: number) } else { truncate(from: 0) }
         if count == 0 { first = number }
-        packets.append(packet)
+        entries.append(entry)
     }
 
-    /// Throws away a packet and all behind it.
+    /// Throws away an entry and all behind it.
     mutating func truncate(from number: UInt64) {
         guard number < end else { return }
         let kept = number > first ? Int(number - first) : 0
-        packets.removeLast(count - kept)
+        entries.removeLast(count - kept)
     }
 
-    /// Throws away all packets before a number.
+    /// Throws away all entries before a number.
     mutating func trim(before number: UInt64) {
         guard number > first else { return }
         let dropped = Int(min(number, end) - first)
         gone += dropped
         first += UInt64(dropped)
-        if gone > 64, gone > packets.count / 2 {
-            packets.removeFirst(gone)
+        if gone > 64, gone > entries.count / 2 {
+            entries.removeFirst(gone)
             gone = 0
         }
     }
 
-    /// Calls `body` for each packet.
-    func forEach(_ body: (Packet) -> Void) {
-        for index in gone..<packets.count { body(packets[index]) }
+    /// Calls `body` for each entry.
+    func forEach(_ body: (Entry) -> Void) {
+        for index in gone..<entries.count { body(entries[index]) }
     }
 }

@@ -141,17 +141,17 @@ extension Turn {
         startBatch(node)
     }
 
-    /// Writes a packet to a journal of the disk, behind all that have lower numbers.
+    /// Writes an entry to a journal of the disk, behind all that have lower numbers.
     ///
     /// The world answers `.stored(write)` when it is safe.
     public mutating func append(
-        _ packet: Packet,
+        _ entry: Journal.Entry,
         to journal: UInt32,
         at number: UInt64,
         as write: WriteID
     ) {
         guard !isDead else { return }
-        disks[Int(node.raw)].add(.append(journal, number, packet, write))
+        disks[Int(node.raw)].add(.append(journal, number, entry, write))
         startBatch(node)
     }
 

@@ -783,8 +783,8 @@ public struct World {
             for journal in disk.journals { journal.forEach { marks.keep($0.parcel) } }
             for write in disk.waiting + disk.writing {
                 switch write {
-                case .put(_, let packet, _), .append(_, _, let packet, _):
-                    marks.keep(packet.parcel)
+                case .put(_, let packet, _): marks.keep(packet.parcel)
+                case .append(_, _, let entry, _): marks.keep(entry.parcel)
                 case .erase, .truncate, .trim: break
                 }
             }

@@ -1,13 +1,20 @@
 import Histogram
 
-/// A series of lengths of time: its exact mean, and percentiles to three digits.
+/// A series of lengths of time: its exact mean, and percentiles that are exact for a thousand numbers and
+/// good to three digits for more.
 public struct Series: Sendable {
     /// How many numbers.
     public private(set) var count: UInt64 = 0
     private var sum: UInt64 = 0
     private var zeros: UInt64 = 0
-    /// None until the first number above zero: most queues of a wide topology never need one.
+    /// The numbers themselves, while they are few: a wide topology has thousands of short series, and a
+    /// histogram takes as much room as ten thousand numbers.
+    private var few: ContiguousArray<UInt64> = []
+    /// None while the numbers are few.
     private var histograms: [Histogram<UInt32>] = []
+
+    /// How many numbers are few.
+    private static let fewest = 1024
 
     /// An empty series.
     public init() {}
@@ -27,25 +34,45 @@ public struct Series: Sendable {
 
     private mutating func addPositive(_ value: UInt64) {
         sum &+= value
-        if histograms.isEmpty { histograms = [Histogram(numberOfSignificantValueDigits: .three)] }
-        histograms[0].record(value)
+        if histograms.isEmpty {
+            few.append(value)
+            if few.count == Self.fewest { makeHistogram() }
+        } else {
+            histograms[0].record(value)
+        }
+    }
+
+    private mutating func makeHistogram() {
+        // Growing step by step costs far more than beginning with room.
+        var histogram = Histogram<UInt32>(
+            highestTrackableValue: Swift.max(4096, (few.max() ?? 0) &* 4),
+            numberOfSignificantValueDigits: .three
+        )
+        histogram.autoResize = true
+        for value in few { histogram.record(value) }
+        histograms = [histogram]
+        few = []
     }
 
     /// The mean in nanoseconds; 0 for an empty series.
     public var mean: Double { count == 0 ? 0 : Double(sum) / Double(count) }
 
     /// The largest number.
-    public var max: UInt64 { histograms.first?.max ?? 0 }
+    public var max: UInt64 { histograms.first?.max ?? few.max() ?? 0 }
 
     /// The smallest number.
-    public var min: UInt64 { zeros > 0 ? 0 : histograms.first?.min ?? 0 }
+    public var min: UInt64 { zeros > 0 ? 0 : histograms.first?.min ?? few.min() ?? 0 }
 
     /// The value that `share` of the series does not exceed; `share` from 0 to 1.
     public func percentile(_ share: Double) -> UInt64 {
         guard count > 0 else { return 0 }
         let rank = (share * Double(count)).rounded(.up)
-        guard let histogram = histograms.first, rank > Double(zeros) else { return 0 }
-        let rest = (rank - Double(zeros)) / Double(count - zeros)
-        return Swift.min(histogram.valueAtPercentile(rest * 100), histogram.max)
+        guard rank > Double(zeros) else { return 0 }
+        let rest = rank - Double(zeros)
+        guard let histogram = histograms.first else {
+            return few.isEmpty ? 0 : few.sorted()[Swift.min(few.count, Int(rest)) - 1]
+        }
+        let value = histogram.valueAtPercentile(rest / Double(count - zeros) * 100)
+        return Swift.min(value, histogram.max)
     }
 }

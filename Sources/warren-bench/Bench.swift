@@ -9,7 +9,12 @@ enum Bench {
             try Table(arguments).run()
             return
         }
-        print(try sample(word, arguments.dropFirst().compactMap { Int($0) }).line)
+        do {
+            print(try sample(word, arguments.dropFirst().compactMap { Int($0) }).line)
+        } catch let unfit as BrokerWorkloads.Unfit {
+            FileHandle.standardError.write(Data((unfit.sentence.prefix(2000) + "\n").utf8))
+            exit(1)
+        }
     }
 
     /// One measurement in this process; the table starts a process for each.
@@ -38,6 +43,16 @@ enum Bench {
         case "broker":
             return try BrokerWorkloads.run(
                 BrokerWorkloads.text(number(0, 1_000_000), consumers: number(1, 4))
+            )
+        case "quorum":
+            return try BrokerWorkloads.run(
+                BrokerWorkloads.text(number(0, 200_000), quorum: true, pace: number(1, 16))
+            )
+        case "quorums":
+            return try BrokerWorkloads.quorums(
+                number(0, 200_000),
+                queues: number(1, 1000),
+                rate: number(2, 100)
             )
         case "backlog":
             return try BrokerWorkloads.backlog(number(0, 1_000_000), number(1, 750_000))

@@ -27,7 +27,13 @@ enum BrokerWorkloads {
     ///
     /// Four producers of 250 messages a second each, eight keys, three patterns that make 1.75 copies,
     /// three queues with four consumers each (or more), prefetch 20, 80 % load.
-    static func text(_ messages: Int, consumers: Int = 4, consumerStart: String = "0s") -> String {
+    static func text(
+        _ messages: Int,
+        consumers: Int = 4,
+        consumerStart: String = "0s",
+        quorum: Bool = false,
+        pace: Int = 1
+    ) -> String {
         let routes = [[0, 1, 2], [0, 1], [1, 2], [2], [1], [0, 1], [2], [1, 2]]
         let shares = [3.0 / 8, 6.0 / 8, 5.0 / 8]
         var text = """
@@ -37,13 +43,16 @@ enum BrokerWorkloads {
             brokers:
               main:
                 kind: rabbitmq
+                nodes: [\(quorum ? "r1, r2, r3" : "r1")]
                 exchanges: { events: { type: topic } }
                 queues:
 
             """
+        let type = quorum ? ", type: quorum" : ""
         for queue in 0..<3 {
             let keys = routes.indices.filter { routes[$0].contains(queue) }.map { "\"k.\($0).#\"" }
-            text += "      q\(queue): { bind: { events: [\(keys.joined(separator: ", "))] } }\n"
+            text +=
+                "      q\(queue): { bind: { events: [\(keys.joined(separator: ", "))] }\(type) }\n"
         }
         let keys = routes.indices.map { "k.\($0): 1" }.joined(separator: ", ")
         text += """
@@ -51,9 +60,10 @@ enum BrokerWorkloads {
               p:
                 to: { exchange: events, key: { pick: { \(keys) } } }
                 instances: 4
-                arrivals: { law: poisson, rate: 250/s }
+                arrivals: { law: poisson, rate: \(250 * pace)/s }
                 size: { law: uniform, min: 100B, max: 1123B }
                 count: \(messages / 4)
+                confirms: \(quorum)
             consumers:
 
             """
@@ -65,7 +75,7 @@ enum BrokerWorkloads {
                     instances: \(consumers)
                     prefetch: 20
                     start: \(consumerStart)
-                    service: { law: exponential, mean: \(Int(mean))ns }
+                    service: { law: exponential, mean: \(Int(mean) / pace)ns }
 
                 """
         }
@@ -83,6 +93,46 @@ enum BrokerWorkloads {
             count: Int(totals.published),
             seconds: seconds,
             check: Double(totals.acked)
+        )
+    }
+
+    /// Quorum queues on three nodes, each with a producer that waits for confirms and a consumer that acks.
+    ///
+    /// The load is so many messages a second for each queue.
+    static func quorums(_ messages: Int, queues: Int, rate: Int) throws -> Sample {
+        var text = """
+            warren: 1
+            name: many
+            network: { default: { latency: 200us } }
+            brokers:
+              main:
+                kind: rabbitmq
+                nodes: [r1, r2, r3]
+                queues:
+
+            """
+        for queue in 0..<queues { text += "      q\(queue): { type: quorum }\n" }
+        text += "producers:\n"
+        for queue in 0..<queues {
+            text += """
+                  p\(queue):
+                    { to: q\(queue), start: 10s, arrivals: { law: poisson, rate: \(rate)/s },
+                      size: 500B, confirms: true, count: \(messages / queues) }
+
+                """
+        }
+        text += "consumers:\n"
+        for queue in 0..<queues {
+            text += "  c\(queue): { from: q\(queue), prefetch: 20, service: 100us }\n"
+        }
+        var simulation = try simulation(text)
+        while simulation.ledger.totals.published == 0, simulation.advance() == .running {}
+        let before = simulation.ledger.totals.published
+        let seconds = Clock.seconds { simulation.run() }
+        return Sample(
+            count: Int(simulation.ledger.totals.published - before),
+            seconds: seconds,
+            check: Double(simulation.ledger.totals.acked)
         )
     }
 

@@ -93,7 +93,8 @@ struct Table {
         var lines: [Line] = []
         let parts: [(String, () -> [Line])] = [
             ("hold", hold), ("kernel", kernel), ("broker", broker), ("instructions", instructions),
-            ("recorded", recorded), ("memory", memory), ("bindings", bindings), ("start", start),
+            ("quorum", quorum), ("recorded", recorded), ("memory", memory), ("bindings", bindings),
+            ("start", start),
         ]
         for (name, part) in parts where only.isEmpty || only == name { lines += part() }
         let table = TextTable<Line> { line in
@@ -201,26 +202,66 @@ struct Table {
         ]
     }
 
-    /// Instructions per event, from the difference of two lengths.
-    private func instructions() -> [Line] {
-        func count(_ command: String) -> Double? {
+    /// The instructions that a message more costs, from two lengths of run.
+    private func slope(_ command: String, _ rest: String = "") -> Double? {
+        func count(_ messages: Int) -> Double? {
             let file = "\(bin)/callgrind.out"
             let text = shell(
-                "valgrind --tool=callgrind --callgrind-out-file=\(file) \(command) 2>&1 >/dev/null"
+                "valgrind --tool=callgrind --callgrind-out-file=\(file) \(command) \(messages) \(rest)"
+                    + " 2>&1 >/dev/null"
             )
             let line = text.split(separator: "\n").first { $0.contains("Collected") }
             return line?.split(separator: " ").last.flatMap { Double($0) }
         }
-        func slope(_ command: String) -> Double? {
-            guard let short = count("\(command) 20000"), let long = count("\(command) 60000") else {
-                return nil
-            }
-            return (long - short) / 40_000 / 7.25
-        }
-        // Valgrind stumbles over Swift's debug information; the instructions are the same without.
+        guard let short = count(20_000), let long = count(60_000) else { return nil }
+        return (long - short) / 40_000
+    }
+
+    /// This program without Swift's debug information, over which Valgrind stumbles.
+    private func stripped() -> String {
         _ = shell("strip --strip-debug -o \(bin)/stripped \(own)")
-        let ours = slope("\(bin)/stripped broker")
-        let theirs = slope("\(bin)/broker")
+        return "\(bin)/stripped"
+    }
+
+    private func quorum() -> [Line] {
+        let values = interleave([
+            ("classic", { ours("broker 1000000")?.perSecond }),
+            ("quorum", { ours("quorum 400000")?.perSecond }),
+            ("one", { ours("quorums 400000 1 100")?.perSecond }),
+            ("thousand", { ours("quorums 400000 1000 100")?.perSecond }),
+        ])
+        let program = stripped()
+        let one = slope("\(program) quorums", "1 100")
+        let thousand = slope("\(program) quorums", "1000 100")
+        return [
+            Line(
+                what: "quorum queues on three nodes, messages/s",
+                ours: figure(values["quorum"] ?? .nan),
+                peer: "classic " + figure(values["classic"] ?? .nan),
+                ratio: ratio(values["quorum"], values["classic"]),
+                wanted: "≥ 0.2"
+            ),
+            Line(
+                what: "… 1,000 of them, instructions/message",
+                ours: figure(thousand ?? .nan),
+                peer: "one " + figure(one ?? .nan),
+                ratio: ratio(thousand, one),
+                wanted: "≤ 1"
+            ),
+            Line(
+                what: "… 1,000 of them, messages/s",
+                ours: figure(values["thousand"] ?? .nan),
+                peer: "one " + figure(values["one"] ?? .nan),
+                ratio: ratio(values["thousand"], values["one"]),
+                wanted: "≥ 1"
+            ),
+        ]
+    }
+
+    /// Instructions per event, from the difference of two lengths.
+    private func instructions() -> [Line] {
+        let ours = slope("\(stripped()) broker").map { $0 / 7.25 }
+        let theirs = slope("\(bin)/broker").map { $0 / 7.25 }
         return [
             Line(
                 what: "broker workload, instructions/event",

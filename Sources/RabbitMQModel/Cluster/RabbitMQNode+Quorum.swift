@@ -47,7 +47,7 @@ struct QuorumMember: Sendable {
     /// How many entries may be under way before commands gather.
     static let window: UInt64 = 2
     /// After how many entries a snapshot is taken, at least.
-    static let snapshotInterval = 256
+    static let snapshotInterval = 128
 }
 
 /// Term and vote of a member, as they lie on the disk.
@@ -247,10 +247,12 @@ extension RabbitMQNode {
         for index in todo.entries {
             guard let entry = members[member].raft[index] else { continue }
             writeCount += 1
-            var packet = Packet()
-            packet.parcel = entry.parcel
-            packet.x = entry.term
-            turn.append(packet, to: symbol.raw, at: index, as: WriteID(writeCount))
+            turn.append(
+                Journal.Entry(parcel: entry.parcel, mark: entry.term),
+                to: symbol.raw,
+                at: index,
+                as: WriteID(writeCount)
+            )
         }
         for sync in todo.syncs {
             syncs.append(PendingSync(write: writeCount, quorum: quorum, sync: sync))
@@ -638,8 +640,8 @@ extension RabbitMQNode {
         var index = snapshot.index + 1
         // A hole means that what lies behind it was never acknowledged.
         let journal = recovery.journal(symbol.raw)
-        while let packet = journal[index] {
-            log.append(Raft.Entry(term: packet.x, parcel: packet.parcel))
+        while let entry = journal[index] {
+            log.append(Raft.Entry(term: entry.mark, parcel: entry.parcel))
             index += 1
         }
         let raft = Raft(
