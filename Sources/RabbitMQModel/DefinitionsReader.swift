@@ -38,7 +38,7 @@ struct DefinitionsReader {
                 made.bindings += bindings(entry, toExchange, known, &findings)
             }
         }
-        SettingsReader.add(tree, to: &made, &findings)
+        SettingsReader.add(tree, Version(broker.version), to: &made, &findings)
         return made
     }
 

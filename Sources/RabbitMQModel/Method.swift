@@ -42,6 +42,8 @@ enum Flag {
     static let noAck: UInt8 = 1
     /// consume: nobody else may consume.
     static let exclusive: UInt8 = 2
+    /// consume, between nodes: the queue moved, and nobody waits for an answer.
+    static let quiet: UInt8 = 4
     /// qos: one limit for the channel.
     static let global: UInt8 = 1
     /// delete: only if it has no consumers (queue) or bindings (exchange).

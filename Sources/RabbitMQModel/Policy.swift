@@ -59,19 +59,26 @@ public struct Policy: Sendable, Hashable {
 
     /// What the broker would find wrong with it, as the management API says it; nil if nothing.
     ///
-    /// - Source: RMQ-POL-07, -08.
-    public func fault(isOperator: Bool) -> String? {
+    /// Of a version from 4.0 on, mirrored queues are no longer known.
+    ///
+    /// - Source: RMQ-POL-07, -08; the texts about `ha-` and federation are those of 3.10.8.
+    public func fault(isOperator: Bool, version: Version? = nil) -> String? {
         guard (try? Regex(pattern)) != nil else {
             return "pattern should be regular expression but is invalid"
         }
-        let allowed = isOperator ? Self.forOperators : Self.keys
+        let isNew = version.map { $0 >= .v4_0 } ?? false
+        let allowed = (isOperator ? Self.forOperators : Self.keys).filter {
+            !isNew || !$0.hasPrefix("ha-")
+        }
         let strangers = definition.filter { !allowed.contains($0.name) }
         if !strangers.isEmpty {
             let list = strangers.map { "{<<\"\($0.name)\">>,\($0.value.printed)}" }
             return "[\(list.joined(separator: ","))] are not recognised policy settings"
         }
         for field in definition {
-            if Self.numbers.contains(field.name), field.value.number.map({ $0 < 0 }) ?? true {
+            if field.name != "ha-sync-batch-size", Self.numbers.contains(field.name),
+                field.value.number.map({ $0 < 0 }) ?? true
+            {
                 return "\(field.value.printed) is not a valid \(Self.words(for: field.name))"
             }
             if field.name == "overflow",
@@ -80,7 +87,72 @@ public struct Policy: Sendable, Hashable {
                 return "<<\"\(field.value.printed)\">> is not a valid overflow value"
             }
         }
+        return mirroringFault ?? federationFault
+    }
+
+    private var mirroringFault: String? {
+        guard let mode = self["ha-mode"] else {
+            let needs = ["ha-params", "ha-sync-mode", "ha-promote-on-shutdown"]
+            guard definition.contains(where: { needs.contains($0.name) }) else { return nil }
+            return
+                "ha-mode must be specified to specify ha-params, ha-sync-mode or ha-promote-on-shutdown"
+        }
+        if let fault = paramsFault(mode.text ?? "") { return fault }
+        let choices = [
+            ("ha-sync-mode", ["manual", "automatic"]),
+            ("ha-promote-on-shutdown", ["always", "when-synced"]),
+            ("ha-promote-on-failure", ["always", "when-synced"]),
+        ]
+        for (key, allowed) in choices {
+            if let value = self[key], !allowed.contains(value.text ?? "") {
+                let list = allowed.map { "\"\($0)\"" }.joined(separator: " or ")
+                return "\(key) must be \(list), got \(Self.term(value))"
+            }
+        }
+        if let size = self["ha-sync-batch-size"], size.number ?? 0 < 1 {
+            return "ha-sync-batch-size takes an integer greater than 0, \(Self.term(size)) given"
+        }
         return nil
+    }
+
+    private func paramsFault(_ mode: String) -> String? {
+        let params = self["ha-params"]
+        switch (mode, params) {
+        case ("all", nil): return nil
+        case ("all", _): return "ha-mode=\"all\" does not take parameters"
+        case ("exactly", .int(let count)?) where count > 0: return nil
+        case ("exactly", _):
+            let given = params.map { Self.term($0) } ?? "none"
+            return "ha-mode=\"exactly\" takes an integer, \(given) given"
+        case ("nodes", .array(let names)?):
+            if names.isEmpty { return "ha-mode=\"nodes\" list must be non-empty" }
+            let strangers = names.filter { $0.text == nil }
+            if strangers.isEmpty { return nil }
+            let list = strangers.map { Self.term($0) }.joined(separator: ",")
+            return "ha-mode=\"nodes\" takes a list of strings, [\(list)] was not a string"
+        case ("nodes", _):
+            let given = params.map { Self.term($0) } ?? "none"
+            return "ha-mode=\"nodes\" takes a list, \(given) given"
+        default: return "<<\"\(mode)\">> is not a valid ha-mode value"
+        }
+    }
+
+    private var federationFault: String? {
+        for key in ["federation-upstream", "federation-upstream-set"] {
+            if let value = self[key], value.text == nil {
+                return "\(Self.term(value)) is not a valid federation upstream name"
+            }
+        }
+        if self["federation-upstream"] != nil, self["federation-upstream-set"] != nil {
+            return "cannot specify federation-upstream, federation-upstream-set or "
+                + "federation-upstream-pattern together"
+        }
+        return nil
+    }
+
+    /// A value as Erlang prints it.
+    private static func term(_ value: FieldValue) -> String {
+        value.text.map { "<<\"\($0)\">>" } ?? value.printed
     }
 
     private static func words(for key: String) -> String {

@@ -97,9 +97,19 @@ struct SettingsReader {
     }
 
     /// Adds what a virtual host says beside its queues and exchanges.
-    static func add(_ tree: Tree, to made: inout Definitions, _ findings: inout [Finding]) {
-        made.policies = policies(tree["policies"], isOperator: false, &findings)
-        made.operatorPolicies = policies(tree["operator_policies"], isOperator: true, &findings)
+    static func add(
+        _ tree: Tree,
+        _ version: Version?,
+        to made: inout Definitions,
+        _ findings: inout [Finding]
+    ) {
+        made.policies = policies(tree["policies"], version, isOperator: false, &findings)
+        made.operatorPolicies = policies(
+            tree["operator_policies"],
+            version,
+            isOperator: true,
+            &findings
+        )
         for entry in tree["permissions"]?.entries ?? [] where !entry.key.hasPrefix("x-") {
             made.permissions.append(
                 UserPermissions(
@@ -130,6 +140,7 @@ struct SettingsReader {
 
     private static func policies(
         _ tree: Tree?,
+        _ version: Version?,
         isOperator: Bool,
         _ findings: inout [Finding]
     ) -> [Policy] {
@@ -149,21 +160,19 @@ struct SettingsReader {
             for entry in element["definition"]?.entries ?? [] {
                 policy.definition.append(FieldValue.Field(entry.key, FieldValue(entry.value)))
             }
-            for field in policy.definition
-            where field.name.hasPrefix("ha-") || field.name.hasPrefix("federation-") {
-                let group = field.name.hasPrefix("ha-") ? "RMQ-MIR" : "RMQ-FED"
+            for field in policy.definition where field.name.hasPrefix("federation-") {
                 findings.append(
                     Finding(
                         "not-modelled",
                         "'\(field.name)' of the policy '\(policy.name)' is not modelled yet",
                         at: element.place,
                         why:
-                            "the model would behave as if it were not there; it belongs to \(group)",
+                            "the model would behave as if it were not there; it belongs to RMQ-FED",
                         remedy: "leave it out to simulate the rest"
                     )
                 )
             }
-            if let fault = policy.fault(isOperator: isOperator) {
+            if let fault = policy.fault(isOperator: isOperator, version: version) {
                 findings.append(
                     Finding(
                         "refused-policy",

@@ -180,6 +180,8 @@ public struct Inventory: Sendable {
 
     /// One line per queue, in the order of the machines.
     public var lines: [Line] = []
+    /// By queue: its line.
+    private var places: [Symbol: Int] = [:]
     /// By queue: the replica that has come farthest, in the order of the machines.
     var replicas: [(queue: Symbol, replica: Replica)] = []
     /// Copies that count as settled and wait in a client to be worked on.
@@ -221,8 +223,14 @@ public struct Inventory: Sendable {
         replicas = []
     }
 
-    /// Adds a queue.
+    /// Adds a queue, or another place where a part of it is.
     public mutating func add(queue: Symbol, ready: UInt64, unacked: UInt64) {
+        if let place = places[queue] {
+            lines[place].ready += ready
+            lines[place].unacked += unacked
+            return
+        }
+        places[queue] = lines.count
         lines.append(Line(queue: queue, ready: ready, unacked: unacked))
     }
 }

@@ -10,6 +10,49 @@ public struct Outside: Sendable {
     public var poison: [MessageID: Bool] = [:]
     private var witnessed: ContiguousArray<Witness> = []
 
+    private var left: [(subject: Symbol, node: NodeID, holdings: [Holding])] = []
+
+    /// One of the things that a node held when it went down.
+    public struct Holding: BitwiseCopyable, Sendable {
+        /// Its place in the replicated thing.
+        public var number: UInt64
+        /// The message.
+        public var message: MessageID
+        /// Whether a consumer had it.
+        public var isHeld: Bool
+
+        /// A holding.
+        public init(number: UInt64, message: MessageID, isHeld: Bool) {
+            self.number = number
+            self.message = message
+            self.isHeld = isHeld
+        }
+    }
+
+    /// Notes what a node that goes down held of a thing that others keep copies of.
+    ///
+    /// It counts as held until somebody takes it over: what the taker lacks is lost only then.
+    public mutating func leave(_ subject: Symbol, by node: NodeID, _ holdings: [Holding]) {
+        left.removeAll { $0.subject == subject && $0.node == node }
+        left.append((subject, node, holdings))
+    }
+
+    /// What a node left behind of a thing, which is the taker's from now on.
+    public mutating func takeOver(_ subject: Symbol, from node: NodeID) -> [Holding] {
+        guard let index = left.firstIndex(where: { $0.subject == subject && $0.node == node })
+        else { return [] }
+        return left.remove(at: index).holdings
+    }
+
+    /// Adds what was left behind, and what nobody has taken over.
+    func inventory(_ report: inout Inventory) {
+        for one in left {
+            let held = UInt64(one.holdings.count { $0.isHeld })
+            let all = UInt64(one.holdings.count)
+            report.add(queue: one.subject, ready: all - held, unacked: held)
+        }
+    }
+
     /// How far the history of a replicated thing is known to those who watch the run.
     public struct Witness: Sendable, Hashable {
         /// The term and the index of the last entry that took effect anywhere.

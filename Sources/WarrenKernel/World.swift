@@ -219,6 +219,7 @@ public struct World {
                 fresh.inventory(onDisk: turn.disks[index].records, &report)
             }
         }
+        turn.outside.inventory(&report)
         report.joinReplicas(turn.outside)
         return report
     }

@@ -166,7 +166,7 @@ public struct FactText: Sendable {
         case .messageDropped: return "the copy of \(subject) is gone: \(reason(fact.variant))"
         case .messageRecovered:
             return fact.variant == 1
-                ? "the ack had not reached the disk of \(here): it comes back into \(subject)"
+                ? "\(here) still has it, on its disk or as a copy: it comes back into \(subject)"
                 : "\(here) finds it on its disk, in \(subject)"
         case .messageHandled: return "\(here) finishes its work on it after \(Self.length(detail))"
         case .workFailed:

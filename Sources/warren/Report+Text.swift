@@ -56,7 +56,7 @@ extension Report {
         ]
         if resurrected > 0 {
             lines.append(
-                "came back  \(resurrected) copies whose ack had not reached the disk of a node that was killed"
+                "came back  \(resurrected) copies whose ack had not reached the disk of a node that was killed, or that another node had as well"
             )
         }
         if effects > 0 { lines.append("effects    \(effects)") }

@@ -97,6 +97,37 @@ struct PolicyTests {
         #expect(policy("p", "x(", []).fault(isOperator: false) != nil)
     }
 
+    @Test func `RMQ-MIR-01 what a policy may say of mirrors`() {
+        func fault(_ mode: String?, _ more: [(String, FieldValue)] = []) -> String? {
+            let first = mode.map { [("ha-mode", FieldValue.string($0))] } ?? []
+            return policy("p", "^x", first + more).fault(isOperator: false)
+        }
+        #expect(fault("all") == nil)
+        #expect(fault("zz") == "<<\"zz\">> is not a valid ha-mode value")
+        #expect(fault("exactly") == "ha-mode=\"exactly\" takes an integer, none given")
+        #expect(
+            fault("exactly", [("ha-params", .string("a"))])
+                == "ha-mode=\"exactly\" takes an integer, <<\"a\">> given"
+        )
+        #expect(
+            fault("all", [("ha-params", .int(2))]) == "ha-mode=\"all\" does not take parameters"
+        )
+        #expect(
+            fault("nodes", [("ha-params", .array([]))])
+                == "ha-mode=\"nodes\" list must be non-empty"
+        )
+        #expect(
+            fault(nil, [("ha-sync-mode", .string("automatic"))])
+                == "ha-mode must be specified to specify ha-params, ha-sync-mode or ha-promote-on-shutdown"
+        )
+        #expect(
+            fault("all", [("ha-sync-mode", .string("x"))])
+                == "ha-sync-mode must be \"manual\" or \"automatic\", got <<\"x\">>"
+        )
+        let new = policy("p", "^x", [("ha-mode", .string("all"))])
+        #expect(new.fault(isOperator: false, version: Version("4.0")) != nil)
+    }
+
     @Test func `RMQ-POL-07 and 08 a policy that is refused changes nothing`() throws {
         try talk.queue("q")
         set(policy("cap", "q", [("max-length", .int(1)), ("foo", .int(1))]))

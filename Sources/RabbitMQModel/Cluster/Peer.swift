@@ -44,6 +44,22 @@ enum PeerWord: UInt16, Sendable {
     case resume
     /// A node has a resource alarm, or none.
     case alarm
+    /// A node begins to keep copies of a queue, and has none yet; `d` is the queue in all of these.
+    case copyBegin
+    /// A copy: its position in `port`.
+    case copyPut
+    /// A copy is done with: its position in `port`.
+    case copyDrop
+    /// Everything that the queue holds has been sent.
+    case copyWhole
+    /// All copies up to `port` are safe.
+    case copyStored
+    /// How far a replica of a stream reaches: `x`.
+    case copyEnd
+    /// A delivery that was made before the queue moved is settled: `x` the message.
+    case settleStale
+    /// The node stops in good order.
+    case goodbye
     /// With whom a node was together while the cluster was partitioned: `x` a bit for each, `y` the
     /// connections of its clients.
     case side
@@ -79,6 +95,10 @@ struct Peer: Sendable {
     /// With whom it was together in a partition, a bit for each, and how many connections it had.
     var side: (nodes: UInt64, connections: UInt64) = (0, 0)
     var alarms: UInt8 = 0
+    /// Whether it said that it stops.
+    var saidGoodbye = false
+    /// Publications for queues with copies that it has not answered yet.
+    var inFlight: [(slot: UInt32, queue: Int, channel: Int, packet: Packet)] = []
     /// Channels there that use queues here, by their number there.
     var proxies: [UInt32: Int32] = [:]
     /// Changes that it has not made yet.
@@ -136,8 +156,12 @@ enum NodePhase: Sendable {
 struct QueuePlace: Hashable, Sendable {
     /// The node of a classic queue; the first leader of a replicated one.
     var home: Int
-    /// The members of a replicated queue, its first leader among them; empty for a classic one.
+    /// The members of a quorum queue or stream, its first leader among them; empty for a classic one.
     var members: [Int] = []
+    /// The nodes that have a copy of a mirrored queue or a stream, the longest first; not the home.
+    var mirrors: [Int] = []
+    /// Those that have all of it.
+    var synced: [Int] = []
     /// Whether it belongs to a connection.
     var isExclusive = false
     /// Which history this is of all that bore the name.
@@ -161,6 +185,7 @@ enum MetadataChange: Hashable, Sendable {
     case removeBinding(BindingDeclaration, scope: Symbol)
     case setVirtualHost(VirtualHostState)
     case setMembers(queue: String, scope: Symbol, [Int])
+    case setPlace(queue: String, scope: Symbol, QueuePlace)
 }
 
 /// A change on its way through the cluster.

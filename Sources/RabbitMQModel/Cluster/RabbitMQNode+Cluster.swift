@@ -166,6 +166,9 @@ extension RabbitMQNode {
         case .metadata: adopt(packet, peer, &turn)
         case .alarm: setPeerAlarm(peer, UInt8(truncatingIfNeeded: packet.c), &turn)
         case .side: peers[peer].side = (packet.x, packet.y)
+        case .goodbye: peers[peer].saidGoodbye = true
+        case .copyBegin, .copyPut, .copyDrop, .copyWhole, .copyStored, .copyEnd, .settleStale:
+            receiveCopy(packet, word, peer, &turn)
         }
     }
 
@@ -177,6 +180,7 @@ extension RabbitMQNode {
         peers[peer].isConnected = true
         peers[peer].lostAt = nil
         peers[peer].life = packet.x
+        peers[peer].saidGoodbye = false
         let said = Peer.Standing(rawValue: packet.d) ?? .down
         // Each went on without the other: they do not trust each other's metadata any more.
         if said == .running, phase == .running, before == .down, had != 0, isSameLife, isNew {
@@ -273,6 +277,7 @@ extension RabbitMQNode {
         failRemote(peer, &turn)
         leaveQuorums(peer, &turn)
         loseQueues(of: peer, &turn)
+        loseMirrors(on: peer, &turn)
         if phase == .running, plan.handling == .pauseMinority { pauseIfMinority(&turn) }
     }
 
@@ -286,6 +291,7 @@ extension RabbitMQNode {
             queues[queue].isDown = false
         }
         router.forget()
+        for queue in queues.indices { refreshMirrors(queue, &turn) }
     }
 
     /// The nodes that run, this one apart.
@@ -329,9 +335,12 @@ extension RabbitMQNode {
         }
         for queue in queues.indices where queues[queue].exists && queues[queue].home != me {
             let isThere = queues[queue].home >= 0 && peers[queues[queue].home].isRunning
-            queues[queue].isDown = queues[queue].quorum < 0 && !isThere
+            let waits = queues[queue].rules.isReplicated
+            queues[queue].isDown = queues[queue].quorum < 0 && !isThere && !waits
+            queues[queue].isOrphan = waits && !isThere
         }
         router.forget()
+        takeUpQueues(&turn)
         for peer in peers.indices where peer != me && peers[peer].standing == .waiting {
             sendMetadata(to: peer, &turn)
         }

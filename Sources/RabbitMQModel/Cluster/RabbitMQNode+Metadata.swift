@@ -159,6 +159,9 @@ extension RabbitMQNode {
         case .setMembers(let name, let scope, let members):
             let queue = queueIndex(name, scope, turn.names)
             if queue >= 0 { setMembers(of: queue, members, &turn) }
+        case .setPlace(let name, let scope, let place):
+            let queue = queueIndex(name, scope, turn.names)
+            if queue >= 0 { relocate(queue, place, &turn) }
         }
     }
 
@@ -309,6 +312,11 @@ extension RabbitMQNode {
     /// A queue that this node knows lives somewhere else now, or has begun anew.
     private mutating func move(_ queue: Int, to place: QueuePlace, _ turn: inout Turn) {
         let known = record(of: queue)
+        if queues[queue].rules.isReplicated {
+            if place.home != me { throwAwayCopies(queue, &turn) }
+            relocate(queue, place, &turn)
+            return
+        }
         if known.place.home != place.home || known.place.epoch != place.epoch {
             deleteQueue(queue, &turn)
             addQueue(
@@ -343,12 +351,19 @@ extension RabbitMQNode {
             }
             home = counts.min { $0.1 < $1.1 }?.0 ?? me
         }
-        guard isReplicated else { return QueuePlace(home: home) }
+        if rules.mirroring != nil {
+            let mirrors = mirrors(by: rules, home: home, among: running, existing: [])
+            return QueuePlace(home: home, mirrors: mirrors, synced: mirrors.sorted())
+        }
+        guard isReplicated || rules.isReplicated else { return QueuePlace(home: home) }
         // Three members unless the queue says otherwise; a stream has one on each node.
         let usual = rules.kind == .stream ? plan.count : min(3, plan.count)
         let size = min(Int(rules.groupSize ?? UInt64(usual)), plan.count)
         let rest = peers.indices.filter { $0 != home }
         let others = rest.filter { running.contains($0) } + rest.filter { !running.contains($0) }
-        return QueuePlace(home: home, members: ([home] + others.prefix(max(size, 1) - 1)).sorted())
+        let members = ([home] + others.prefix(max(size, 1) - 1)).sorted()
+        guard !isReplicated else { return QueuePlace(home: home, members: members) }
+        let mirrors = members.filter { $0 != home && running.contains($0) }
+        return QueuePlace(home: home, members: members, mirrors: mirrors, synced: mirrors)
     }
 }

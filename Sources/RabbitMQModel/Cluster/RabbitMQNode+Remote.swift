@@ -11,6 +11,8 @@ import WarrenTrace
 extension RabbitMQNode {
     /// Marks packets from the queue's node to the channel's node.
     private static let answerBit: UInt32 = 1 << 31
+    /// Marks publications that are sent once more, after their queue moved.
+    static let resentBit: UInt64 = 1 << 63
 
     /// Whether a queue is kept on this node alone.
     @inline(__always)
@@ -74,6 +76,11 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         let home = queues[queue].home
+        if waiting { channels[channel].asked = packet }
+        if queues[queue].isOrphan {
+            if waiting { wait(channel, for: queue) }
+            return
+        }
         if channels[channel].openedAt.insert(home).inserted {
             var word = Packet(peerWord: .open)
             word.port = UInt32(channel)
@@ -97,6 +104,10 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         let queue = Int(delivery.queue)
+        if queues[queue].ghostOf >= 0 {
+            settleStale(delivery, queues[queue].ghostOf, method, requeue: requeue, &turn)
+            return
+        }
         if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
         // What was delivered before the queue's node went down is nobody's any more.
         guard delivery.row != .max, queues[queue].exists else { return }
@@ -131,10 +142,14 @@ extension RabbitMQNode {
             return
         }
         let home = queues[queue].home
+        if queues[queue].isOrphan {
+            orphans.append((queue, channel, slot, packet))
+            return
+        }
         var word = packet
         word.word = Method.basicPublish.rawValue
         word.d = queues[queue].symbol.raw
-        word.x = slot == .max ? 0 : UInt64(slot) + 1
+        word.x = (slot == .max ? 0 : UInt64(slot) + 1) | packet.x & Self.resentBit
         word.custody = Packet.unrouted
         word.port = channel < 0 ? .max : UInt32(channel)
         guard peers[home].connection != .none else {
@@ -142,7 +157,12 @@ extension RabbitMQNode {
             recordUnrouted(packet, .nodeLost, &turn)
             return
         }
-        if slot != .max { outstanding[home][slot, default: 0] += 1 }
+        if slot != .max {
+            outstanding[home][slot, default: 0] += 1
+            if queues[queue].rules.isReplicated {
+                peers[home].inFlight.append((slot, queue, channel, packet))
+            }
+        }
         if channel >= 0 {
             forward(word, channel, queue, waiting: false, &turn)
         } else {
@@ -202,11 +222,14 @@ extension RabbitMQNode {
             channels[channel].openedAt.remove(peer)
             for index in channels[channel].unacked.indices {
                 let queue = Int(channels[channel].unacked[index].queue)
-                if queue >= 0, queues[queue].home == peer, queues[queue].quorum < 0 {
+                if queue >= 0, queues[queue].home == peer, queues[queue].quorum < 0,
+                    !queues[queue].rules.isReplicated
+                {
                     channels[channel].unacked[index].row = .max
                 }
             }
         }
+        keepInFlight(peer)
         for slot in outstanding[peer].keys.sorted() {
             let count = outstanding[peer][slot] ?? 0
             for _ in 0..<count { settleConfirm(slot, refused: true, &turn) }
@@ -220,7 +243,9 @@ extension RabbitMQNode {
     mutating func loseQueues(of peer: Int, _ turn: inout Turn) {
         for queue in queues.indices
         where queues[queue].exists && queues[queue].home == peer && queues[queue].quorum < 0 {
-            if queues[queue].declaration.durable, queues[queue].owner == -1 {
+            if queues[queue].rules.isReplicated {
+                orphan(queue, &turn)
+            } else if queues[queue].declaration.durable, queues[queue].owner == -1 {
                 queues[queue].isDown = true
                 cancelConsumers(of: queue, &turn)
             } else {
@@ -231,9 +256,9 @@ extension RabbitMQNode {
         for channel in channels.indices
         where channels[channel].state == .open && channels[channel].isWaiting {
             let queue = channels[channel].waitsFor
-            guard queue >= 0, queues[queue].home == peer, queues[queue].quorum < 0 else {
-                continue
-            }
+            guard queue >= 0, queues[queue].home == peer, queues[queue].quorum < 0,
+                !queues[queue].isOrphan, !queues[queue].isHere
+            else { continue }
             let name = queues[queue].declaration.name
             let vhost = vhostName(of: queues[queue].scope)
             let refusal: Refusal =
@@ -270,7 +295,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-CONS-26, -27.
-    private mutating func cancelByBroker(_ consumer: Int, _ turn: inout Turn) {
+    mutating func cancelByBroker(_ consumer: Int, _ turn: inout Turn) {
         let channel = Int(consumers[consumer].channel)
         consumers[consumer].exists = false
         consumers[consumer].inRotation = false
@@ -441,16 +466,20 @@ extension RabbitMQNode {
         publication.custody = 0
         publication.d = 0
         publication.x = 0
+        let number = packet.x & ~Self.resentBit
         let channel = peers[peer].proxies[packet.port].map { Int($0) } ?? -1
         guard queue >= 0, isHere(queue) else {
             // It was deleted meanwhile.
             recordUnrouted(packet, .unroutable, &turn)
-            if packet.x > 0, channel >= 0 {
-                confirm(channel, packet.x, packet.message, &turn)
-            }
+            if number > 0, channel >= 0 { confirm(channel, number, packet.message, &turn) }
             return
         }
-        distribute(publication, [Int32(queue)], channel, packet.x, &turn)
+        if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
+            // It came before the queue moved here.
+            if number > 0, channel >= 0 { confirm(channel, number, packet.message, &turn) }
+            return
+        }
+        distribute(publication, [Int32(queue)], channel, number, &turn)
     }
 
     // MARK: Back at the channel's node
@@ -461,6 +490,9 @@ extension RabbitMQNode {
         if method == .basicAck || method == .basicNack {
             let slot = UInt32(truncatingIfNeeded: packet.tag - 1)
             guard let count = outstanding[peer][slot] else { return }
+            if let index = peers[peer].inFlight.firstIndex(where: { $0.slot == slot }) {
+                peers[peer].inFlight.remove(at: index)
+            }
             outstanding[peer][slot] = count > 1 ? count - 1 : nil
             settleConfirm(slot, refused: method == .basicNack, &turn)
             return
@@ -478,6 +510,10 @@ extension RabbitMQNode {
             let consumer = isGet ? -1 : Int(packet.consumerNumber)
             let queue = queueIndex(packet.subject)
             word.x = channels[channel].nextTag | packet.x & ~0xFF_FFFF_FFFF
+            let isReplicated = queue >= 0 && queues[queue].rules.isReplicated
+            if isReplicated, queues[queue].rules.kind == .stream, consumer >= 0 {
+                noteOffset(packet, consumer, turn)
+            }
             if packet.custody != 0 {
                 channels[channel].spendTag()
             } else {
@@ -486,7 +522,7 @@ extension RabbitMQNode {
                     Unacked(
                         readySince: turn.now,
                         position: packet.deliveryTag,
-                        row: 0,
+                        row: isReplicated ? packet.message.raw : 0,
                         queue: Int32(queue),
                         consumer: Int32(consumer),
                         sentAt: Unacked.stamp(turn.now)

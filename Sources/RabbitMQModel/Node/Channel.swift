@@ -57,6 +57,8 @@ struct Channel: Sendable {
     /// Whether it waits for another node, and for which queue; -1 if for none.
     var isWaiting = false
     var waitsFor = -1
+    /// What it asked that node, to ask again if the queue moves.
+    var asked = Packet()
     /// What its client said meanwhile.
     var backlog = Deque<Packet>()
     /// Whether it is the first of its connection, which goes the short way.

@@ -4,7 +4,7 @@ import WarrenTrace
 enum DiskKey {
     enum Kind: UInt64 {
         case vhost = 0
-        case exchange, queue, binding, message, vote, snapshot, cluster
+        case exchange, queue, binding, message, vote, snapshot, cluster, copy
     }
 
     static func vhost(_ scope: Symbol) -> UInt64 { UInt64(scope.raw) }
@@ -19,6 +19,10 @@ enum DiskKey {
         Kind.message.rawValue << 60 | UInt64(queue.raw & 0xFFF_FFFF) << 32 | position & 0xFFFF_FFFF
     }
 
+    /// A message of a queue of which other nodes keep copies.
+    static func copy(_ queue: Symbol, _ position: UInt64) -> UInt64 {
+        Kind.copy.rawValue << 60 | UInt64(queue.raw & 0xFFF_FFFF) << 32 | position & 0xFFFF_FFFF
+    }
     static func vote(_ queue: Symbol) -> UInt64 { Kind.vote.rawValue << 60 | UInt64(queue.raw) }
     static func snapshot(_ queue: Symbol) -> UInt64 {
         Kind.snapshot.rawValue << 60 | UInt64(queue.raw)

@@ -141,14 +141,20 @@ extension RabbitMQNode {
     }
 
     /// Takes a message off the disk, if it is there.
-    func eraseIfStored(_ row: UInt32, _ queue: Int, _ position: UInt64, _ turn: inout Turn) {
+    mutating func eraseIfStored(
+        _ row: UInt32,
+        _ queue: Int,
+        _ position: UInt64,
+        _ turn: inout Turn
+    ) {
+        if !queues[queue].isAlone { dropCopy(queue, position, &turn) }
         if messages[row].persistent || !queues[queue].isPlain { erase(queue, position, &turn) }
     }
 
     /// Takes a persistent message off the disk.
     func erase(_ queue: Int, _ position: UInt64, _ turn: inout Turn) {
         if queues[queue].declaration.durable {
-            turn.erase(DiskKey.message(queues[queue].symbol, position))
+            turn.erase(diskKey(queue, position))
         }
     }
 
@@ -336,6 +342,7 @@ extension RabbitMQNode {
         let quorum = queues[queue].quorum
         guard quorum >= 0 else {
             word.subject = queues[queue].symbol
+            if queues[queue].rules.isReplicated { attachments[consumer] = word }
             forward(word, channel, queue, &turn)
             return
         }
@@ -368,6 +375,7 @@ extension RabbitMQNode {
         )
         made.priority = try consumerPriority(options, queue)
         made.label = packet.c
+        made.isQuiet = packet.has(Flag.quiet)
         if queues[queue].rules.kind == .stream {
             made.offset = try firstOffset(queue, options["x-stream-offset"], turn.now)
         }
@@ -410,6 +418,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         consumers[consumer].exists = false
+        attachments[Int32(consumer)] = nil
         guard queues[queue].exists else { return }
         if queues[queue].quorum >= 0 {
             var command = QuorumCommand(kind: .cancel)
@@ -429,6 +438,7 @@ extension RabbitMQNode {
         let queue = Int(consumers[consumer].queue)
         consumers[consumer].exists = false
         consumers[consumer].inRotation = false
+        if !attachments.isEmpty { attachments[Int32(consumer)] = nil }
         guard isHere(queue) else {
             leaveQuorum(consumer, queue, &turn)
             return

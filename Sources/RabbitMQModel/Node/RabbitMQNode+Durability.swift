@@ -129,6 +129,8 @@ extension RabbitMQNode {
                 restore(stored.value, stored.scope, &turn)
             case .message:
                 recoverMessage(record, crashed: recovery.crashed, &turn)
+            case .copy:
+                recoverCopy(record, crashed: recovery.crashed)
             case .vote, .snapshot, .cluster, nil:
                 continue
             }
@@ -203,13 +205,19 @@ extension RabbitMQNode {
             turn.send(word, on: sessions[session].connection)
             endSession(session, .connectionClosed, &turn)
         }
-        for peer in peers.indices where peer != me { endProxies(peer, &turn) }
+        for peer in peers.indices where peer != me {
+            endProxies(peer, &turn)
+            if peers[peer].isConnected { send(Packet(peerWord: .goodbye), toPeer: peer, &turn) }
+        }
         for queue in queues where queue.exists && queue.declaration.durable && queue.isHere {
             for entry in queue.readyEntries
             where entry.entry.redelivered
                 && (messages[entry.entry.row].persistent || queue.rules.kind == .stream)
             {
-                let key = DiskKey.message(queue.symbol, entry.position)
+                let key =
+                    queue.rules.isReplicated
+                    ? DiskKey.copy(queue.symbol, entry.position)
+                    : DiskKey.message(queue.symbol, entry.position)
                 var packet = diskPacket(entry.entry.row, redelivered: true)
                 packet.x = queue.expiries[entry.position]?.nanoseconds ?? 0
                 turn.store(packet, at: key, as: WriteID(writeCount))
@@ -219,10 +227,11 @@ extension RabbitMQNode {
 
     /// Says what the disk does not have: transient messages, transient queues, unsynced writes.
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+        leaveHoldings(&turn)
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked where delivery.queue >= 0 {
                 let queue = queues[Int(delivery.queue)]
-                guard queue.exists, queue.isHere, queue.rules.kind != .stream else { continue }
+                guard queue.exists, queue.isAlone, queue.rules.kind != .stream else { continue }
                 let message = messages[delivery.row].message
                 if survives(delivery.row, queue, delivery.position, disk) {
                     turn.record(
@@ -236,7 +245,7 @@ extension RabbitMQNode {
                 }
             }
         }
-        for queue in queues where queue.exists {
+        for queue in queues where queue.exists && queue.isAlone {
             for entry in queue.readyEntries
             where !survives(entry.entry.row, queue, entry.position, disk) {
                 recordLoss(messages[entry.entry.row].message, queue.symbol, .ready, &turn)

@@ -152,7 +152,7 @@ extension RabbitMQNode {
             if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
             return
         }
-        if targets.contains(where: { !isHere(Int($0)) }) {
+        if targets.contains(where: { !queues[Int($0)].isAlone }) {
             distributeWidely(packet, targets, channel, sequence, &turn)
             return
         }
@@ -243,9 +243,13 @@ extension RabbitMQNode {
             let row = messages.put(MessageRow(packet, references: Int32(here.count)))
             if packet.parcel != .none { prepare(row, here, &turn) }
             for target in here {
+                let position = queues[Int(target)].tailPosition
                 let isTaken = enterAndStore(row, Int(target), slot, &turn)
                 if slot != .max, isTaken != nil {
                     settleConfirm(slot, refused: isTaken == false, &turn)
+                }
+                if slot != .max, isTaken != false {
+                    awaitCopies(slot, Int(target), position, &turn)
                 }
             }
         }
@@ -312,7 +316,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         writeCount += 1
-        let key = DiskKey.message(queues[queue].symbol, queues[queue].tailPosition)
+        let key = diskKey(queue, queues[queue].tailPosition)
         var packet = diskPacket(row, redelivered: false)
         if !queues[queue].isPlain, let life = timeToLive(message, queue, turn) {
             packet.x =

@@ -215,7 +215,9 @@ extension RabbitMQNode {
             place: QueuePlace(
                 home: queues[queue].home,
                 members: queues[queue].quorum >= 0
-                    ? quorums[queues[queue].quorum].members : [],
+                    ? quorums[queues[queue].quorum].members : queues[queue].members,
+                mirrors: queues[queue].mirrors,
+                synced: queues[queue].synced,
                 isExclusive: queues[queue].owner != -1,
                 epoch: queues[queue].quorum >= 0 ? quorums[queues[queue].quorum].epoch : 1
             )
@@ -262,9 +264,15 @@ extension RabbitMQNode {
                 rules: rules,
                 owner: owner,
                 home: place.home,
-                isHere: place.home == me && !isQuorum
+                isHere: place.home == me && !isQuorum && !(isRecovered && rules.isReplicated)
             )
         )
+        if !isQuorum {
+            queues[queue].members = place.members
+            queues[queue].mirrors = place.mirrors
+            queues[queue].synced = place.synced
+            if queues[queue].isHere { for mirror in place.mirrors { openMirror(queue, mirror) } }
+        }
         while queueOf.count <= Int(symbol.raw) { queueOf.append(-1) }
         queueOf[Int(symbol.raw)] = Int32(queue)
         router.forget()

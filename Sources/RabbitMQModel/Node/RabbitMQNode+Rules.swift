@@ -68,6 +68,7 @@ extension RabbitMQNode {
             return false
         }
         let entry = Entry(readySince: turn.now, row: row, redelivered: false)
+        if !queues[queue].isAlone { sendCopy(row, queue, queues[queue].tailPosition, &turn) }
         let position = queues[queue].append(entry, message)
         queues[queue].readyBytes += UInt64(message.size)
         if let life = timeToLive(message, queue, turn) {
@@ -297,12 +298,16 @@ extension RabbitMQNode {
             default: [.queues, .classicQueues]
             }
         let name = declaration.name
-        return QueueRules(
+        var rules = QueueRules(
             declaration,
             policy: Policy.effective(vhost?.policies ?? [], name, targets),
             operatorPolicy: Policy.effective(vhost?.operatorPolicies ?? [], name, targets),
             version: settings.version
         )
+        if !isClustered { rules.mirroring = nil }
+        rules.isReplicated =
+            rules.mirroring != nil || isClustered && rules.kind == .stream && rules.groupSize != 1
+        return rules
     }
 
     /// The alternate exchange of an exchange: its argument, or its policy's.
@@ -324,7 +329,10 @@ extension RabbitMQNode {
         for queue in queues.indices where queues[queue].exists && queues[queue].scope == scope {
             let rules = rules(for: queues[queue].declaration, scope)
             guard rules != queues[queue].rules else { continue }
+            let wasReplicated = queues[queue].rules.isReplicated
             queues[queue].follow(rules, bytes: weighReady(queue))
+            if wasReplicated != rules.isReplicated { rewrite(queue, &turn) }
+            refreshMirrors(queue, &turn)
             let quorum = queues[queue].quorum
             if quorum >= 0, quorums[quorum].member >= 0 {
                 members[quorums[quorum].member].machine.follow(rules)

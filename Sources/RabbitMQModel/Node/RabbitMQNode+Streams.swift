@@ -24,8 +24,10 @@ extension RabbitMQNode {
             size: message.size,
             position: queues[queue].skip()
         )
+        if !queues[queue].isAlone { sendCopy(row, queue, record.position, &turn) }
         let rules = queues[queue].rules
         for old in queues[queue].log?.append(record, rules) ?? [] {
+            if !queues[queue].isAlone { dropCopy(queue, old.position, &turn) }
             erase(queue, old.position, &turn)
             drop(old.row, queue, .maxlen, .ready, &turn)
         }
@@ -34,7 +36,7 @@ extension RabbitMQNode {
 
     /// Sends each consumer with room what follows its offset.
     mutating func readLog(_ queue: Int, _ turn: inout Turn) {
-        guard let end = queues[queue].log?.next else { return }
+        guard let end = committedEnd(queue) else { return }
         var waiting = Deque<Int32>()
         while let next = queues[queue].rotation.popFirst() {
             let consumer = Int(next)

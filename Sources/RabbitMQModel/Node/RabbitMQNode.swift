@@ -75,6 +75,22 @@ struct RabbitMQNode: Machine {
     /// How far the clock is off, in nanoseconds.
     var clockOffset: Int64 = 0
 
+    // Copies of queues that live elsewhere, and what their moving takes.
+    var mirrors: [Symbol: Mirror] = [:]
+    /// By queue that lives here: how the nodes with copies stand.
+    var mirrorViews: [Int: [MirrorView]] = [:]
+    /// By queue that lives here: confirms that wait for copies, by rising position.
+    var copyWaits: [Int: Deque<CopyWait>] = [:]
+    /// By queue that moved here: the messages that it had then or shortly before.
+    var copied: [Int: Set<UInt32>] = [:]
+    /// By stream without a home: how far each replica reaches.
+    var ends: [Int: [Int: UInt64]] = [:]
+    /// By consumer of a queue elsewhere: how it was attached.
+    var attachments: [Int32: Packet] = [:]
+    /// Publications and settlements for queues that have no home at the moment.
+    var orphans: [(queue: Int, channel: Int, slot: UInt32, packet: Packet)] = []
+    var staleWords: [(queue: Int, packet: Packet)] = []
+
     // Quorum queues.
     var quorums: ContiguousArray<QuorumPart> = []
     var members: ContiguousArray<QuorumMember> = []
@@ -113,6 +129,7 @@ struct RabbitMQNode: Machine {
         case .stored(let write):
             completeWrites(upTo: write, &turn)
             if !syncs.isEmpty { completeSyncs(upTo: write.raw, &turn) }
+            if !mirrors.isEmpty { acknowledgeCopies(upTo: write.raw, &turn) }
         case .started(let recovery):
             start(recovery, &turn)
         case .accepted(let connection, let peer):
@@ -406,6 +423,7 @@ struct RabbitMQNode: Machine {
         for part in quorums {
             for waiting in part.pending { holding.keep(waiting.command.packet.parcel) }
         }
+        copyParcels(&holding)
         for change in wanted.values { holding.keep(change.parcel) }
         for channel in channels { for packet in channel.backlog { holding.keep(packet.parcel) } }
         for session in sessions { for packet in session.backlog { holding.keep(packet.parcel) } }

@@ -31,11 +31,27 @@ struct Queue: Sendable {
     var owner: Int32
     var exists = true
     /// The node that it lives on; of a replicated queue the one that led first.
-    let home: Int
-    /// Whether this node alone keeps it.
-    let isHere: Bool
+    private(set) var home: Int
+    /// Whether it is this node that takes and hands out its messages.
+    private(set) var isHere: Bool
+    /// Whether no other node keeps a copy of what it holds.
+    private(set) var isAlone: Bool
     /// Whether its node is down.
     var isDown = false
+    /// Whether its node is down and another one is to take over: whoever uses it waits.
+    var isOrphan = false
+    /// The nodes that have a copy of it, the one that has had it longest first.
+    var mirrors: [Int] = []
+    /// Those of them that have all of it.
+    var synced: [Int] = []
+    /// Behind the last record of a stream that a majority is known to have.
+    var committed: UInt64 = 0
+    /// The nodes that may keep a stream.
+    var members: [Int] = []
+    /// The place of deliveries that were made before it moved, or -1.
+    var ghost = -1
+    /// The queue whose ghost this is, or -1.
+    var ghostOf = -1
     /// Its part in ``RabbitMQNode/quorums``, or -1.
     var quorum = -1
     var ready = Deque<Entry>()
@@ -86,6 +102,7 @@ struct Queue: Sendable {
     ) {
         self.home = home
         self.isHere = isHere
+        isAlone = isHere && !rules.isReplicated
         self.symbol = symbol
         self.scope = scope
         self.declaration = declaration
@@ -101,9 +118,18 @@ struct Queue: Sendable {
     @inline(__always)
     var readyCount: Int { ready.count &+ returned.count &+ laneCount }
 
+    /// Lives somewhere else from now on.
+    mutating func move(to home: Int, isHere: Bool) {
+        self.home = home
+        self.isHere = isHere
+        isOrphan = false
+        follow(rules, bytes: readyBytes)
+    }
+
     /// Goes by other rules from now on; `bytes` is what the ready copies weigh.
     mutating func follow(_ rules: QueueRules, bytes: UInt64) {
         self.rules = rules
+        isAlone = isHere && !rules.isReplicated
         isPlain = rules.isPlain && isHere && !hasPriorities && !hasExpirations
         readyBytes = bytes
     }

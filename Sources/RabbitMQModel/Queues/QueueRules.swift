@@ -43,9 +43,30 @@ struct QueueRules: Hashable, Sendable {
     /// How many members a replicated queue begins with: RMQ-QQ-38.
     var groupSize: UInt64?
 
+    /// Which nodes keep copies of a classic queue.
+    ///
+    /// - Source: RMQ-MIR-01.
+    enum Mirroring: Sendable, Hashable {
+        case all
+        case exactly(Int)
+        case nodes([String])
+    }
+
+    /// Nil for a queue on one node.
+    var mirroring: Mirroring?
+    /// Whether a new mirror gets what is there already: RMQ-MIR-07.
+    var synchronises = false
+    /// Whether a mirror that lacks something may take over after a crash: RMQ-MIR-08, -09.
+    var promotesOnFailure = true
+    /// Whether it may after a stop in good order: RMQ-MIR-10.
+    var promotesOnShutdown = false
+    /// Whether other nodes keep copies, as mirrors or as replicas of a stream.
+    var isReplicated = false
+
     /// Whether nothing here concerns the common way of a message.
     var isPlain: Bool {
-        kind == .classic && ttl == nil && expires == nil && maxLength == nil && maxBytes == nil
+        kind == .classic && !isReplicated && ttl == nil && expires == nil && maxLength == nil
+            && maxBytes == nil
             && maxPriority == 0 && !singleActive
     }
 
@@ -105,5 +126,15 @@ struct QueueRules: Hashable, Sendable {
             number("x-quorum-initial-group-size", "initial-group-size")
             ?? number("x-initial-cluster-size", "initial-cluster-size")
         singleActive = declaration["x-single-active-consumer"] == .bool(true)
+        guard kind == .classic, !declaration.exclusive, version < .v4_0 else { return }
+        switch (policy?["ha-mode"]?.text, policy?["ha-params"]) {
+        case ("all", _): mirroring = .all
+        case ("exactly", .int(let count)?): mirroring = .exactly(Int(clamping: count))
+        case ("nodes", .array(let names)?): mirroring = .nodes(names.compactMap(\.text))
+        default: break
+        }
+        synchronises = policy?["ha-sync-mode"]?.text == "automatic"
+        promotesOnFailure = policy?["ha-promote-on-failure"]?.text != "when-synced"
+        promotesOnShutdown = policy?["ha-promote-on-shutdown"]?.text == "always"
     }
 }

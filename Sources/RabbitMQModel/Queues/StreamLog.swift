@@ -22,6 +22,9 @@ struct StreamLog: Sendable {
     private var segmentSizes = Deque<(bytes: UInt64, count: Int)>()
     private(set) var bytes: UInt64 = 0
 
+    /// A log whose oldest record will have this offset.
+    init(first: UInt64 = 0) { self.first = first }
+
     /// The offset that the next record will have.
     var next: UInt64 { first + UInt64(records.count) }
 

@@ -1,0 +1,504 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// A queue with copies loses its home, and lives on elsewhere.
+///
+/// - Source: RMQ-MIR-02 to -06, -08 to -10; rabbitmq-server `rabbit_mirror_queue_misc.erl`,
+///   `rabbit_stream_coordinator.erl`.
+/// - Differs: the writer of a stream is chosen by one exchange of how far each replica reaches.
+extension RabbitMQNode {
+    // MARK: Without a home
+
+    /// The home of a queue with copies is down.
+    mutating func orphan(_ queue: Int, _ turn: inout Turn) {
+        queues[queue].isOrphan = true
+        ends[queue] = nil
+        makeGhosts(queue)
+        let survivors = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
+        if survivors.isEmpty, queues[queue].rules.kind == .classic {
+            queues[queue].isOrphan = false
+            loseForGood(queue, &turn)
+        }
+    }
+
+    /// Nobody has a copy: the queue is what one without copies would be.
+    private mutating func loseForGood(_ queue: Int, _ turn: inout Turn) {
+        refuseOrphans(queue, &turn)
+        if queues[queue].declaration.durable, queues[queue].owner == -1 {
+            queues[queue].isDown = true
+            cancelConsumers(of: queue, &turn)
+        } else {
+            deleteQueue(queue, &turn)
+        }
+    }
+
+    private mutating func refuseOrphans(_ queue: Int, _ turn: inout Turn) {
+        let mine = orphans.filter { $0.queue == queue }
+        orphans.removeAll { $0.queue == queue }
+        staleWords.removeAll { $0.queue == queue }
+        for one in mine {
+            recordUnrouted(one.packet, .nodeLost, &turn)
+            if one.slot != .max { settleConfirm(one.slot, refused: true, &turn) }
+        }
+    }
+
+    /// A peer is down: queues that live here have a copy less, and those without a home look for one.
+    mutating func loseMirrors(on peer: Int, _ turn: inout Turn) {
+        guard phase == .running else { return }
+        for queue in queues.indices where queues[queue].exists {
+            if queues[queue].isHere {
+                refreshMirrors(queue, &turn)
+            } else if queues[queue].isOrphan {
+                findHome(queue, &turn)
+            }
+        }
+    }
+
+    /// Takes over a queue without a home if it is this node's to do.
+    private mutating func findHome(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].isOrphan, phase == .running else { return }
+        if queues[queue].rules.kind == .stream {
+            tellEnd(queue, &turn)
+            return
+        }
+        let rules = queues[queue].rules
+        let home = queues[queue].home
+        let running = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
+        let mayLack =
+            peers[home].saidGoodbye ? rules.promotesOnShutdown : rules.promotesOnFailure
+        // The one that has had its copy longest.
+        let fit = mayLack ? running : running.filter { queues[queue].synced.contains($0) }
+        if fit.first == me { promote(queue, &turn) }
+    }
+
+    /// The replicas of a stream tell each other how far they reach.
+    private mutating func tellEnd(_ queue: Int, _ turn: inout Turn) {
+        let members = queues[queue].members
+        guard members.contains(me) else { return }
+        var word = Packet(peerWord: .copyEnd)
+        word.d = queues[queue].symbol.raw
+        word.x = mirrors[queues[queue].symbol]?.end ?? 0
+        ends[queue, default: [:]][me] = word.x
+        for peer in members where peer != me && peers[peer].isRunning {
+            send(word, toPeer: peer, &turn)
+        }
+        chooseWriter(queue, &turn)
+    }
+
+    /// Of a majority of replicas, the one that reaches farthest becomes the writer.
+    mutating func chooseWriter(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].isOrphan, phase == .running, let known = ends[queue] else { return }
+        let here = queues[queue].members.filter { $0 == me || peers[$0].isRunning }
+        guard here.count * 2 > queues[queue].members.count,
+            here.allSatisfy({ known[$0] != nil })
+        else { return }
+        let best = here.max { (known[$0] ?? 0, $1) < (known[$1] ?? 0, $0) }
+        if best == me { promote(queue, &turn) }
+    }
+
+    /// The node serves: its own queues with copies live here again, unless another node has them.
+    mutating func takeUpQueues(_ turn: inout Turn) {
+        for queue in queues.indices
+        where queues[queue].exists && queues[queue].rules.isReplicated
+            && queues[queue].quorum < 0 && !queues[queue].isHere
+        {
+            if queues[queue].home == me {
+                queues[queue].isOrphan = true
+                if queues[queue].rules.kind == .stream {
+                    findHome(queue, &turn)
+                } else {
+                    promote(queue, &turn)
+                }
+            } else if queues[queue].isOrphan {
+                findHome(queue, &turn)
+            }
+        }
+    }
+
+    // MARK: A new home
+
+    /// This node becomes the home of a queue, with the copies that it has.
+    mutating func promote(_ queue: Int, _ turn: inout Turn) {
+        let symbol = queues[queue].symbol
+        let mirror = mirrors.removeValue(forKey: symbol) ?? Mirror()
+        let before = queues[queue].home
+        let isReturn = before == me
+        let isWhole = isReturn || queues[queue].synced.contains(me)
+        queues[queue].move(to: me, isHere: true)
+        queues[queue].isDown = false
+        copied[queue] = mirror.known
+        copyWaits[queue] = nil
+        ends[queue] = nil
+        let lost = reconcile(queue, mirror, from: before, &turn)
+        fill(queue, mirror, isReturn: isReturn, &turn)
+        if !isReturn {
+            turn.record(
+                queues[queue].log == nil ? .mirrorPromoted : .leaderElected,
+                subject: symbol,
+                variant: queues[queue].log == nil && !isWhole ? 1 : 0,
+                detail: UInt64(lost)
+            )
+        }
+        let others = queues[queue].mirrors.filter { $0 != me && peers[$0].isRunning }
+        let whole = queues[queue].synced
+        queues[queue].mirrors = others
+        queues[queue].synced = []
+        mirrorViews[queue] = []
+        for peer in others { beginMirror(queue, peer, wasWhole: whole.contains(peer), &turn) }
+        followHome(queue, &turn)
+        tellPlace(queue, &turn)
+        refreshMirrors(queue, &turn)
+        guard queues[queue].exists else { return }
+        if queues[queue].log == nil {
+            keepLimits(queue, &turn)
+            dropExpired(queue, &turn)
+            touch(queue, &turn)
+        }
+        dispatch(queue, &turn)
+    }
+
+    /// Says what became of the messages of the old home: those that this one lacks are lost.
+    ///
+    /// - Returns: how many are lost.
+    private func reconcile(
+        _ queue: Int,
+        _ mirror: Mirror,
+        from before: Int,
+        _ turn: inout Turn
+    ) -> Int {
+        let symbol = queues[queue].symbol
+        let left = turn.outside.takeOver(symbol, from: peers[before].node)
+        var known: Set<UInt64> = []
+        var lost = 0
+        for one in left {
+            known.insert(one.number)
+            if mirror.copies[one.number] == nil {
+                recordGoneCopy(one, symbol, &turn)
+                lost += 1
+            } else if one.isHeld {
+                turn.record(
+                    .deliveryRequeued,
+                    message: one.message,
+                    subject: symbol,
+                    variant: ReturnReason.connectionClosed.rawValue
+                )
+            }
+        }
+        for position in mirror.positions where !known.contains(position) {
+            guard let copy = mirror.copies[position] else { continue }
+            turn.record(.messageRecovered, message: copy.message, subject: symbol, variant: 1)
+        }
+        return lost
+    }
+
+    /// - Source: RMQ-MIR-04: all that a promoted mirror has counts as delivered before.
+    private mutating func fill(
+        _ queue: Int,
+        _ mirror: Mirror,
+        isReturn: Bool,
+        _ turn: inout Turn
+    ) {
+        let positions = mirror.positions
+        queues[queue].headPosition = mirror.end
+        if queues[queue].log != nil {
+            queues[queue].log = StreamLog(first: positions.first ?? mirror.end)
+            queues[queue].committed = mirror.end
+        }
+        for position in positions {
+            guard let copy = mirror.copies[position] else { continue }
+            let row = messages.put(MessageRow(copy, references: 1))
+            if queues[queue].log != nil {
+                let record = StreamLog.Record(
+                    row: row,
+                    time: copy.x == 0 ? turn.now : Instant(nanoseconds: copy.x),
+                    size: copy.size,
+                    position: position
+                )
+                let rules = queues[queue].rules
+                _ = queues[queue].log?.append(record, rules)
+                continue
+            }
+            let properties: Properties? = turn.parcels.get(copy.parcel)
+            if let priority = properties?.priority { messages.setPriority(priority, of: row) }
+            if copy.x != 0 { queues[queue].expiries[position] = Instant(nanoseconds: copy.x) }
+            let entry = ReturnedEntry(
+                position: position,
+                entry: Entry(
+                    readySince: turn.now,
+                    row: row,
+                    redelivered: !isReturn || copy.has(Flag.redelivered)
+                )
+            )
+            if queues[queue].rules.maxPriority > 0 {
+                queues[queue].putBack(entry, messages[row])
+            } else {
+                queues[queue].returned.append(entry)
+            }
+        }
+        queues[queue].returned.sort { $0.position > $1.position }
+        queues[queue].follow(queues[queue].rules, bytes: weighReady(queue))
+    }
+
+    /// Whether a publication that is sent once more is here already.
+    func wasCopied(_ message: MessageID, _ queue: Int) -> Bool {
+        copied[queue]?.contains(message.raw) ?? false
+    }
+
+    /// A queue lives somewhere else now, or has other copies.
+    mutating func relocate(_ queue: Int, _ place: QueuePlace, _ turn: inout Turn) {
+        guard queues[queue].rules.isReplicated || !queues[queue].mirrors.isEmpty,
+            !queues[queue].isHere
+        else { return }
+        let before = queues[queue].home
+        queues[queue].mirrors = place.mirrors
+        queues[queue].synced = place.synced
+        let isNew = place.home != before
+        let isBack = queues[queue].isOrphan && place.home != me && peers[place.home].isRunning
+        if isNew {
+            if !queues[queue].isOrphan { makeGhosts(queue) }
+            queues[queue].move(to: place.home, isHere: false)
+            queues[queue].isOrphan = place.home != me && !peers[place.home].isRunning
+        } else if isBack {
+            queues[queue].isOrphan = false
+        }
+        storeQueue(queue, &turn)
+        guard (isNew || isBack) && !queues[queue].isOrphan, place.home != me else { return }
+        queues[queue].isDown = false
+        router.forget()
+        followHome(queue, &turn)
+    }
+
+    /// Has everything of this node that used a queue use it at its new home.
+    ///
+    /// - Source: RMQ-MIR-03 to -05.
+    private mutating func followHome(_ queue: Int, _ turn: inout Turn) {
+        router.forget()
+        for consumer in consumers.indices
+        where consumers[consumer].exists && consumers[consumer].queue == Int32(queue) {
+            attachAgain(consumer, queue, &turn)
+        }
+        for channel in channels.indices
+        where channels[channel].isWaiting && channels[channel].waitsFor == queue
+            && channels[channel].state == .open
+        {
+            let asked = channels[channel].asked
+            if asked.method == .basicConsume {
+                var answer = Packet(.basicConsumeOk, channel: channels[channel].number)
+                answer.port = channels[channel].port
+                answer.key = asked.key
+                answer.c = asked.c
+                let consumer = Int(asked.c)
+                if !consumers[consumer].isQuiet {
+                    turn.send(answer, on: channels[channel].connection)
+                }
+                resume(channel, with: nil, &turn)
+            } else {
+                var again = asked
+                again.port = channels[channel].port
+                resume(channel, with: again, &turn)
+            }
+        }
+        for one in orphans where one.queue == queue {
+            var packet = one.packet
+            packet.x |= Self.resentBit
+            publishAgain(packet, queue, one.channel, one.slot, &turn)
+        }
+        orphans.removeAll { $0.queue == queue }
+        for one in staleWords where one.queue == queue { sendStale(one.packet, queue, &turn) }
+        staleWords.removeAll { $0.queue == queue }
+    }
+
+    private mutating func publishAgain(
+        _ packet: Packet,
+        _ queue: Int,
+        _ channel: Int,
+        _ slot: UInt32,
+        _ turn: inout Turn
+    ) {
+        guard queues[queue].isHere else {
+            publishElsewhere(packet, queue, channel, slot, &turn)
+            return
+        }
+        var plain = packet
+        plain.x = 0
+        if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
+            if slot != .max { settleConfirm(slot, refused: false, &turn) }
+            return
+        }
+        let row = messages.put(MessageRow(plain, references: 1))
+        let position = queues[queue].tailPosition
+        let isTaken = enterAndStore(row, queue, slot, &turn)
+        guard slot != .max else { return }
+        if let isTaken { settleConfirm(slot, refused: !isTaken, &turn) }
+        if isTaken != false { awaitCopies(slot, queue, position, &turn) }
+    }
+
+    private mutating func attachAgain(_ consumer: Int, _ queue: Int, _ turn: inout Turn) {
+        guard var word = attachments[Int32(consumer)] else { return }
+        let channel = Int(consumers[consumer].channel)
+        var options: ConsumeOptions = turn.parcels.get(word.parcel) ?? ConsumeOptions()
+        if options["x-cancel-on-ha-failover"] == .bool(true) {
+            attachments[Int32(consumer)] = nil
+            cancelByBroker(consumer, &turn)
+            return
+        }
+        if queues[queue].log != nil, consumers[consumer].offset > 0 {
+            options.arguments.removeAll { $0.name == "x-stream-offset" }
+            options.arguments.append(
+                .init("x-stream-offset", .int(Int64(consumers[consumer].offset)))
+            )
+            word.parcel = turn.parcels.put(options)
+        }
+        consumers[consumer].unacked = 0
+        guard queues[queue].isHere else {
+            word.flags |= Flag.quiet
+            forward(word, channel, queue, waiting: false, &turn)
+            return
+        }
+        attachments[Int32(consumer)] = nil
+        if queues[queue].log != nil {
+            consumers[consumer].offset =
+                (try? firstOffset(queue, options["x-stream-offset"], turn.now)) ?? 0
+        }
+        consumers[consumer].inRotation = true
+        queues[queue].consumers.append(Int32(consumer))
+        place(Int32(consumer), queue, exclusive: word.has(Flag.exclusive), &turn)
+    }
+
+    /// What a client has read of a stream that lives elsewhere, in case it moves.
+    mutating func noteOffset(_ packet: Packet, _ consumer: Int, _ turn: Turn) {
+        let properties: Properties? = turn.parcels.get(packet.parcel)
+        if case .int(let offset)? = properties?.header("x-stream-offset") {
+            consumers[consumer].offset = UInt64(offset) + 1
+        }
+    }
+
+    // MARK: Deliveries of the old home
+
+    /// Deliveries of a queue that lost its home are nobody's any more, but their tags stay good.
+    ///
+    /// - Source: RMQ-MIR-06.
+    private mutating func makeGhosts(_ queue: Int) {
+        for channel in channels.indices where channels[channel].state == .open {
+            for index in channels[channel].unacked.indices
+            where channels[channel].unacked[index].queue == Int32(queue) {
+                if queues[queue].ghost < 0 { addGhost(queue) }
+                channels[channel].unacked[index].queue = Int32(queues[queue].ghost)
+                channels[channel].unacked[index].consumer = -1
+            }
+        }
+    }
+
+    private mutating func addGhost(_ queue: Int) {
+        queues[queue].ghost = queues.count
+        var ghost = Queue(
+            symbol: .none,
+            scope: queues[queue].scope,
+            declaration: queues[queue].declaration,
+            rules: queues[queue].rules,
+            owner: -1,
+            home: -1,
+            isHere: false
+        )
+        ghost.exists = false
+        ghost.ghostOf = queue
+        ghost.log = nil
+        queues.append(ghost)
+    }
+
+    /// Publications on their way to a node that is down, for queues that will live elsewhere.
+    mutating func keepInFlight(_ peer: Int) {
+        for one in peers[peer].inFlight {
+            if let count = outstanding[peer][one.slot] {
+                outstanding[peer][one.slot] = count > 1 ? count - 1 : nil
+            }
+            var packet = one.packet
+            packet.x = Self.resentBit
+            orphans.append((one.queue, one.channel, one.slot, packet))
+        }
+        peers[peer].inFlight = []
+    }
+
+    /// A client settles a delivery of the old home.
+    mutating func settleStale(
+        _ delivery: Unacked,
+        _ queue: Int,
+        _ method: Method,
+        requeue: Bool,
+        _ turn: inout Turn
+    ) {
+        guard queues[queue].exists, queues[queue].log == nil else { return }
+        var word = Packet(peerWord: .settleStale)
+        word.d = queues[queue].symbol.raw
+        word.x = UInt64(delivery.row)
+        word.c = UInt32(method.rawValue)
+        word.flags = requeue ? 1 : 0
+        if queues[queue].isOrphan {
+            staleWords.append((queue, word))
+        } else {
+            sendStale(word, queue, &turn)
+        }
+    }
+
+    private mutating func sendStale(_ word: Packet, _ queue: Int, _ turn: inout Turn) {
+        if queues[queue].isHere {
+            takeStale(word, queue, me, &turn)
+        } else if !queues[queue].isDown {
+            send(word, toPeer: queues[queue].home, &turn)
+        }
+    }
+
+    /// An old tag takes effect on the message if it is in somebody's hands again; else it has none.
+    ///
+    /// Whoever has it now may settle it, too, and nothing more happens.
+    mutating func takeStale(_ word: Packet, _ queue: Int, _ peer: Int, _ turn: inout Turn) {
+        guard queues[queue].isHere else { return }
+        for channel in channels.indices where channels[channel].state == .open {
+            for index in channels[channel].unacked.indices
+            where channels[channel].unacked[index].queue == Int32(queue)
+                && messages[channels[channel].unacked[index].row].message.raw == UInt32(word.x)
+            {
+                let delivery = channels[channel].unacked[index]
+                if queues[queue].ghost < 0 { addGhost(queue) }
+                channels[channel].unacked[index].queue = Int32(queues[queue].ghost)
+                channels[channel].unacked[index].consumer = -1
+                channels[channel].unacked[index].row = UInt32(word.x)
+                settleAnyway(delivery, channel, word, &turn)
+                return
+            }
+        }
+    }
+
+    private mutating func settleAnyway(
+        _ delivery: Unacked,
+        _ channel: Int,
+        _ word: Packet,
+        _ turn: inout Turn
+    ) {
+        let queue = Int(delivery.queue)
+        if word.c == UInt32(Method.basicAck.rawValue) {
+            finishByRules(delivery, channel, &turn)
+            return
+        }
+        let requeue = word.flags != 0
+        turn.record(
+            .deliveryRejected,
+            message: messages[delivery.row].message,
+            subject: queues[queue].symbol,
+            peer: channels[channel].peer.raw,
+            variant: requeue ? 1 : 0
+        )
+        if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+        if requeue {
+            comeBack([takeBack(delivery, .nacked, &turn)], queue, .nacked, &turn)
+        } else {
+            queues[queue].unackedCount -= 1
+            eraseIfStored(delivery.row, queue, delivery.position, &turn)
+            queues[queue].forget(delivery.position)
+            deadLetter(delivery.row, queue, .rejected, from: .unacked, &turn)
+        }
+        offerAgain(channel, &turn)
+        dispatch(queue, &turn)
+    }
+}
