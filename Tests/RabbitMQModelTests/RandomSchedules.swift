@@ -7,14 +7,45 @@ import WarrenKernel
 import WarrenLedger
 import WarrenTrace
 
-/// A three-node quorum topology with a random schedule of kills, partitions, restarts and freezes.
+/// A topology of three nodes and one queue with a random schedule of kills, partitions, restarts and freezes.
 struct RandomSchedule {
+    /// What the queue is.
+    enum Kind: String, CaseIterable { case quorum, mirrored, stream }
+
     let seed: UInt64
+    let kind: Kind
     let text: String
 
     /// A schedule; the same seed makes the same one.
-    init(seed: UInt64) {
+    init(seed: UInt64, _ kind: Kind = .quorum) {
         self.seed = seed
+        self.kind = kind
+        let queue =
+            switch kind {
+            case .quorum: "{ type: quorum }"
+            case .mirrored: "{ durable: true, node: r1 }"
+            case .stream: "{ type: stream }"
+            }
+        let policies =
+            kind == .mirrored
+            ? "[{ name: ha, pattern: q, definition: { ha-mode: all, ha-sync-mode: automatic } }]"
+            : "[]"
+        let start = kind == .stream ? ", offset: first" : ""
+        // A mirrored queue may lose what was confirmed; a stream keeps what was read.
+        let lost =
+            switch kind {
+            case .quorum: "confirmed and not handled and not in queue(q)"
+            case .mirrored: "returned"
+            case .stream: "confirmed and not in queue(q)"
+            }
+        // All is mended in the end, and work goes on; a mirrored queue may be left in two halves, and what was
+        // published to a replica that was cut off may stay unconfirmed.
+        let ending =
+            switch kind {
+            case .quorum: "depth(q) == 0"
+            case .mirrored: "depth(q) >= 0"
+            case .stream: "depth(q) >= 0"
+            }
         var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
         func below(_ bound: UInt64) -> UInt64 {
             state ^= state << 13
@@ -51,19 +82,20 @@ struct RandomSchedule {
                 boot_time: 150ms
                 net_ticktime: 1s
                 disk: { sync: { law: lognormal, median: 1ms, p99: 8ms } }
-                queues: { q: { type: quorum } }
+                queues: { q: \(queue) }
+                policies: \(policies)
             network:
               default: { latency: { law: lognormal, median: 300us, p99: 3ms } }
             producers:
-              one: { to: q, arrivals: 40ms, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r1, r2, r3] }
-              two: { to: q, arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
+              one: { to: q, persistent: true, arrivals: 40ms, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r1, r2, r3] }
+              two: { to: q, persistent: true, arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
             consumers:
-              worker: { from: q, instances: 2, prefetch: \(1 + below(4)), service: \(5 + below(60))ms, reconnect: 100ms, hosts: [r\(1 + below(3)), r3, r1, r2] }
+              worker: { from: q\(start), instances: 2, prefetch: \(1 + below(4)), service: \(5 + below(60))ms, reconnect: 100ms, hosts: [r\(1 + below(3)), r3, r1, r2] }
             faults:
             \(faults.joined(separator: "\n"))
             expect:
-              never: { lost: "confirmed and not handled and not in queue(q)" }
-              eventually: { drained: "depth(q) == 0" }
+              never: { lost: "\(lost)" }
+              eventually: { drained: "\(ending)" }
             run: { for: 40s }
 
             """
@@ -72,6 +104,10 @@ struct RandomSchedule {
     /// What is wrong with the run, or nil.
     func fault() throws -> String? {
         var simulation = try Simulate.make(text)
+        if kind != .quorum {
+            simulation.run()
+            return verdict(simulation)
+        }
         var leaders: [UInt64: UInt32] = [:]
         var committed: [QuorumView.Entry] = []
         var seen: [UInt32: UInt64] = [:]
@@ -111,6 +147,10 @@ struct RandomSchedule {
                 seen[number] = view.commit
             }
         }
+        return verdict(simulation)
+    }
+
+    private func verdict(_ simulation: Simulation) -> String? {
         for verdict in simulation.verdicts where !verdict.held {
             return "\(verdict.name): \(verdict.first?.seen ?? "") \(verdict.sentence)"
         }
@@ -119,13 +159,15 @@ struct RandomSchedule {
 
     /// Writes the schedule to a file, and says how to play it again.
     func story(_ fault: String) throws -> Comment {
-        let path = FileManager.default.temporaryDirectory.appending(path: "random-\(seed).yaml")
+        let path = FileManager.default.temporaryDirectory.appending(
+            path: "random-\(kind)-\(seed).yaml"
+        )
         try text.write(to: path, atomically: true, encoding: .utf8)
         return "seed \(seed): \(fault); play it again: warren run \(path.path)"
     }
 }
 
-@Suite("A quorum queue under random failures")
+@Suite("A replicated queue under random failures")
 struct RandomScheduleTests {
     @Test(arguments: 0..<8)
     func `loses nothing that was confirmed, has one leader a term, and agrees on its log`(
@@ -135,6 +177,21 @@ struct RandomScheduleTests {
         let first = UInt64(ProcessInfo.processInfo.environment["WARREN_SEED"] ?? "") ?? 1
         for number in 0..<count / 8 {
             let schedule = RandomSchedule(seed: first + part * (count / 8) + number)
+            if let fault = try schedule.fault() {
+                Issue.record(try schedule.story(fault))
+                return
+            }
+        }
+    }
+
+    @Test(arguments: [RandomSchedule.Kind.mirrored, .stream], 0..<4)
+    func `accounts for every message, whatever fails`(kind: RandomSchedule.Kind, part: UInt64)
+        throws
+    {
+        let count = UInt64(ProcessInfo.processInfo.environment["WARREN_SCHEDULES"] ?? "") ?? 2000
+        let first = UInt64(ProcessInfo.processInfo.environment["WARREN_SEED"] ?? "") ?? 1
+        for number in 0..<count / 16 {
+            let schedule = RandomSchedule(seed: first + part * (count / 16) + number, kind)
             if let fault = try schedule.fault() {
                 Issue.record(try schedule.story(fault))
                 return

@@ -54,8 +54,15 @@ enum PeerWord: UInt16, Sendable {
     case copyWhole
     /// All copies up to `port` are safe.
     case copyStored
-    /// How far a replica of a stream reaches: `x`.
+    /// How far a replica of a stream reaches: `x`, with the epoch `y` of its last record; `port` is the epoch
+    /// that it is in, and `flags` says whether it wants to be told the same.
     case copyEnd
+    /// A replica of a stream wants to write: `port` the epoch.
+    case copyAsk
+    /// A replica takes nothing from writers before the epoch `port`.
+    case copyPromise
+    /// The copies that follow are records of the epoch `y`.
+    case copyEpoch
     /// A delivery that was made before the queue moved is settled: `x` the message.
     case settleStale
     /// The node stops in good order.

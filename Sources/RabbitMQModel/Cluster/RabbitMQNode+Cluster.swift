@@ -167,7 +167,8 @@ extension RabbitMQNode {
         case .alarm: setPeerAlarm(peer, UInt8(truncatingIfNeeded: packet.c), &turn)
         case .side: peers[peer].side = (packet.x, packet.y)
         case .goodbye: peers[peer].saidGoodbye = true
-        case .copyBegin, .copyPut, .copyDrop, .copyWhole, .copyStored, .copyEnd, .settleStale:
+        case .copyBegin, .copyPut, .copyDrop, .copyWhole, .copyStored, .copyEnd, .copyAsk,
+            .copyPromise, .copyEpoch, .settleStale:
             receiveCopy(packet, word, peer, &turn)
         }
     }
@@ -257,7 +258,7 @@ extension RabbitMQNode {
 
     /// A peer is down, as far as this node can tell.
     mutating func losePeer(_ peer: Int, _ turn: inout Turn) {
-        let wasRunning = peers[peer].standing == .running
+        let wasThere = peers[peer].standing == .running || peers[peer].isPartitioned
         peers[peer].standing = .down
         peers[peer].isConnected = false
         peers[peer].isSuspect = false
@@ -267,7 +268,7 @@ extension RabbitMQNode {
         guard phase == .running || phase == .joining else { return }
         endProxies(peer, &turn)
         if phase == .joining { phase = .waiting }
-        guard wasRunning else {
+        guard wasThere else {
             leaveQuorums(peer, &turn)
             return
         }
@@ -292,6 +293,7 @@ extension RabbitMQNode {
         }
         router.forget()
         for queue in queues.indices { refreshMirrors(queue, &turn) }
+        lookForWriters(&turn)
     }
 
     /// The nodes that run, this one apart.

@@ -59,7 +59,7 @@ extension RabbitMQNode {
         let known = queues[queue].mirrors
         let wanted =
             queues[queue].rules.kind == .stream
-            ? queues[queue].members.filter { runningPeers.contains($0) }
+            ? reachableMembers(queue)
             : mirrors(by: queues[queue].rules, home: me, among: runningPeers, existing: known)
         guard wanted != known else { return }
         mirrorViews[queue]?.removeAll { !wanted.contains($0.peer) }
@@ -70,7 +70,9 @@ extension RabbitMQNode {
         settleCopyWaits(queue, &turn)
     }
 
+    /// All nodes hear, and keep on their disks, where a queue lives and who has copies of it.
     mutating func tellPlace(_ queue: Int, _ turn: inout Turn) {
+        storeQueue(queue, &turn)
         propose(
             .setPlace(
                 queue: queues[queue].declaration.name,
@@ -92,7 +94,7 @@ extension RabbitMQNode {
     }
 
     /// Everything that a queue holds, with its position.
-    private func content(of queue: Int) -> [ReturnedEntry] {
+    func content(of queue: Int) -> [ReturnedEntry] {
         if let log = queues[queue].log {
             return log.records.map {
                 ReturnedEntry(
@@ -131,9 +133,22 @@ extension RabbitMQNode {
         }
         mirrorViews[queue]?.removeAll { $0.peer == peer }
         mirrorViews[queue, default: []].append(view)
-        say(.copyBegin, queue, peer, 0, &turn)
+        say(.copyBegin, queue, peer, rules.kind == .stream ? tail : 0, &turn)
         guard isWhole else { return }
-        for one in content { sendCopy(one, queue, to: peer, &turn) }
+        var epoch = queues[queue].epoch
+        func tell(_ next: UInt32, _ turn: inout Turn) {
+            guard next != epoch else { return }
+            epoch = next
+            var word = Packet(peerWord: .copyEpoch)
+            word.d = queues[queue].symbol.raw
+            word.y = UInt64(next)
+            send(word, toPeer: peer, &turn)
+        }
+        for (index, one) in content.enumerated() {
+            if let log = queues[queue].log { tell(log.records[index].epoch, &turn) }
+            sendCopy(one, queue, to: peer, &turn)
+        }
+        tell(queues[queue].epoch, &turn)
         becomeWhole(queue, peer, &turn)
     }
 
@@ -154,10 +169,11 @@ extension RabbitMQNode {
         var packet = Packet(peerWord: word)
         packet.d = queues[queue].symbol.raw
         packet.port = UInt32(truncatingIfNeeded: position)
+        if word == .copyBegin { packet.y = UInt64(queues[queue].epoch) }
         send(packet, toPeer: peer, &turn)
     }
 
-    private func copyWord(_ row: UInt32, _ queue: Int, _ position: UInt64, redelivered: Bool)
+    func copyWord(_ row: UInt32, _ queue: Int, _ position: UInt64, redelivered: Bool)
         -> Packet
     {
         var packet = diskPacket(row, redelivered: redelivered)
@@ -273,6 +289,25 @@ extension RabbitMQNode {
         let queue = queueIndex(symbol)
         switch word {
         case .copyBegin:
+            let isStream = queue >= 0 && queues[queue].rules.kind == .stream
+            if isStream, packet.y < UInt64(queues[queue].epoch) {
+                // Somebody who writes on after others chose another writer.
+                tellEnd(queue, to: peer, &turn)
+                return
+            }
+            if isStream {
+                follow(peer, queue, UInt32(truncatingIfNeeded: packet.y), &turn)
+            }
+            if queue >= 0, queues[queue].isHere { return }
+            if isStream {
+                // A replica keeps what it has, as far as the writer reaches.
+                settleHoldings(queue, &turn)
+                mirrors[symbol, default: Mirror()].epoch = UInt32(truncatingIfNeeded: packet.y)
+                for gone in mirrors[symbol, default: Mirror()].truncate(to: position) {
+                    turn.erase(DiskKey.copy(symbol, gone))
+                }
+                return
+            }
             throwAwayCopies(of: symbol, &turn)
             mirrors[symbol] = Mirror()
         case .copyPut: keepCopy(packet, symbol, position, peer, &turn)
@@ -288,10 +323,9 @@ extension RabbitMQNode {
             let known = mirrorViews[queue]?[index].stored ?? 0
             mirrorViews[queue]?[index].stored = max(known, position + 1)
             settleCopyWaits(queue, &turn)
-        case .copyEnd:
-            guard queue >= 0 else { return }
-            ends[queue, default: [:]][peer] = packet.x
-            chooseWriter(queue, &turn)
+        case .copyEpoch: mirrors[symbol]?.epoch = UInt32(truncatingIfNeeded: packet.y)
+        case .copyEnd, .copyAsk, .copyPromise:
+            if queue >= 0 { receiveAboutWriter(packet, word, queue, peer, &turn) }
         default:
             if queue >= 0 { takeStale(packet, queue, peer, &turn) }
         }
@@ -306,9 +340,14 @@ extension RabbitMQNode {
     ) {
         let queue = queueIndex(symbol)
         if queue >= 0, queues[queue].isHere { return }
+        if queue >= 0, queues[queue].rules.kind == .stream,
+            queues[queue].home != peer || queues[queue].isOrphan
+        {
+            return
+        }
         var copy = packet
         copy.word = Method.basicPublish.rawValue
-        copy.d = 0
+        copy.d = mirrors[symbol]?.epoch ?? 1
         copy.port = 0
         mirrors[symbol, default: Mirror()].put(copy, at: position)
         let isStream = queue >= 0 && queues[queue].rules.kind == .stream
@@ -371,6 +410,12 @@ extension RabbitMQNode {
     mutating func throwAwayCopies(_ queue: Int, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
         throwAwayCopies(of: symbol, &turn)
+        settleHoldings(queue, &turn)
+    }
+
+    /// What this node held when it went down is no longer anybody's.
+    mutating func settleHoldings(_ queue: Int, _ turn: inout Turn) {
+        let symbol = queues[queue].symbol
         for one in turn.outside.takeOver(symbol, from: turn.node) {
             recordGoneCopy(one, symbol, &turn)
         }

@@ -313,7 +313,10 @@ extension RabbitMQNode {
     private mutating func move(_ queue: Int, to place: QueuePlace, _ turn: inout Turn) {
         let known = record(of: queue)
         if queues[queue].rules.isReplicated {
-            if place.home != me { throwAwayCopies(queue, &turn) }
+            // A replica of a stream is worth something until its writer says otherwise.
+            if place.home != me, queues[queue].rules.kind != .stream {
+                throwAwayCopies(queue, &turn)
+            }
             relocate(queue, place, &turn)
             return
         }

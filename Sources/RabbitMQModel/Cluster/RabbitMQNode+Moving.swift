@@ -4,16 +4,14 @@ import WarrenTrace
 
 /// A queue with copies loses its home, and lives on elsewhere.
 ///
-/// - Source: RMQ-MIR-02 to -06, -08 to -10; rabbitmq-server `rabbit_mirror_queue_misc.erl`,
-///   `rabbit_stream_coordinator.erl`.
-/// - Differs: the writer of a stream is chosen by one exchange of how far each replica reaches.
+/// - Source: RMQ-MIR-02 to -06, -08 to -10; rabbitmq-server `rabbit_mirror_queue_misc.erl`.
 extension RabbitMQNode {
     // MARK: Without a home
 
     /// The home of a queue with copies is down.
     mutating func orphan(_ queue: Int, _ turn: inout Turn) {
         queues[queue].isOrphan = true
-        ends[queue] = nil
+        elections[queue] = nil
         makeGhosts(queue)
         let survivors = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
         if survivors.isEmpty, queues[queue].rules.kind == .classic {
@@ -47,6 +45,7 @@ extension RabbitMQNode {
     mutating func loseMirrors(on peer: Int, _ turn: inout Turn) {
         guard phase == .running else { return }
         for queue in queues.indices where queues[queue].exists {
+            elections[queue]?.forget(peer)
             if queues[queue].isHere {
                 refreshMirrors(queue, &turn)
             } else if queues[queue].isOrphan {
@@ -56,7 +55,7 @@ extension RabbitMQNode {
     }
 
     /// Takes over a queue without a home if it is this node's to do.
-    private mutating func findHome(_ queue: Int, _ turn: inout Turn) {
+    mutating func findHome(_ queue: Int, _ turn: inout Turn) {
         guard queues[queue].isOrphan, phase == .running else { return }
         if queues[queue].rules.kind == .stream {
             tellEnd(queue, &turn)
@@ -70,31 +69,6 @@ extension RabbitMQNode {
         // The one that has had its copy longest.
         let fit = mayLack ? running : running.filter { queues[queue].synced.contains($0) }
         if fit.first == me { promote(queue, &turn) }
-    }
-
-    /// The replicas of a stream tell each other how far they reach.
-    private mutating func tellEnd(_ queue: Int, _ turn: inout Turn) {
-        let members = queues[queue].members
-        guard members.contains(me) else { return }
-        var word = Packet(peerWord: .copyEnd)
-        word.d = queues[queue].symbol.raw
-        word.x = mirrors[queues[queue].symbol]?.end ?? 0
-        ends[queue, default: [:]][me] = word.x
-        for peer in members where peer != me && peers[peer].isRunning {
-            send(word, toPeer: peer, &turn)
-        }
-        chooseWriter(queue, &turn)
-    }
-
-    /// Of a majority of replicas, the one that reaches farthest becomes the writer.
-    mutating func chooseWriter(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].isOrphan, phase == .running, let known = ends[queue] else { return }
-        let here = queues[queue].members.filter { $0 == me || peers[$0].isRunning }
-        guard here.count * 2 > queues[queue].members.count,
-            here.allSatisfy({ known[$0] != nil })
-        else { return }
-        let best = here.max { (known[$0] ?? 0, $1) < (known[$1] ?? 0, $0) }
-        if best == me { promote(queue, &turn) }
     }
 
     /// The node serves: its own queues with copies live here again, unless another node has them.
@@ -127,9 +101,9 @@ extension RabbitMQNode {
         let isWhole = isReturn || queues[queue].synced.contains(me)
         queues[queue].move(to: me, isHere: true)
         queues[queue].isDown = false
-        copied[queue] = mirror.known
+        copied[queue] = queues[queue].log == nil ? mirror.known : mirror.held
         copyWaits[queue] = nil
-        ends[queue] = nil
+        elections[queue] = nil
         let lost = reconcile(queue, mirror, from: before, &turn)
         fill(queue, mirror, isReturn: isReturn, &turn)
         if !isReturn {
@@ -168,12 +142,15 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) -> Int {
         let symbol = queues[queue].symbol
-        let left = turn.outside.takeOver(symbol, from: peers[before].node)
+        var left = turn.outside.takeOver(symbol, from: turn.node)
+        // Of a stream there is one writer: what all others left behind is void.
+        for peer in queues[queue].log == nil ? [before] : Array(peers.indices) where peer != me {
+            left += turn.outside.takeOver(symbol, from: peers[peer].node)
+        }
         var known: Set<UInt64> = []
         var lost = 0
         for one in left {
-            known.insert(one.number)
-            if mirror.copies[one.number] == nil {
+            if !known.insert(one.number).inserted || mirror.copies[one.number] == nil {
                 recordGoneCopy(one, symbol, &turn)
                 lost += 1
             } else if one.isHeld {
@@ -213,6 +190,7 @@ extension RabbitMQNode {
                     row: row,
                     time: copy.x == 0 ? turn.now : Instant(nanoseconds: copy.x),
                     size: copy.size,
+                    epoch: position + 1 == mirror.end ? queues[queue].epoch : copy.d,
                     position: position
                 )
                 let rules = queues[queue].rules
@@ -236,6 +214,11 @@ extension RabbitMQNode {
                 queues[queue].returned.append(entry)
             }
         }
+        if queues[queue].log != nil, let last = positions.last, var copy = mirror.copies[last] {
+            // From here on it reaches as far as its epoch.
+            copy.d = queues[queue].epoch
+            turn.store(copy, at: DiskKey.copy(queues[queue].symbol, last), as: WriteID(writeCount))
+        }
         queues[queue].returned.sort { $0.position > $1.position }
         queues[queue].follow(queues[queue].rules, bytes: weighReady(queue))
     }
@@ -248,17 +231,20 @@ extension RabbitMQNode {
     /// A queue lives somewhere else now, or has other copies.
     mutating func relocate(_ queue: Int, _ place: QueuePlace, _ turn: inout Turn) {
         guard queues[queue].rules.isReplicated || !queues[queue].mirrors.isEmpty,
-            !queues[queue].isHere
+            !queues[queue].isHere,
+            queues[queue].rules.kind != .stream || place.epoch >= UInt64(queues[queue].epoch)
         else { return }
         let before = queues[queue].home
         queues[queue].mirrors = place.mirrors
         queues[queue].synced = place.synced
+        queues[queue].epoch = UInt32(truncatingIfNeeded: place.epoch)
         let isNew = place.home != before
-        let isBack = queues[queue].isOrphan && place.home != me && peers[place.home].isRunning
+        let isBack =
+            queues[queue].isOrphan && place.home != me && isReachable(place.home, queue)
         if isNew {
             if !queues[queue].isOrphan { makeGhosts(queue) }
             queues[queue].move(to: place.home, isHere: false)
-            queues[queue].isOrphan = place.home != me && !peers[place.home].isRunning
+            queues[queue].isOrphan = place.home != me && !isReachable(place.home, queue)
         } else if isBack {
             queues[queue].isOrphan = false
         }
@@ -323,7 +309,11 @@ extension RabbitMQNode {
         var plain = packet
         plain.x = 0
         if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
-            if slot != .max { settleConfirm(slot, refused: false, &turn) }
+            guard slot != .max else { return }
+            settleConfirm(slot, refused: false, &turn)
+            if queues[queue].log != nil {
+                awaitCopies(slot, queue, queues[queue].tailPosition - 1, &turn)
+            }
             return
         }
         let row = messages.put(MessageRow(plain, references: 1))
@@ -379,7 +369,7 @@ extension RabbitMQNode {
     /// Deliveries of a queue that lost its home are nobody's any more, but their tags stay good.
     ///
     /// - Source: RMQ-MIR-06.
-    private mutating func makeGhosts(_ queue: Int) {
+    mutating func makeGhosts(_ queue: Int) {
         for channel in channels.indices where channels[channel].state == .open {
             for index in channels[channel].unacked.indices
             where channels[channel].unacked[index].queue == Int32(queue) {

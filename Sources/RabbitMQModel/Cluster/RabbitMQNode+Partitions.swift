@@ -22,6 +22,11 @@ extension RabbitMQNode {
     mutating func meetAgain(_ peer: Int, _ turn: inout Turn) {
         turn.record(.peerFound, peer: peers[peer].node.raw, variant: 1)
         peers[peer].isPartitioned = true
+        // Streams heal by themselves, as quorum queues do.
+        for queue in queues.indices where queues[queue].rules.kind == .stream {
+            refreshMirrors(queue, &turn)
+        }
+        lookForWriters(&turn)
         guard plan.handling == .autoheal else { return }
         var word = Packet(peerWord: .side)
         word.x = mySide

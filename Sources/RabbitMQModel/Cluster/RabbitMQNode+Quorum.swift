@@ -203,7 +203,10 @@ extension RabbitMQNode {
                 members[member].gathering.append(QuorumCommand(kind: .nodeDown, client: key))
             }
         }
-        known.remove(clientKey)
+        if known.remove(clientKey) != nil {
+            // The last leader may have held this node for down.
+            members[member].gathering.append(QuorumCommand(kind: .nodeUp, client: clientKey))
+        }
         for key in known.sorted() {
             let kind: QuorumCommand.Kind =
                 peers[Self.node(ofClient: key)].isConnected

@@ -511,6 +511,15 @@ extension RabbitMQNode {
             let queue = queueIndex(packet.subject)
             word.x = channels[channel].nextTag | packet.x & ~0xFF_FFFF_FFFF
             let isReplicated = queue >= 0 && queues[queue].rules.isReplicated
+            if isReplicated, queues[queue].isHere || queues[queue].home != peer {
+                // A home of before, which does not know that there is another one.
+                if packet.custody != 0 { turn.loseUnsent(packet) }
+                channels[channel].openedAt.remove(peer)
+                var shut = Packet(peerWord: .shut)
+                shut.port = UInt32(channel)
+                send(shut, toPeer: peer, &turn)
+                return
+            }
             if isReplicated, queues[queue].rules.kind == .stream, consumer >= 0 {
                 noteOffset(packet, consumer, turn)
             }

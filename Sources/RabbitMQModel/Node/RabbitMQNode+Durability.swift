@@ -171,6 +171,7 @@ extension RabbitMQNode {
                 row: row,
                 time: turn.now,
                 size: packet.size,
+                epoch: packet.d,
                 position: position
             )
             _ = queues[queue].log?.append(copy, rules)

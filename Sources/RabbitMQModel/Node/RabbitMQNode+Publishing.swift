@@ -318,6 +318,7 @@ extension RabbitMQNode {
         writeCount += 1
         let key = diskKey(queue, queues[queue].tailPosition)
         var packet = diskPacket(row, redelivered: false)
+        if queues[queue].log != nil { packet.d = queues[queue].epoch }
         if !queues[queue].isPlain, let life = timeToLive(message, queue, turn) {
             packet.x =
                 (clock(turn.now) + Interval(nanoseconds: life &* 1_000_000)).nanoseconds

@@ -219,7 +219,8 @@ extension RabbitMQNode {
                 mirrors: queues[queue].mirrors,
                 synced: queues[queue].synced,
                 isExclusive: queues[queue].owner != -1,
-                epoch: queues[queue].quorum >= 0 ? quorums[queues[queue].quorum].epoch : 1
+                epoch: queues[queue].quorum >= 0
+                    ? quorums[queues[queue].quorum].epoch : UInt64(queues[queue].epoch)
             )
         )
     }
@@ -269,6 +270,7 @@ extension RabbitMQNode {
         )
         if !isQuorum {
             queues[queue].members = place.members
+            queues[queue].epoch = UInt32(place.epoch)
             queues[queue].mirrors = place.mirrors
             queues[queue].synced = place.synced
             if queues[queue].isHere { for mirror in place.mirrors { openMirror(queue, mirror) } }

@@ -22,6 +22,7 @@ extension RabbitMQNode {
             row: row,
             time: turn.now,
             size: message.size,
+            epoch: queues[queue].epoch,
             position: queues[queue].skip()
         )
         if !queues[queue].isAlone { sendCopy(row, queue, record.position, &turn) }
@@ -65,7 +66,7 @@ extension RabbitMQNode {
         message.parcel = turn.parcels.put(properties)
         let entry = Entry(readySince: record.time, row: record.row, redelivered: false)
         var packet = deliveryPacket(.basicDeliver, message, entry, queue, channel)
-        packet.x = channels[channel].nextTag | UInt64(consumer) &<< 40
+        packet.x = channels[channel].nextTag | UInt64(consumers[consumer].label) &<< 40
         turn.record(
             .recordRead,
             message: message.message,

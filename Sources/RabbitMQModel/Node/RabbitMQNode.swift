@@ -83,8 +83,10 @@ struct RabbitMQNode: Machine {
     var copyWaits: [Int: Deque<CopyWait>] = [:]
     /// By queue that moved here: the messages that it had then or shortly before.
     var copied: [Int: Set<UInt32>] = [:]
-    /// By stream without a home: how far each replica reaches.
-    var ends: [Int: [Int: UInt64]] = [:]
+    /// By stream without a writer: how the choice of one stands.
+    var elections: [Int: Election] = [:]
+    /// Promises to candidates, which the disk has yet to take.
+    var promises = Deque<(write: UInt64, peer: Int, queue: Int, epoch: UInt32)>()
     /// By consumer of a queue elsewhere: how it was attached.
     var attachments: [Int32: Packet] = [:]
     /// Publications and settlements for queues that have no home at the moment.
@@ -129,6 +131,7 @@ struct RabbitMQNode: Machine {
         case .stored(let write):
             completeWrites(upTo: write, &turn)
             if !syncs.isEmpty { completeSyncs(upTo: write.raw, &turn) }
+            if !promises.isEmpty { completePromises(upTo: write.raw, &turn) }
             if !mirrors.isEmpty { acknowledgeCopies(upTo: write.raw, &turn) }
         case .started(let recovery):
             start(recovery, &turn)

@@ -10,6 +10,8 @@ struct Mirror: Sendable {
     private(set) var copies: [UInt64: Packet] = [:]
     /// Behind the last position that came.
     private(set) var end: UInt64 = 0
+    /// The epoch of the writer that it copies.
+    var epoch: UInt32 = 1
     /// Copies that the disk has yet to take: what can be acknowledged after which write.
     var unstored = Deque<(position: UInt64, write: UInt64)>()
     /// The messages that came last, gone or not: what its new home must not take twice.
@@ -22,7 +24,10 @@ struct Mirror: Sendable {
     var positions: [UInt64] { copies.keys.sorted() }
 
     /// The messages that came last, and those that are there.
-    var known: Set<UInt32> { Set(latest).union(copies.values.map(\.message.raw)) }
+    var known: Set<UInt32> { Set(latest).union(held) }
+
+    /// The messages that are there.
+    var held: Set<UInt32> { Set(copies.values.map(\.message.raw)) }
 
     mutating func put(_ copy: Packet, at position: UInt64) {
         copies[position] = copy
@@ -31,7 +36,32 @@ struct Mirror: Sendable {
         if latest.count > Self.memory { latest.removeFirst() }
     }
 
+    /// The epoch of the last copy, and how far the copies reach: what the choice of a writer goes by.
+    var reach: Reach {
+        Reach(epoch: end > 0 ? copies[end - 1]?.d ?? 0 : 0, end: end)
+    }
+
+    /// Forgets what lies behind the end of the one who is copied.
+    ///
+    /// - Returns: the positions that are gone.
+    mutating func truncate(to end: UInt64) -> [UInt64] {
+        let gone = copies.keys.filter { $0 >= end }.sorted()
+        for position in gone { copies[position] = nil }
+        self.end = min(self.end, end)
+        return gone
+    }
+
     mutating func drop(_ position: UInt64) -> Packet? { copies.removeValue(forKey: position) }
+}
+
+/// How far a replica of a stream reaches.
+struct Reach: Comparable, Sendable {
+    var epoch: UInt32
+    var end: UInt64
+
+    static func < (one: Reach, other: Reach) -> Bool {
+        (one.epoch, one.end) < (other.epoch, other.end)
+    }
 }
 
 /// How the home of a queue sees a node that keeps copies of it.

@@ -44,6 +44,8 @@ struct Queue: Sendable {
     var mirrors: [Int] = []
     /// Those of them that have all of it.
     var synced: [Int] = []
+    /// How often it has found a new home: RMQ-STREAM-14.
+    var epoch: UInt32 = 1
     /// Behind the last record of a stream that a majority is known to have.
     var committed: UInt64 = 0
     /// The nodes that may keep a stream.

@@ -11,6 +11,8 @@ struct StreamLog: Sendable {
         var row: UInt32
         var time: Instant
         var size: UInt32
+        /// Which writer wrote it.
+        var epoch: UInt32
         /// The key of the queue's records on disk.
         var position: UInt64
     }

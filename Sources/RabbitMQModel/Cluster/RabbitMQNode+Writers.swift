@@ -1,0 +1,265 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// Which replica of a stream writes.
+///
+/// A replica without a writer says how far it reaches to all that it can speak to. The one that reaches
+/// farthest asks for the next epoch; whoever promises it, and has written that down, takes nothing from
+/// earlier writers any more; and with a majority of promises it writes.
+/// - Source: RMQ-STREAM-14; rabbitmq-server `rabbit_stream_coordinator.erl`, Osiris.
+/// - Differs: real replicas ask a coordinator, which is a Raft group of its own; here they ask each other.
+extension RabbitMQNode {
+    /// The replicas of a stream tell each other how far they reach.
+    mutating func tellEnd(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].members.contains(me) else { return }
+        let mine = reach(queue)
+        elections[queue, default: Election()].ends[me] = mine
+        for peer in reachableMembers(queue) { tellEnd(queue, to: peer, wantsAnswer: true, &turn) }
+        chooseWriter(queue, &turn)
+    }
+
+    /// The other nodes that have a replica of a stream and can be spoken to: a partition that is mended
+    /// does not matter to streams.
+    func reachableMembers(_ queue: Int) -> [Int] {
+        queues[queue].members.filter { $0 != me && isReachable($0, queue) }
+    }
+
+    /// Whether another node can be asked to do something with a queue.
+    func isReachable(_ peer: Int, _ queue: Int) -> Bool {
+        peers[peer].isRunning
+            || queues[queue].rules.kind == .stream && peers[peer].isConnected
+                && peers[peer].isPartitioned
+    }
+
+    private func reach(_ queue: Int) -> Reach {
+        if queues[queue].isHere, let log = queues[queue].log {
+            return Reach(epoch: log.records.last?.epoch ?? 0, end: queues[queue].tailPosition)
+        }
+        return mirrors[queues[queue].symbol]?.reach ?? Reach(epoch: 0, end: 0)
+    }
+
+    private func about(_ queue: Int, _ word: PeerWord) -> Packet {
+        let reach = reach(queue)
+        var word = Packet(peerWord: word)
+        word.d = queues[queue].symbol.raw
+        word.x = reach.end
+        word.y = UInt64(reach.epoch)
+        word.port = queues[queue].epoch
+        return word
+    }
+
+    func tellEnd(_ queue: Int, to peer: Int, wantsAnswer: Bool = false, _ turn: inout Turn) {
+        var word = about(queue, .copyEnd)
+        word.flags = wantsAnswer ? 1 : 0
+        send(word, toPeer: peer, &turn)
+    }
+
+    mutating func receiveAboutWriter(
+        _ packet: Packet,
+        _ word: PeerWord,
+        _ queue: Int,
+        _ peer: Int,
+        _ turn: inout Turn
+    ) {
+        guard phase == .running, queues[queue].rules.kind == .stream else { return }
+        let reach = Reach(epoch: UInt32(truncatingIfNeeded: packet.y), end: packet.x)
+        switch word {
+        case .copyEnd:
+            hearEnd(reach, packet.port, queue, peer, &turn)
+            if packet.flags != 0, queues[queue].isOrphan { tellEnd(queue, to: peer, &turn) }
+        case .copyAsk: promise(packet.port, to: peer, reach, queue, &turn)
+        default:
+            guard elections[queue]?.asked == packet.port else { return }
+            elections[queue]?.promises.insert(peer)
+            countPromises(queue, &turn)
+        }
+    }
+
+    /// A replica says how far it reaches, since nobody writes as far as it knows, and in which epoch it is.
+    private mutating func hearEnd(
+        _ reach: Reach,
+        _ epoch: UInt32,
+        _ queue: Int,
+        _ peer: Int,
+        _ turn: inout Turn
+    ) {
+        if queues[queue].isHere, epoch > queues[queue].epoch {
+            // Others chose another writer, who is gone as well.
+            stepDown(queue, &turn)
+            queues[queue].move(to: peer, isHere: false)
+        }
+        guard !queues[queue].isHere else { return }
+        queues[queue].epoch = max(queues[queue].epoch, epoch)
+        if queues[queue].home == peer, !queues[queue].isOrphan {
+            orphan(queue, &turn)
+            elections[queue] = Election(ends: [peer: reach])
+            tellEnd(queue, &turn)
+            return
+        }
+        guard queues[queue].isOrphan else { return }
+        elections[queue, default: Election()].ends[peer] = reach
+        let mine = self.reach(queue)
+        elections[queue]?.ends[me] = mine
+        chooseWriter(queue, &turn)
+    }
+
+    /// A node can be spoken to again: the replicas of streams without a writer look for one with it.
+    mutating func lookForWriters(_ turn: inout Turn) {
+        for queue in queues.indices
+        where queues[queue].exists && queues[queue].isOrphan && queues[queue].rules.kind == .stream
+        {
+            tellEnd(queue, &turn)
+        }
+    }
+
+    /// Of a majority of replicas, the one that reaches farthest asks to be the writer.
+    private mutating func chooseWriter(_ queue: Int, _ turn: inout Turn) {
+        guard queues[queue].isOrphan, phase == .running, let election = elections[queue],
+            queues[queue].members.contains(me)
+        else { return }
+        let others = reachableMembers(queue)
+        let here = [me] + others
+        guard here.count * 2 > queues[queue].members.count,
+            here.allSatisfy({ election.ends[$0] != nil }),
+            election.asked != queues[queue].epoch || election.voters != others
+        else { return }
+        let none = Reach(epoch: 0, end: 0)
+        let best = here.max { (election.ends[$0] ?? none, $1) < (election.ends[$1] ?? none, $0) }
+        guard best == me else { return }
+        queues[queue].epoch += 1
+        elections[queue]?.asked = queues[queue].epoch
+        elections[queue]?.voters = others
+        elections[queue]?.promises = []
+        for peer in others { send(about(queue, .copyAsk), toPeer: peer, &turn) }
+        keepPromise(queue, to: me, &turn)
+    }
+
+    /// Another replica wants to write: this one takes nothing from earlier writers any more, unless it
+    /// reaches farther.
+    private mutating func promise(
+        _ epoch: UInt32,
+        to peer: Int,
+        _ reach: Reach,
+        _ queue: Int,
+        _ turn: inout Turn
+    ) {
+        guard epoch > queues[queue].epoch, !(reach < self.reach(queue)) else {
+            if queues[queue].isHere {
+                beginMirror(queue, peer, &turn)
+            } else {
+                tellEnd(queue, to: peer, &turn)
+            }
+            return
+        }
+        if queues[queue].isHere {
+            stepDown(queue, &turn)
+            queues[queue].move(to: peer, isHere: false)
+        }
+        queues[queue].epoch = epoch
+        if !queues[queue].isOrphan { orphan(queue, &turn) }
+        keepPromise(queue, to: peer, &turn)
+    }
+
+    /// A promise counts when the disk has it.
+    private mutating func keepPromise(_ queue: Int, to peer: Int, _ turn: inout Turn) {
+        writeCount += 1
+        storeQueue(queue, &turn)
+        promises.append((writeCount, peer, queue, queues[queue].epoch))
+    }
+
+    /// The disk has taken promises.
+    mutating func completePromises(upTo write: UInt64, _ turn: inout Turn) {
+        while let first = promises.first, first.write <= write {
+            promises.removeFirst()
+            guard phase == .running, queues[first.queue].exists,
+                queues[first.queue].epoch == first.epoch
+            else { continue }
+            if first.peer == me {
+                guard elections[first.queue]?.asked == first.epoch else { continue }
+                elections[first.queue]?.promises.insert(me)
+                countPromises(first.queue, &turn)
+            } else {
+                send(about(first.queue, .copyPromise), toPeer: first.peer, &turn)
+            }
+        }
+    }
+
+    private mutating func countPromises(_ queue: Int, _ turn: inout Turn) {
+        guard let election = elections[queue], queues[queue].isOrphan,
+            election.asked == queues[queue].epoch, election.promises.contains(me),
+            election.promises.count * 2 > queues[queue].members.count
+        else { return }
+        promote(queue, &turn)
+    }
+
+    /// Another replica of a stream writes, of a later epoch: this node follows it.
+    mutating func follow(_ peer: Int, _ queue: Int, _ epoch: UInt32, _ turn: inout Turn) {
+        if queues[queue].isHere { stepDown(queue, &turn) }
+        elections[queue] = nil
+        var place = record(of: queue).place
+        place.home = peer
+        place.epoch = UInt64(epoch)
+        relocate(queue, place, &turn)
+    }
+
+    /// The writer of a stream learns that there is a later one: its records are copies from now on.
+    private mutating func stepDown(_ queue: Int, _ turn: inout Turn) {
+        let symbol = queues[queue].symbol
+        var mirror = Mirror()
+        mirror.epoch = queues[queue].epoch
+        for record in queues[queue].log?.records ?? [] {
+            var copy = diskPacket(record.row, redelivered: false)
+            copy.d = record.epoch
+            copy.x = record.time.nanoseconds
+            mirror.put(copy, at: record.position)
+            let left = Outside.Holding(
+                number: record.position,
+                message: copy.message,
+                isHeld: false
+            )
+            recordGoneCopy(left, symbol, &turn)
+            messages.release(record.row)
+        }
+        for consumer in queues[queue].consumers {
+            let channel = Int(consumers[Int(consumer)].channel)
+            if sessions[Int(channels[channel].session)].isProxy {
+                consumers[Int(consumer)].exists = false
+                channels[channel].consumers.removeAll { $0 == consumer }
+                continue
+            }
+            var word = Packet(.basicConsume, channel: 0)
+            word.subject = symbol
+            word.key = consumers[Int(consumer)].tag
+            word.c = consumers[Int(consumer)].label
+            word.d = consumers[Int(consumer)].prefetch
+            attachments[consumer] = word
+        }
+        queues[queue].consumers = []
+        queues[queue].rotation.removeAll()
+        queues[queue].unackedCount = 0
+        queues[queue].log = StreamLog()
+        for one in copyWaits[queue] ?? [] { settleConfirm(one.slot, refused: true, &turn) }
+        copyWaits[queue] = nil
+        mirrorViews[queue] = nil
+        makeGhosts(queue)
+        mirrors[symbol] = mirror
+        queues[queue].move(to: -1, isHere: false)
+    }
+}
+
+/// What a replica of a stream without a writer knows of the others.
+struct Election: Sendable {
+    /// By node: how far its replica reaches.
+    var ends: [Int: Reach] = [:]
+    /// The epoch that this node asked for, of whom, and who promised it.
+    var asked: UInt32 = 0
+    var voters: [Int] = []
+    var promises: Set<Int> = []
+
+    /// A node went down: what it said is void.
+    mutating func forget(_ peer: Int) {
+        ends[peer] = nil
+        promises.remove(peer)
+    }
+}
