@@ -154,19 +154,6 @@ struct DefinitionsReader {
                 )
             )
         }
-        let type =
-            entry.value["type"]?.text ?? entry.value["arguments"]?["x-queue-type"]?.text
-        guard broker.nodes.count > 1, type == "stream" else { return }
-        findings.append(
-            Finding(
-                "one-replica",
-                "the stream '\(entry.key)' lives on one node of '\(broker.name)'",
-                at: entry.place,
-                why:
-                    "replicas of streams are not modelled yet: when that node is down, the stream is down",
-                severity: .warning
-            )
-        )
     }
 
     private func bindings(

@@ -292,7 +292,11 @@ extension RabbitMQNode {
             let isStream = queue >= 0 && queues[queue].rules.kind == .stream
             if isStream, packet.y < UInt64(queues[queue].epoch) {
                 // Somebody who writes on after others chose another writer.
-                tellEnd(queue, to: peer, &turn)
+                if queues[queue].isHere {
+                    beginMirror(queue, peer, &turn)
+                } else {
+                    tellEnd(queue, to: peer, &turn)
+                }
                 return
             }
             if isStream {
@@ -303,6 +307,8 @@ extension RabbitMQNode {
                 // A replica keeps what it has, as far as the writer reaches.
                 settleHoldings(queue, &turn)
                 mirrors[symbol, default: Mirror()].epoch = UInt32(truncatingIfNeeded: packet.y)
+                // What an earlier writer sent is nothing that this one has counted on.
+                mirrors[symbol]?.unstored.removeAll()
                 for gone in mirrors[symbol, default: Mirror()].truncate(to: position) {
                     turn.erase(DiskKey.copy(symbol, gone))
                 }
@@ -320,6 +326,10 @@ extension RabbitMQNode {
             guard queue >= 0,
                 let index = mirrorViews[queue]?.firstIndex(where: { $0.peer == peer })
             else { return }
+            if queues[queue].rules.kind == .stream, packet.y != UInt64(queues[queue].epoch) {
+                // It is about what an earlier writer sent.
+                return
+            }
             let known = mirrorViews[queue]?[index].stored ?? 0
             mirrorViews[queue]?[index].stored = max(known, position + 1)
             settleCopyWaits(queue, &turn)
@@ -374,6 +384,8 @@ extension RabbitMQNode {
         var word = Packet(peerWord: .copyStored)
         word.d = symbol.raw
         word.port = UInt32(truncatingIfNeeded: position)
+        let queue = queueIndex(symbol)
+        word.y = queue >= 0 ? UInt64(queues[queue].epoch) : 0
         send(word, toPeer: peer, &turn)
     }
 

@@ -67,7 +67,13 @@ extension RabbitMQNode {
         switch word {
         case .copyEnd:
             hearEnd(reach, packet.port, queue, peer, &turn)
-            if packet.flags != 0, queues[queue].isOrphan { tellEnd(queue, to: peer, &turn) }
+            guard packet.flags != 0 else { return }
+            if queues[queue].isHere {
+                // It looks for the writer, and this is the one.
+                beginMirror(queue, peer, &turn)
+            } else if queues[queue].isOrphan {
+                tellEnd(queue, to: peer, &turn)
+            }
         case .copyAsk: promise(packet.port, to: peer, reach, queue, &turn)
         default:
             guard elections[queue]?.asked == packet.port else { return }
