@@ -34,6 +34,8 @@ enum Flag {
     static let immediate: UInt8 = 4
     /// deliver, get-ok: it was sent before.
     static let redelivered: UInt8 = 8
+    /// deliver, between nodes: it is sent once more, and what was sent before it and has not come never will.
+    static let again: UInt8 = 4
     /// ack, nack: all up to this tag.
     static let multiple: UInt8 = 1
     /// nack, reject, recover: back to the queue.

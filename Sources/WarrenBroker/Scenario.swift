@@ -25,7 +25,8 @@ public enum Scenario: String, Sendable, CaseIterable {
         case .slowConsumer: "every consumer works twenty times slower for a while"
         case .poisonMessage: "one message in a hundred makes its consumer fail each time"
         case .connectionStorm: "all clients lose their connections at once, five times"
-        case .renamedContainer: "the first node comes back under another name, with an empty disk"
+        case .renamedContainer:
+            "the first node comes back under another name: alone, empty, a stranger"
         }
     }
 

@@ -126,6 +126,13 @@ public struct Simulation {
         }
     }
 
+    /// Whether each machine looks at its own rules after each turn, and stops the program if one is broken;
+    /// for tests and searches.
+    public var checksInvariants: Bool {
+        get { world.checksInvariants }
+        set { world.checksInvariants = newValue }
+    }
+
     // MARK: Running
 
     /// Lives on until about `facts` facts or `events` events have happened, hands the facts to `sink`, and

@@ -113,8 +113,10 @@ public struct WriteID: BitwiseCopyable, Sendable, Hashable {
 
 /// What the disk of a node kept.
 public struct Recovery: Sendable {
-    /// Whether this is the first start of the node, with an empty disk.
+    /// Whether this is the first start of the node, or of its present data directory: the disk is empty.
     public var first: Bool
+    /// Which of the data directories of the node this is; 0 is the one that it began with.
+    public var directory: UInt32 = 0
     /// Whether the node went down without a goodbye.
     public var crashed: Bool
     /// The records that survived, by rising key.
@@ -173,6 +175,7 @@ public struct Inventory: Sendable {
 
     /// What one replica of a replicated thing holds.
     struct Replica: Sendable {
+        var epoch: UInt64
         var index: UInt64
         var ready: UInt64
         var unacked: UInt64
@@ -182,7 +185,7 @@ public struct Inventory: Sendable {
     public var lines: [Line] = []
     /// By queue: its line.
     private var places: [Symbol: Int] = [:]
-    /// By queue: the replica that has come farthest, in the order of the machines.
+    /// By queue and history: the replica that has come farthest, in the order of the machines.
     var replicas: [(queue: Symbol, replica: Replica)] = []
     /// Copies that count as settled and wait in a client to be worked on.
     public var inHand: UInt64 = 0
@@ -192,15 +195,21 @@ public struct Inventory: Sendable {
     /// An empty report.
     public init() {}
 
-    /// Adds a replica of a queue: what it holds after the entry with this index.
+    /// Adds a replica of a queue: what it holds after the entry with this index of the history with this
+    /// epoch.
     public mutating func add(
         replicaOf queue: Symbol,
+        epoch: UInt64,
         index: UInt64,
         ready: UInt64,
         unacked: UInt64
     ) {
-        let replica = Replica(index: index, ready: ready, unacked: unacked)
-        guard let place = replicas.firstIndex(where: { $0.queue == queue }) else {
+        let replica = Replica(epoch: epoch, index: index, ready: ready, unacked: unacked)
+        guard
+            let place = replicas.firstIndex(where: {
+                $0.queue == queue && $0.replica.epoch == epoch
+            })
+        else {
             replicas.append((queue, replica))
             return
         }
@@ -212,7 +221,7 @@ public struct Inventory: Sendable {
     /// What took effect somewhere took effect: a replica that lags behind is made up for.
     mutating func joinReplicas(_ outside: Outside) {
         for (queue, replica) in replicas {
-            let witness = outside.witness(of: queue)
+            let witness = outside.witness(of: queue, epoch: replica.epoch)
             let lags = replica.index < witness.index
             add(
                 queue: queue,

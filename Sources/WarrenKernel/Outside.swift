@@ -8,7 +8,9 @@ public struct Outside: Sendable {
     private var applied: Set<UInt64> = []
     /// The messages whose work fails each time, and those that were found to be good.
     public var poison: [MessageID: Bool] = [:]
-    private var witnessed: ContiguousArray<Witness> = []
+    private var histories: ContiguousArray<History> = []
+    /// By subject and epoch: the number of the history.
+    private var historyOf: [UInt64: HistoryID] = [:]
 
     private var left: [(subject: Symbol, node: NodeID, holdings: [Holding])] = []
 
@@ -44,6 +46,13 @@ public struct Outside: Sendable {
         return left.remove(at: index).holdings
     }
 
+    /// What a node left behind that comes back without it, and that nobody has taken over.
+    public mutating func abandon(by node: NodeID) -> [(subject: Symbol, holdings: [Holding])] {
+        let gone = left.filter { $0.node == node }.map { ($0.subject, $0.holdings) }
+        left.removeAll { $0.node == node }
+        return gone
+    }
+
     /// Adds what was left behind, and what nobody has taken over.
     func inventory(_ report: inout Inventory) {
         for one in left {
@@ -65,32 +74,81 @@ public struct Outside: Sendable {
         public var unacked: UInt64 = 0
     }
 
+    /// One history of all that a name has had: the name of a queue that was deleted may be used again, and
+    /// two brokers that no longer know each other may use it at the same time.
+    private struct History: Sendable {
+        var subject: Symbol
+        var epoch: UInt64
+        var witness = Witness()
+        /// Whether the thing is deleted: nothing takes effect any more.
+        var isOver = false
+    }
+
+    /// A history, by its number.
+    public struct HistoryID: BitwiseCopyable, Sendable, Hashable {
+        let raw: UInt32
+    }
+
+    /// The history of a name that bears this epoch; it begins when it is asked for first.
+    public mutating func history(of subject: Symbol, epoch: UInt64) -> HistoryID {
+        let key = UInt64(subject.raw) << 32 | epoch & 0xFFFF_FFFF
+        if let known = historyOf[key] { return known }
+        let fresh = HistoryID(raw: UInt32(histories.count))
+        histories.append(History(subject: subject, epoch: epoch))
+        historyOf[key] = fresh
+        return fresh
+    }
+
+    /// An epoch that no history of a name has had, above all of their terms.
+    ///
+    /// Linear in the number of histories.
+    public func nextEpoch(of subject: Symbol) -> UInt64 {
+        histories.reduce(1) { next, history in
+            history.subject == subject
+                ? max(next, history.epoch + 1, history.witness.term + 1) : next
+        }
+    }
+
     /// Says that an entry of a replicated history took effect on some node.
     ///
-    /// Each entry takes effect on every replica; what happens is told, and done, the first time.
+    /// Each entry takes effect on every replica; that it happened is told the first time.
     ///
     /// - Returns: whether it is the first time.
-    public mutating func isNews(of subject: Symbol, term: UInt64, index: UInt64) -> Bool {
-        let row = Int(subject.raw)
-        while witnessed.count <= row { witnessed.append(Witness()) }
-        let known = witnessed[row]
-        guard term > known.term || term == known.term && index > known.index else { return false }
-        witnessed[row].term = term
-        witnessed[row].index = index
+    public mutating func isNews(of history: HistoryID, term: UInt64, index: UInt64) -> Bool {
+        let row = Int(history.raw)
+        let known = histories[row].witness
+        guard !histories[row].isOver,
+            term > known.term || term == known.term && index > known.index
+        else { return false }
+        histories[row].witness.term = term
+        histories[row].witness.index = index
         return true
     }
 
     /// Notes what a replicated thing holds after its last entry.
-    public mutating func note(_ subject: Symbol, ready: UInt64, unacked: UInt64) {
-        let row = Int(subject.raw)
-        while witnessed.count <= row { witnessed.append(Witness()) }
-        witnessed[row].ready = ready
-        witnessed[row].unacked = unacked
+    public mutating func note(_ history: HistoryID, ready: UInt64, unacked: UInt64) {
+        histories[Int(history.raw)].witness.ready = ready
+        histories[Int(history.raw)].witness.unacked = unacked
+    }
+
+    /// Ends a history with what one replica of it holds.
+    ///
+    /// - Returns: whether that is what those who watch the run know of it, and it was not over before.
+    public mutating func end(_ history: HistoryID, index: UInt64) -> Bool {
+        let row = Int(history.raw)
+        guard !histories[row].isOver, histories[row].witness.index == index else { return false }
+        histories[row].isOver = true
+        note(history, ready: 0, unacked: 0)
+        return true
     }
 
     /// How far a history is known.
-    public func witness(of subject: Symbol) -> Witness {
-        Int(subject.raw) < witnessed.count ? witnessed[Int(subject.raw)] : Witness()
+    public func witness(of history: HistoryID) -> Witness { histories[Int(history.raw)].witness }
+
+    /// How far the history of a name that bears this epoch is known.
+    func witness(of subject: Symbol, epoch: UInt64) -> Witness {
+        let key = UInt64(subject.raw) << 32 | epoch & 0xFFFF_FFFF
+        return historyOf[key].map { witness(of: $0) } ?? Witness()
     }
 
     /// Applies an effect once per key.

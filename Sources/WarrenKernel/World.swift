@@ -550,6 +550,7 @@ public struct World {
             configuration: nodes[index].configuration
         )
         recovery.journals = turn.disks[index].journals
+        recovery.directory = nodes[index].directory
         nodes[index].up = true
         nodes[index].isEmpty = false
         nodes[index].starts += 1

@@ -79,7 +79,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case mirrorSynchronised = 33
     /// A node's clock was set. variant: 1 if it was set back; detail: nanoseconds.
     case clockJumped = 34
-    /// A node that is up has not joined its cluster yet, or has joined it. variant: 1 if it serves now.
+    /// A node that is up has not joined its cluster yet, or has joined it. variant: 1 if it serves now, 2 if
+    /// it is a member of nothing, and serves alone.
     case nodeJoined = 35
 
     // A message and its publisher.

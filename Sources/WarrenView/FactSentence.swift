@@ -117,8 +117,11 @@ public struct FactText: Sendable {
             return
                 "the clock of \(here) jumps \(Self.length(detail)) \(fact.variant == 1 ? "back" : "ahead")"
         case .nodeJoined:
-            return fact.variant == 0
-                ? "\(here) waits for its cluster" : "\(here) is in its cluster and serves"
+            switch fact.variant {
+            case 0: return "\(here) waits for its cluster"
+            case 1: return "\(here) is in its cluster and serves"
+            default: return "\(here) is a member of no cluster: it serves alone, and is empty"
+            }
         case .recordRead:
             return "\(here) sends it to \(node(fact.peer)) from \(subject), offset \(fact.detail)"
         case .faultBegan: return "fault \(fact.detail + 1) begins"

@@ -31,19 +31,14 @@ struct RandomSchedule {
             ? "[{ name: ha, pattern: q, definition: { ha-mode: all, ha-sync-mode: automatic } }]"
             : "[]"
         let start = kind == .stream ? ", offset: first" : ""
+        // A node under another name knows nothing of the queue, and says so.
+        let mandatory = kind == .quorum ? ", mandatory: true" : ""
         // A mirrored queue may lose what was confirmed; a stream keeps what was read.
         let lost =
             switch kind {
             case .quorum: "confirmed and not handled and not in queue(q)"
             case .mirrored: "returned"
             case .stream: "confirmed and not in queue(q)"
-            }
-        // All is mended in the end, and work goes on; a mirrored queue may be left in two halves.
-        let ending =
-            switch kind {
-            case .quorum: "depth(q) == 0"
-            case .mirrored: "depth(q) >= 0"
-            case .stream: "depth(q) >= 40"
             }
         var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
         func below(_ bound: UInt64) -> UInt64 {
@@ -54,22 +49,35 @@ struct RandomSchedule {
         }
         let nodes = ["main/r1", "main/r2", "main/r3"]
         var faults: [String] = []
+        // One of three may lose its disk: what a majority had is still on another one.
+        var mayLoseName = kind == .quorum
         for _ in 0..<1 + below(4) {
             let start = 100 + below(1500)
             let length = 50 + below(1400)
             let node = nodes[Int(below(3))]
             let others = nodes.filter { $0 != node }
+            let choice = below(mayLoseName ? 8 : 7)
+            if choice == 7 { mayLoseName = false }
             let word =
-                switch below(7) {
+                switch choice {
                 case 0, 1: "do: kill, node: \(node)"
                 case 2: "do: partition, groups: [[\(node)], [\(others.joined(separator: ", "))]]"
                 case 3: "do: cut, from: [\(node)], to: [\(others[Int(below(2))])]"
                 case 4: "do: restart, node: \(node)"
                 case 5: "do: pause, node: \(node)"
+                case 7: "do: restart, hostname: random, node: \(node)"
                 default: "do: kill, leader_of: q"
                 }
             faults.append("  - { at: \(start)ms, \(word), for: \(length)ms }")
         }
+        // All is mended in the end, and work goes on; a mirrored queue may be left in two halves, and nodes may
+        // wait for ever for one that was the last to stop and bears another name now.
+        let ending =
+            switch kind {
+            case .quorum: mayLoseName ? "depth(q) == 0" : "depth(q) >= 0"
+            case .mirrored: "depth(q) >= 0"
+            case .stream: "depth(q) >= 40"
+            }
         text = """
             warren: 1
             name: random-\(seed)
@@ -86,8 +94,8 @@ struct RandomSchedule {
             network:
               default: { latency: { law: lognormal, median: 300us, p99: 3ms } }
             producers:
-              one: { to: q, persistent: true, arrivals: 40ms, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r1, r2, r3] }
-              two: { to: q, persistent: true, arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
+              one: { to: q\(mandatory), persistent: true, arrivals: 40ms, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r1, r2, r3] }
+              two: { to: q\(mandatory), persistent: true, arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
             consumers:
               worker: { from: q\(start), instances: 2, prefetch: \(1 + below(4)), service: \(5 + below(60))ms, reconnect: 100ms, hosts: [r\(1 + below(3)), r3, r1, r2] }
             faults:

@@ -90,6 +90,7 @@ struct ClientLink: Sendable {
             packet.word != Method.connectionClose.rawValue,
             packet.word != Method.heartbeat.rawValue
         {
+            hear(turn.now)
             return .packet(packet)
         }
         return handleRare(event, &turn)
@@ -132,7 +133,7 @@ struct ClientLink: Sendable {
 
     // MARK: Heartbeats
 
-    /// Something came from the broker.
+    /// Something came from the broker: whatever it is, it is a sign of life.
     @inline(__always)
     mutating func hear(_ now: Instant) { heardAt = now }
 

@@ -75,6 +75,7 @@ struct ConsumerClient: Machine {
         if case .arrived(let packet, let connection) = event, connection == link.connection,
             link.isReady, packet.word == Method.basicDeliver.rawValue
         {
+            link.hear(turn.now)
             receive(packet, &turn)
             return
         }

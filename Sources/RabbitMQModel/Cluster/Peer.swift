@@ -40,8 +40,10 @@ enum PeerWord: UInt16, Sendable {
     case delivery
     /// Who leads a quorum queue.
     case leads
-    /// A consumer's node has everything before delivery `y`.
+    /// Consumer `c` has every delivery up to `x`, and wants those behind it once more.
     case resume
+    /// Consumer `c` has been sent all that it holds up to delivery `x`.
+    case reached
     /// A node has a resource alarm, or none.
     case alarm
     /// A node begins to keep copies of a queue, and has none yet; `d` is the queue in all of these.

@@ -7,7 +7,10 @@ import WarrenTrace
 ///   Erlang's `net_kernel`.
 extension RabbitMQNode {
     /// Whether there are other nodes.
-    var isClustered: Bool { plan.count > 1 }
+    var isClustered: Bool { plan.count > 1 && !isAlone }
+
+    /// The members of the cluster that it is in.
+    var clusterMembers: [Int] { isAlone ? [me] : Array(peers.indices) }
 
     /// Whether clients are served.
     var isServing: Bool { phase == .running }
@@ -31,7 +34,8 @@ extension RabbitMQNode {
         {
             settings.version = version
         }
-        guard isClustered else {
+        isAlone = plan.count > 1 && isStranger(recovery)
+        guard plan.count > 1 else {
             boot(recovery, &turn)
             wakeQuorums(&turn)
             return
@@ -49,12 +53,24 @@ extension RabbitMQNode {
         turn.arm(NodeTimer.boot, after: plan.bootTime)
     }
 
+    /// Whether a node comes up on another data directory than that which was set up with the cluster: with
+    /// another name, or without its data, it is a member of nothing, and will be.
+    ///
+    /// - Source: RMQ-DUR-13; a node of a cluster of 3.10.8 that came back under another name was alone and
+    ///   empty, and its old name stayed a dead member.
+    private func isStranger(_ recovery: Recovery) -> Bool { recovery.directory != 0 }
+
     /// The node has come up: it looks for its cluster.
     mutating func finishBooting(_ turn: inout Turn) {
         guard phase == .booting, let recovery = delayedRecovery else { return }
         delayedRecovery = nil
-        wasEmpty = recovery.first
         boot(recovery, &turn)
+        if isAlone {
+            phase = .running
+            turn.record(.nodeJoined, variant: 2)
+            wakeQuorums(&turn)
+            return
+        }
         phase = .waiting
         for peer in peers.indices where peer != me {
             peers[peer].lostAt = turn.now
@@ -85,7 +101,8 @@ extension RabbitMQNode {
         word.c = UInt32(me)
         word.d = standing.rawValue
         word.x = life
-        word.y = UInt64(alarms) | UInt64(openConnections) << 8
+        // Its own alarms, and not those that it has heard of: they would never end.
+        word.y = UInt64(ownAlarms) | UInt64(openConnections) << 8
         turn.send(word, on: peers[peer].connection)
     }
 
@@ -155,7 +172,7 @@ extension RabbitMQNode {
         switch word {
         case .raft: receiveRaft(packet, peer, &turn)
         case .command: receiveCommand(packet, peer, &turn)
-        case .done, .full, .answer, .fetched, .delivery, .leads, .resume:
+        case .done, .full, .answer, .fetched, .delivery, .leads, .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
         case .tick: break
         case .hello: receiveHello(packet, peer, &turn)
@@ -313,7 +330,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CLUS-09.
     private mutating func goOnIfAlone(_ turn: inout Turn) {
-        guard phase == .waiting, !wasEmpty else { return }
+        guard phase == .waiting else { return }
         if plan.handling == .pauseMinority {
             // Who pauses in a minority does not begin in one.
             let here = peers.indices.filter { $0 == me || peers[$0].isConnected }

@@ -345,7 +345,7 @@ extension RabbitMQNode {
         _ rules: QueueRules,
         on node: Int? = nil
     ) -> QueuePlace {
-        let running = peers.indices.filter { $0 == me || peers[$0].standing == .running }
+        let running = clusterMembers.filter { $0 == me || peers[$0].standing == .running }
         let isReplicated = rules.kind == .quorum
         var home = node ?? me
         if rules.isBalanced, !declaration.exclusive {
@@ -360,9 +360,10 @@ extension RabbitMQNode {
         }
         guard isReplicated || rules.isReplicated else { return QueuePlace(home: home) }
         // Three members unless the queue says otherwise; a stream has one on each node.
-        let usual = rules.kind == .stream ? plan.count : min(3, plan.count)
-        let size = min(Int(rules.groupSize ?? UInt64(usual)), plan.count)
-        let rest = peers.indices.filter { $0 != home }
+        let count = clusterMembers.count
+        let usual = rules.kind == .stream ? count : min(3, count)
+        let size = Int(min(rules.groupSize ?? UInt64(usual), UInt64(count)))
+        let rest = clusterMembers.filter { $0 != home }
         let others = rest.filter { running.contains($0) } + rest.filter { !running.contains($0) }
         let members = ([home] + others.prefix(max(size, 1) - 1)).sorted()
         guard !isReplicated else { return QueuePlace(home: home, members: members) }

@@ -18,7 +18,9 @@ struct QuorumPart: Sendable {
     let symbol: Symbol
     var members: [Int]
     /// Which history this is of all that bore the queue's name.
-    var epoch: UInt64
+    let epoch: UInt64
+    /// The same for those who watch the run.
+    let history: Outside.HistoryID
     /// Who leads, or -1.
     var leader: Int
     var leaderTerm: UInt64 = 0
@@ -26,8 +28,10 @@ struct QuorumPart: Sendable {
     var pending = Deque<Waiting>()
     /// The row of this node's own member, or -1.
     var member: Int = -1
-    /// The latest delivery of each consumer here.
+    /// The latest delivery of each consumer here, and of each channel that fetches.
     var latest: [UInt32: UInt64] = [:]
+    /// The consumers here that have asked for what they lack, and wait for it.
+    var asking: Set<UInt32> = []
 }
 
 /// A member of the Raft group of a quorum queue.
@@ -50,18 +54,6 @@ struct QuorumMember: Sendable {
     static let snapshotInterval = 128
 }
 
-/// Term and vote of a member, as they lie on the disk.
-struct StoredVote: Sendable {
-    var term: UInt64
-    var votedFor: Int
-}
-
-/// A snapshot as it lies on the disk.
-struct StoredSnapshot: Sendable {
-    var index: UInt64
-    var term: UInt64
-}
-
 /// Quorum queues: commands in, commits, effects out.
 ///
 /// - Source: rabbitmq-server `rabbit_quorum_queue.erl`, `rabbit_fifo_client.erl`; RMQ-QQ-25 to -39.
@@ -78,6 +70,10 @@ extension RabbitMQNode {
                 symbol: queues[queue].symbol,
                 members: place.members,
                 epoch: place.epoch,
+                history: turn.outside.history(
+                    of: queues[queue].symbol,
+                    epoch: place.epoch
+                ),
                 leader: place.home
             )
         )
@@ -115,10 +111,9 @@ extension RabbitMQNode {
     mutating func removeQuorum(_ queue: Int, _ turn: inout Turn) {
         let quorum = queues[queue].quorum
         let member = quorums[quorum].member
-        for waiting in quorums[quorum].pending {
-            complete(waiting, refused: true, &turn)
-        }
+        let pending = quorums[quorum].pending
         quorums[quorum].pending = []
+        for waiting in pending { abandon(waiting, of: queue, &turn) }
         guard member >= 0 else { return }
         let symbol = symbol(quorum)
         turn.truncate(symbol.raw, from: 0)
@@ -127,16 +122,17 @@ extension RabbitMQNode {
         turn.disarm(NodeTimer.election(ofQueue: queue))
         turn.disarm(NodeTimer.expiry(ofQueue: queue))
         quorums[quorum].member = -1
-        // Who deletes says what goes with it: the leader's view, once.
-        let epoch = UInt32(truncatingIfNeeded: quorums[quorum].epoch)
-        guard turn.outside.applyOnce(symbol, key: epoch) else { return }
+        // A deletion that went through the log has emptied it; any other is told once, by a member that
+        // has all that is known.
+        guard turn.outside.end(quorums[quorum].history, index: members[member].applied) else {
+            return
+        }
         for copy in members[member].machine.presentCopies {
             recordGone(copy.packet.message, queue, .queueDeleted, .ready, &turn)
         }
         for held in members[member].machine.heldCopies {
             recordGone(held.copy.packet.message, queue, .queueDeleted, .unacked, &turn)
         }
-        turn.outside.note(symbol, ready: 0, unacked: 0)
     }
 
     func recordGone(
@@ -286,6 +282,7 @@ extension RabbitMQNode {
         var packet = Packet()
         packet.x = raft.term
         packet.y = UInt64(bitPattern: Int64(raft.votedFor))
+        packet.d = UInt32(truncatingIfNeeded: quorums[quorum].epoch)
         turn.store(packet, at: DiskKey.vote(symbol(quorum)), as: WriteID(writeCount))
     }
 
@@ -364,15 +361,14 @@ extension RabbitMQNode {
     mutating func applyCommitted(_ member: Int, _ turn: inout Turn) {
         guard !members[member].isApplying else { return }
         members[member].isApplying = true
-        let quorum = members[member].quorum
-        let symbol = symbol(quorum)
+        let history = quorums[members[member].quorum].history
         while members[member].applied < members[member].raft.commit {
             let index = members[member].applied + 1
             guard let entry = members[member].raft[index],
                 let batch: QuorumBatch = turn.parcels.get(entry.parcel)
             else { break }
             members[member].applied = index
-            let isNews = turn.outside.isNews(of: symbol, term: entry.term, index: index)
+            let isNews = turn.outside.isNews(of: history, term: entry.term, index: index)
             apply(batch, member, isNews, &turn)
             // What an earlier leader was told is told again to this one, and answered then.
             if members[member].raft.isLeader, entry.term == members[member].raft.term {
@@ -380,13 +376,15 @@ extension RabbitMQNode {
             }
             if isNews {
                 turn.outside.note(
-                    symbol,
+                    history,
                     ready: UInt64(members[member].machine.presentCount),
                     unacked: UInt64(members[member].machine.unackedCount)
                 )
             }
         }
         members[member].isApplying = false
+        if !deletionsDone.isEmpty { finishDeletions(&turn) }
+        guard quorums[members[member].quorum].member == member else { return }
         compact(member, &turn)
         if members[member].raft.isLeader {
             let inherited = members[member].raft.inherited
@@ -395,6 +393,8 @@ extension RabbitMQNode {
             }
             watchExpiry(member, &turn)
             flush(member, &turn)
+            members[member].raft.tellCommit(&wishes)
+            if !wishes.isIdle { carryOut(member, &turn) }
         }
     }
 
@@ -404,18 +404,26 @@ extension RabbitMQNode {
         _ isNews: Bool,
         _ turn: inout Turn
     ) {
+        // What is sent depends on who leads, and what is told on what is known: a leader that goes through
+        // what it inherited sends it once more, and whoever got it before knows it by its number.
+        let leads = members[member].raft.isLeader
         for command in batch.commands {
             members[member].machine.apply(command, at: batch.time, &effects)
-            if isNews, !effects.isEmpty {
+            if isNews || leads, !effects.isEmpty {
                 var todo: [QuorumEffect] = []
                 swap(&todo, &effects)
-                for effect in todo { bringAbout(effect, member, &turn) }
+                for effect in todo {
+                    if isNews { tell(effect, member, &turn) }
+                    if leads { bringAbout(effect, isNews, member, &turn) }
+                }
                 todo.removeAll(keepingCapacity: true)
                 if effects.isEmpty { swap(&todo, &effects) }
             }
             if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
         }
-        if isNews, members[member].raft.isLeader, !members[member].machine.discards.isEmpty {
+        if leads, members[member].applied > members[member].raft.inherited,
+            !members[member].machine.discards.isEmpty
+        {
             passOnDiscards(member, &turn)
         }
     }
@@ -461,7 +469,7 @@ extension RabbitMQNode {
     /// The node of a client, if that life of it is in reach.
     func reachable(_ client: UInt64) -> Int? {
         let node = Self.node(ofClient: client)
-        guard node != me, peers[node].connection != .none,
+        guard node != me, peers[node].isConnected,
             Self.clientKey(node, peers[node].life) == client
         else { return nil }
         return node

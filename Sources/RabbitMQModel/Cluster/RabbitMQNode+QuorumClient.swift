@@ -5,7 +5,8 @@ import WarrenTrace
 /// Quorum queues as a node uses them on behalf of its channels: commands to the leader, deliveries from it.
 ///
 /// Commands have rising numbers and are said again to a new leader until they are done; deliveries have
-/// rising numbers for each consumer and are asked for again when one is missing.
+/// rising numbers for each consumer, are taken in that order and once, and are asked for again when one is
+/// missing.
 /// - Source: rabbitmq-server `rabbit_fifo_client.erl`; RMQ-QQ-05, -26, -31, -32, -34.
 extension RabbitMQNode {
     /// Has the leader of a queue do something, now or when there is one.
@@ -137,6 +138,25 @@ extension RabbitMQNode {
         if waiting.slot != .max { settleConfirm(waiting.slot, refused: refused, &turn) }
     }
 
+    /// The queue is gone: whoever waits for something of it is told.
+    mutating func abandon(_ waiting: QuorumPart.Waiting, of queue: Int, _ turn: inout Turn) {
+        complete(waiting, refused: true, &turn)
+        let channel = Int(waiting.channel)
+        guard channel >= 0, channels[channel].state == .open,
+            channels[channel].waitsFor == queue
+        else { return }
+        guard waiting.command.kind == .deleteQueue else {
+            let name = queues[queue].declaration.name
+            let vhost = vhostName(of: queues[queue].scope)
+            refuseWaiting(.notFound("no queue '\(name)' in vhost '\(vhost)'"), channel, &turn)
+            return
+        }
+        var answer = Packet(.queueDeleteOk, channel: channels[channel].number)
+        answer.port = channels[channel].port
+        turn.send(answer, on: channels[channel].connection)
+        resume(channel, with: nil, &turn)
+    }
+
     /// The leader has no room for a message.
     mutating func refuse(_ quorum: Int, _ sequence: UInt64, _ turn: inout Turn) {
         let pending = quorums[quorum].pending
@@ -164,16 +184,26 @@ extension RabbitMQNode {
 
     mutating func sayAgain(_ quorum: Int, _ turn: inout Turn) {
         for waiting in quorums[quorum].pending { pass(waiting.command, quorum, &turn) }
+        quorums[quorum].asking = []
+        for consumer in quorums[quorum].latest.keys.sorted()
+        where consumer & QuorumTaker.fetching == 0 {
+            askAgain(consumer, quorum, &turn)
+        }
+    }
+
+    /// Asks the leader for what a consumer may not have got.
+    private mutating func askAgain(_ consumer: UInt32, _ quorum: Int, _ turn: inout Turn) {
+        guard isConsumer(consumer, of: quorum) else { return }
         let leader = quorums[quorum].leader
-        for consumer in quorums[quorum].latest.keys.sorted() {
-            if leader == me {
-                deliverAgain(quorum, clientKey, consumer, &turn)
-            } else if leader >= 0 {
-                var word = Packet(peerWord: .resume)
-                word.subject = symbol(quorum)
-                word.c = consumer
-                send(word, toPeer: leader, &turn)
-            }
+        let latest = quorums[quorum].latest[consumer] ?? 0
+        if leader == me {
+            deliverAgain(quorum, clientKey, consumer, after: latest, &turn)
+        } else if leader >= 0, quorums[quorum].asking.insert(consumer).inserted {
+            var word = Packet(peerWord: .resume)
+            word.subject = symbol(quorum)
+            word.c = consumer
+            word.x = latest
+            send(word, toPeer: leader, &turn)
         }
     }
 
@@ -196,9 +226,10 @@ extension RabbitMQNode {
         case .fetched: takeFetched(packet, quorum, &turn)
         case .delivery: takeDelivery(packet, quorum, &turn)
         case .leads: follow(peer, packet.x, quorum, &turn)
+        case .reached: takeReach(packet.x, of: packet.c, quorum)
         default:
             let client = Self.clientKey(peer, peers[peer].life)
-            deliverAgain(quorum, client, packet.c, &turn)
+            deliverAgain(quorum, client, packet.c, after: packet.x, &turn)
         }
     }
 
@@ -221,7 +252,7 @@ extension RabbitMQNode {
             return
         }
         let consumer = Int(number)
-        guard consumer < consumers.count, consumers[consumer].exists,
+        guard isConsumer(number, of: quorum),
             channels[Int(consumers[consumer].channel)].state == .open
         else {
             if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
@@ -229,32 +260,35 @@ extension RabbitMQNode {
         }
         let settled = packet.custody != 0
         let channel = Int(consumers[consumer].channel)
-        if !settled {
-            if packet.x > quorums[quorum].latest[number] ?? 0 {
-                quorums[quorum].latest[number] = packet.x
-            } else if knows(packet.x, consumer, quorum) {
-                return
-            }
+        let latest = quorums[quorum].latest[number] ?? 0
+        // A leader that has come to lead sends what the one before it may have sent.
+        guard packet.x > latest else { return }
+        if !settled, packet.x > latest + 1, !packet.has(Flag.again) {
+            // One before it was lost with a connection, and comes with it once more.
+            askAgain(number, quorum, &turn)
+            return
         }
+        quorums[quorum].latest[number] = packet.x
         var word = packet
         word.word = Method.basicDeliver.rawValue
+        word.flags &= ~Flag.again
         word.port = channels[channel].port
         word.x = channels[channel].nextTag | UInt64(consumer) &<< 40
         hold(packet.x, quorums[quorum].queue, channel, consumer, settled, &turn)
         turn.send(word, on: channels[channel].connection)
     }
 
-    /// Whether a delivery that comes once more had come before: its consumer holds it, or has settled it and
-    /// the leader has not done that yet.
-    private func knows(_ delivery: UInt64, _ consumer: Int, _ quorum: Int) -> Bool {
-        let queue = Int32(quorums[quorum].queue)
-        return channels[Int(consumers[consumer].channel)].unacked.contains {
-            $0.queue == queue && $0.consumer == Int32(consumer) && $0.position == delivery
-        }
-            || quorums[quorum].pending.contains {
-                $0.command.consumer == UInt32(consumer) && $0.command.number == delivery
-                    && $0.command.kind.settles
-            }
+    private func isConsumer(_ number: UInt32, of quorum: Int) -> Bool {
+        let consumer = Int(number)
+        return consumer < consumers.count && consumers[consumer].exists
+            && consumers[consumer].queue == Int32(quorums[quorum].queue)
+    }
+
+    /// A consumer here has been sent all that it holds up to a number.
+    mutating func takeReach(_ last: UInt64, of consumer: UInt32, _ quorum: Int) {
+        guard isConsumer(consumer, of: quorum) else { return }
+        quorums[quorum].asking.remove(consumer)
+        quorums[quorum].latest[consumer] = max(quorums[quorum].latest[consumer] ?? 0, last)
     }
 
     mutating func hold(
@@ -293,6 +327,8 @@ extension RabbitMQNode {
             return
         }
         let settled = packet.custody != 0
+        guard delivery > quorums[quorum].latest[packet.port] ?? 0 else { return }
+        quorums[quorum].latest[packet.port] = delivery
         var word = packet
         word.word = Method.basicGetOk.rawValue
         word.port = channels[channel].port
@@ -313,9 +349,16 @@ extension RabbitMQNode {
         guard
             let waiting = quorums[quorum].pending.first(where: {
                 $0.command.sequence == sequence
-            }), waiting.channel >= 0
+            })
         else { return }
         let channel = Int(waiting.channel)
+        if waiting.command.kind == .deleteQueue {
+            deletionsDone.append((quorums[quorum].queue, channel, UInt32(clamping: value)))
+            let member = quorums[quorum].member
+            if member < 0 || !members[member].isApplying { finishDeletions(&turn) }
+            return
+        }
+        guard channel >= 0 else { return }
         guard channels[channel].state == .open,
             channels[channel].waitsFor == quorums[quorum].queue
         else { return }
@@ -338,5 +381,23 @@ extension RabbitMQNode {
         default: return
         }
         resume(channel, with: nil, &turn)
+    }
+
+    /// The logs of quorum queues say that they are deleted: all nodes forget them.
+    mutating func finishDeletions(_ turn: inout Turn) {
+        let done = deletionsDone
+        deletionsDone = []
+        for one in done where queues[one.queue].exists {
+            let isWanted =
+                one.channel >= 0 && channels[one.channel].state == .open
+                && channels[one.channel].waitsFor == one.queue
+            guard isWanted else {
+                forgetEverywhere(one.queue, &turn)
+                continue
+            }
+            var answer = Packet(.queueDeleteOk, channel: channels[one.channel].number)
+            answer.c = one.count
+            confirmDeletion(of: one.queue, one.channel, answer, &turn)
+        }
     }
 }

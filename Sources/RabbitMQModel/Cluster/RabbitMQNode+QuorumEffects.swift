@@ -4,11 +4,12 @@ import WarrenTrace
 
 /// What follows from the commands of a quorum queue: facts, deliveries, answers, dead letters.
 extension RabbitMQNode {
-    mutating func bringAbout(
-        _ effect: QuorumEffect,
-        _ member: Int,
-        _ turn: inout Turn
-    ) {
+    /// Records what follows from a command, the first time that it takes effect anywhere; what a dead copy
+    /// becomes in other queues belongs to it.
+    ///
+    /// - Differs: a leader that goes through what it inherited does not dead-letter again what the one before
+    ///   it may have dead-lettered already.
+    mutating func tell(_ effect: QuorumEffect, _ member: Int, _ turn: inout Turn) {
         let quorum = members[member].quorum
         let symbol = symbol(quorum)
         switch effect {
@@ -20,14 +21,9 @@ extension RabbitMQNode {
                 variant: isRefused ? 1 : 0,
                 detail: UInt64(bytes)
             )
-        case .sent(let copy, let party, let delivery, let settled):
+        case .sent(let copy, let party, _, let settled),
+            .fetched(let copy, let party, _, let settled, _, _):
             recordSent(copy, party, settled, symbol, &turn)
-            hand(copy, party, delivery, settled, quorum, &turn)
-        case .fetched(let copy, let party, let delivery, let settled, let left, let answer):
-            recordSent(copy, party, settled, symbol, &turn)
-            handFetched(copy, party, delivery, settled, left, answer, quorum, &turn)
-        case .fetchedAgain(let copy, let party, let delivery, let left, let answer):
-            handFetched(copy, party, delivery, false, left, answer, quorum, &turn)
         case .acked(let message, let peer):
             turn.record(.deliveryAcked, message: message, subject: symbol, peer: peer)
         case .rejected(let message, let peer, let requeue):
@@ -56,10 +52,35 @@ extension RabbitMQNode {
             )
         case .dropped(let message, let reason, let place):
             recordGone(message, quorums[quorum].queue, reason, place, &turn)
+        case .missed(let packet):
+            recordUnrouted(packet, .queueDeleted, &turn)
         case .began(let party):
             turn.record(.consumerStarted, subject: symbol, peer: party.peer)
         case .ended(let party):
             turn.record(.consumerEnded, subject: symbol, peer: party.peer)
+        case .fetchedAgain, .answered, .refused: break
+        }
+    }
+
+    /// Sends what follows from a command, as the leader.
+    ///
+    /// - Differs: what is settled by sending is sent once, by the leader that was there then.
+    mutating func bringAbout(
+        _ effect: QuorumEffect,
+        _ isNews: Bool,
+        _ member: Int,
+        _ turn: inout Turn
+    ) {
+        let quorum = members[member].quorum
+        let symbol = symbol(quorum)
+        switch effect {
+        case .sent(let copy, let party, let delivery, let settled):
+            if isNews || !settled { hand(copy, party, delivery, settled, quorum, &turn) }
+        case .fetched(let copy, let party, let delivery, let settled, let left, let answer):
+            guard isNews || !settled else { return }
+            handFetched(copy, party, delivery, settled, left, answer, quorum, &turn)
+        case .fetchedAgain(let copy, let party, let delivery, let left, let answer):
+            handFetched(copy, party, delivery, false, left, answer, quorum, &turn)
         case .answered(let client, let sequence, let value):
             if client == clientKey {
                 answer(quorum, sequence, value, &turn)
@@ -79,6 +100,9 @@ extension RabbitMQNode {
                 word.x = sequence
                 send(word, toPeer: peer, &turn)
             }
+        case .routed, .acked, .rejected, .requeued, .died, .discardTaken, .dropped, .missed, .began,
+            .ended:
+            break
         }
     }
 
@@ -134,10 +158,11 @@ extension RabbitMQNode {
         _ party: QuorumEffect.Party,
         _ delivery: UInt64,
         _ settled: Bool,
+        again: Bool = false,
         _ quorum: Int,
         _ turn: inout Turn
     ) {
-        let packet = deliveryWord(
+        var packet = deliveryWord(
             .delivery,
             copy,
             party,
@@ -147,6 +172,7 @@ extension RabbitMQNode {
             countAlways: false,
             &turn
         )
+        if again { packet.flags |= Flag.again }
         pass(packet, to: party.client, quorum, &turn)
     }
 
@@ -193,18 +219,32 @@ extension RabbitMQNode {
         }
     }
 
-    /// What a consumer holds and may not have got is sent once more.
+    /// What a consumer holds and may not have got is sent once more, and then how far that reaches: what it
+    /// was sent besides is settled, or has gone back.
     mutating func deliverAgain(
         _ quorum: Int,
         _ client: UInt64,
         _ consumer: UInt32,
+        after latest: UInt64 = 0,
         _ turn: inout Turn
     ) {
         let member = quorums[quorum].member
-        guard member >= 0, members[member].raft.isLeader else { return }
-        for held in members[member].machine.held(by: client, consumer) {
-            let party = QuorumEffect.Party(client: client, number: consumer, peer: 0)
-            hand(held.copy, party, held.delivery, false, quorum, &turn)
+        guard member >= 0, members[member].raft.isLeader,
+            let last = members[member].machine.lastDelivery(to: client, consumer)
+        else { return }
+        let party = QuorumEffect.Party(client: client, number: consumer, peer: 0)
+        for held in members[member].machine.held(by: client, consumer)
+        where held.delivery > latest {
+            hand(held.copy, party, held.delivery, false, again: true, quorum, &turn)
+        }
+        if client == clientKey {
+            takeReach(last, of: consumer, quorum)
+        } else if let peer = reachable(client) {
+            var word = Packet(peerWord: .reached)
+            word.subject = symbol(quorum)
+            word.c = consumer
+            word.x = last
+            send(word, toPeer: peer, &turn)
         }
     }
 }

@@ -271,7 +271,7 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func refuseWaiting(
+    mutating func refuseWaiting(
         _ refusal: Refusal,
         _ channel: Int,
         _ turn: inout Turn

@@ -41,7 +41,7 @@ struct Raft: Sendable {
         var entryTerm: UInt64 = 0
         var commit: UInt64 = 0
         var parcel = ParcelID.none
-        /// appended, voted: yes.
+        /// appended, voted: yes; append without an entry: no answer is wanted.
         var granted = false
     }
 
@@ -112,6 +112,8 @@ struct Raft: Sendable {
     private var isProbing: [Bool] = []
     /// From where on entries are under way: what a member is taken to have.
     private var base: [UInt64] = []
+    /// How much is committed, as far as the others were told.
+    private var told: UInt64 = 0
     private var votes: Set<Int> = []
     /// The last entry that was there when this member began to lead.
     private(set) var inherited: UInt64 = 0
@@ -181,6 +183,7 @@ struct Raft: Sendable {
         match = members.map { $0 == me ? durable : 0 }
         base = members.map { _ in lastIndex }
         isProbing = members.map { _ in false }
+        told = 0
     }
 
     /// Adds an entry, as the leader.
@@ -233,6 +236,21 @@ struct Raft: Sendable {
         base[place] = lastIndex
         isProbing[place] = true
         wishes.sends.append((member, word(at: lastIndex + 1)))
+    }
+
+    /// Lets the others know what is committed, if nothing is under way that would tell them.
+    ///
+    /// - Source: rabbitmq/ra `ra_server.erl`, `make_pipelined_rpc_effects`: a peer that was told of an earlier
+    ///   commit index gets a word without entries.
+    mutating func tellCommit(_ wishes: inout Wishes) {
+        guard isLeader, told < commit, commit == lastIndex else { return }
+        told = commit
+        for place in members.indices
+        where members[place] != me && !isProbing[place] && next[place] > lastIndex {
+            var notice = word(at: lastIndex + 1)
+            notice.granted = true
+            wishes.sends.append((members[place], notice))
+        }
     }
 
     /// A member has everything up to an index on its disk.
@@ -447,7 +465,7 @@ struct Raft: Sendable {
         }
         verified = max(verified, last)
         commit = max(commit, min(word.commit, verified, lastIndex))
-        if last <= durable { wishes.sends.append((member, appended(last))) }
+        if last <= durable, !word.granted { wishes.sends.append((member, appended(last))) }
     }
 
     private mutating func truncate(from index: UInt64, _ wishes: inout Wishes) {

@@ -32,6 +32,8 @@ struct Channel: Sendable {
     var port: UInt32
     var peer: NodeID
     var state = State.open
+    /// When something came on it that took the short way.
+    var heardAt = Instant.zero
 
     var number: UInt16 { UInt16(truncatingIfNeeded: port) }
 
@@ -189,7 +191,7 @@ struct Session: Sendable {
     var channelMax: UInt16 = 2047
     /// Seconds between heartbeats; 0 for none.
     var heartbeat: UInt16 = 0
-    /// When something came from the client last, and when something went to it.
+    /// When something came from the client last, but for what took the short way.
     var heardAt = Instant.zero
     /// When the socket is cut without a word, if it is to be: RMQ-CONN-05, -08, -25.
     var cutAt: Instant?

@@ -19,9 +19,14 @@ extension RabbitMQNode {
         guardPackets()
         lookAtMemory(&turn)
         lastRunning = recovery.record(DiskKey.cluster)?.packet.x ?? 0
-        // A cluster has been set up before: a node that comes empty is not one of it.
-        if recovery.first, isClustered, turn.now > .zero { return }
         if recovery.first {
+            // What the file declares was declared once: a node that comes up empty later has nothing of it.
+            guard recovery.directory == 0 else {
+                for (symbol, holdings) in turn.outside.abandon(by: turn.node) {
+                    for one in holdings { recordGoneCopy(one, symbol, &turn) }
+                }
+                return
+            }
             for definition in definitions { declare(definition, &turn) }
         } else {
             recover(recovery, &turn)
@@ -274,7 +279,7 @@ extension RabbitMQNode {
             for held in machine.heldCopies {
                 recordLoss(held.copy.packet.message, symbol, .unacked, &turn)
             }
-            turn.outside.note(symbol, ready: 0, unacked: 0)
+            turn.outside.note(part.history, ready: 0, unacked: 0)
         }
     }
 

@@ -118,7 +118,7 @@ extension RabbitMQNode {
     mutating func setHeartbeat(_ seconds: UInt16, _ session: Int, _ turn: inout Turn) {
         sessions[session].heartbeat = seconds
         sessions[session].heardAt = turn.now
-        if seconds > 0, !beats { armHeartbeat(&turn) }
+        if seconds > 0 { armHeartbeat(Self.nextBeat(seconds, after: turn.now), &turn) }
     }
 
     private mutating func cutLater(_ session: Int, _ turn: inout Turn) {
@@ -140,35 +140,52 @@ extension RabbitMQNode {
 
     // MARK: Heartbeats
 
-    private mutating func armHeartbeat(_ turn: inout Turn) {
-        let alive = sessions.filter { $0.heartbeat > 0 && $0.isOpen }
-        let shortest = alive.map(\.heartbeat).min() ?? 0
-        beats = shortest > 0
-        guard shortest > 0 else { return }
-        turn.arm(
-            NodeTimer.heartbeat,
-            after: .milliseconds(UInt64(shortest) * 500),
-            background: true
-        )
+    /// Half an interval, in nanoseconds.
+    private static func half(_ seconds: UInt16) -> UInt64 { UInt64(seconds) * 500_000_000 }
+
+    /// When connections with this interval are looked at next: all of them at once, twice in an interval.
+    private static func nextBeat(_ seconds: UInt16, after now: Instant) -> Instant {
+        let half = half(seconds)
+        return Instant(nanoseconds: (now.nanoseconds / half + 1) * half)
     }
 
-    /// Sends heartbeats, and gives up connections that were silent for too long.
+    private mutating func armHeartbeat(_ moment: Instant, _ turn: inout Turn) {
+        if let beatsAt, beatsAt > turn.now, beatsAt <= moment { return }
+        beatsAt = moment
+        turn.arm(NodeTimer.heartbeat, after: moment - turn.now, background: true)
+    }
+
+    /// When something came last over a connection: the short way of packets notes it at its channel.
+    private func heard(_ session: Int) -> Instant {
+        sessions[session].indices.reduce(sessions[session].heardAt) {
+            max($0, channels[Int($1)].heardAt)
+        }
+    }
+
+    /// Sends heartbeats, and gives up connections that were silent for too long; each goes by its own interval.
     ///
     /// - Source: RMQ-CONN-20 to -22.
     mutating func beat(_ turn: inout Turn) {
+        beatsAt = nil
+        var next: Instant?
         for session in sessions.indices
         where sessions[session].heartbeat > 0 && sessions[session].isOpen {
+            let seconds = sessions[session].heartbeat
             let connection = sessions[session].connection
             guard sessionOf[Int(connection.raw)] == Int32(session) else { continue }
-            let limit = Interval.seconds(UInt64(sessions[session].heartbeat))
-            if (turn.now - sessions[session].heardAt).nanoseconds >= limit.nanoseconds * 2 {
-                endSession(session, .connectionClosed, &turn)
-                sessions[session].heartbeat = 0
-                turn.close(connection)
-            } else {
+            if turn.now.nanoseconds % Self.half(seconds) == 0 {
+                let limit = Interval.seconds(UInt64(seconds) * 2)
+                if (turn.now - heard(session)).nanoseconds >= limit.nanoseconds {
+                    endSession(session, .connectionClosed, &turn)
+                    sessions[session].heartbeat = 0
+                    turn.close(connection)
+                    continue
+                }
                 reply(.heartbeat, 0, connection, &turn)
             }
+            let beat = Self.nextBeat(seconds, after: turn.now)
+            next = min(next ?? beat, beat)
         }
-        armHeartbeat(&turn)
+        if let next { armHeartbeat(next, &turn) }
     }
 }

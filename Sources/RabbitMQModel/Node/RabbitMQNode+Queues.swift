@@ -171,7 +171,7 @@ extension RabbitMQNode {
         let scope = sessions[Int(channels[channel].session)].scope
         var place = place(for: wanted, rules(for: wanted, scope))
         let symbol = turn.names.intern(.queue, wanted.name, in: scope)
-        place.epoch = turn.outside.witness(of: symbol).term + 1
+        place.epoch = turn.outside.nextEpoch(of: symbol)
         let reachable = place.members.count { $0 == me || peers[$0].isRunning }
         wait(channel, for: -2)
         if !place.members.isEmpty, reachable < place.members.count / 2 + 1 {
@@ -255,7 +255,7 @@ extension RabbitMQNode {
         let isQuorum = rules.kind == .quorum
         let symbol = turn.names.intern(.queue, declaration.name, in: scope)
         // A queue that bears an old name begins a history of its own.
-        if given == nil { place.epoch = turn.outside.witness(of: symbol).term + 1 }
+        if given == nil { place.epoch = turn.outside.nextEpoch(of: symbol) }
         let queue = queues.count
         queues.append(
             Queue(
@@ -287,6 +287,7 @@ extension RabbitMQNode {
                     symbol: symbol,
                     members: place.members,
                     epoch: place.epoch,
+                    history: turn.outside.history(of: symbol, epoch: place.epoch),
                     leader: -1
                 )
             )
@@ -364,23 +365,49 @@ extension RabbitMQNode {
             if packet.has(Flag.ifEmpty), messages > 0 {
                 throw .preconditionFailed("queue '\(name)' in vhost '\(session.vhost)' not empty")
             }
-            answer.c = messages
-            let change = deletion(of: queue)
-            deleteQueue(queue, &turn)
-            if isClustered {
-                answer.port = channels[channel].port
-                let connection = channels[channel].connection
-                if !session.isProxy { wait(channel, for: -2) }
-                propose(
-                    change,
-                    then: .say(answer, connection, channel: session.isProxy ? -1 : channel),
+            if queues[queue].quorum >= 0 {
+                wait(channel, for: queue)
+                tell(
+                    queues[queue].quorum,
+                    QuorumCommand(kind: .deleteQueue),
+                    channel: channel,
                     &turn
                 )
                 return
             }
+            answer.c = messages
+            confirmDeletion(of: queue, channel, answer, &turn)
+            return
         }
         answer.port = channels[channel].port
         turn.send(answer, on: channels[channel].connection)
+    }
+
+    /// Deletes a queue on all nodes, and then tells the channel that wanted it.
+    mutating func confirmDeletion(
+        of queue: Int,
+        _ channel: Int,
+        _ answer: Packet,
+        _ turn: inout Turn
+    ) {
+        var answer = answer
+        answer.port = channels[channel].port
+        let connection = channels[channel].connection
+        let change = deletion(of: queue)
+        let isProxy = sessions[Int(channels[channel].session)].isProxy
+        if channels[channel].isWaiting { channels[channel].waitsFor = -2 }
+        deleteQueue(queue, &turn)
+        guard isClustered else {
+            turn.send(answer, on: connection)
+            resume(channel, with: nil, &turn)
+            return
+        }
+        if !isProxy { wait(channel, for: -2) }
+        propose(
+            change,
+            then: .say(answer, connection, channel: isProxy ? -1 : channel),
+            &turn
+        )
     }
 
     private func deletion(of queue: Int) -> MetadataChange {
@@ -388,8 +415,19 @@ extension RabbitMQNode {
     }
 
     /// Deletes a queue by the broker's own decision, and lets the other nodes know.
+    ///
+    /// A quorum queue is deleted through its log first.
     mutating func dropQueue(_ queue: Int, _ turn: inout Turn) {
         guard queues[queue].exists else { return }
+        if queues[queue].quorum >= 0 {
+            tell(queues[queue].quorum, QuorumCommand(kind: .deleteQueue), &turn)
+        } else {
+            forgetEverywhere(queue, &turn)
+        }
+    }
+
+    /// Deletes a queue here, and lets the other nodes know.
+    mutating func forgetEverywhere(_ queue: Int, _ turn: inout Turn) {
         let change = deletion(of: queue)
         deleteQueue(queue, &turn)
         if isClustered, isServing { propose(change, then: .nothing, &turn) }

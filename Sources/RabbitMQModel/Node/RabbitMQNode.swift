@@ -14,8 +14,8 @@ struct RabbitMQNode: Machine {
     var vhosts: [VirtualHostState] = []
     /// Which alarms are on: 1 memory, 2 disk.
     var alarms: UInt8 = 0
-    /// Whether it sends heartbeats.
-    var beats = false
+    /// When it looks at heartbeats next; nil if no connection has any.
+    var beatsAt: Instant?
     /// Whether no target took any dead copy when they were asked last.
     var discardsAreStuck = false
     /// Dead copies that their targets have, and that the log does not know yet.
@@ -54,8 +54,8 @@ struct RabbitMQNode: Machine {
     var life: UInt64 = 0
     /// What the disk kept, while the node comes up.
     var delayedRecovery: Recovery?
-    /// Whether it came up with an empty disk.
-    var wasEmpty = false
+    /// Whether it is a broker of its own: it came up with an empty disk while its cluster was there already.
+    var isAlone = false
     /// The nodes that were running when this one went down, a bit for each.
     var lastRunning: UInt64 = 0
     /// All nodes; the place of this one stays unused.
@@ -97,6 +97,8 @@ struct RabbitMQNode: Machine {
     var quorums: ContiguousArray<QuorumPart> = []
     var members: ContiguousArray<QuorumMember> = []
     var syncs = Deque<PendingSync>()
+    /// Quorum queues whose logs say that they are deleted, the channel that asked for it, and what it is told.
+    var deletionsDone: [(queue: Int, channel: Int, count: UInt32)] = []
     var wishes = Raft.Wishes()
     var effects: [QuorumEffect] = []
 
@@ -195,8 +197,12 @@ struct RabbitMQNode: Machine {
         _ turn: inout Turn
     ) {
         makeRoom(for: connection)
-        if isClustered, let other = peers.firstIndex(where: { $0.node == peer }) {
-            acceptPeer(connection, other, &turn)
+        if let other = peers.firstIndex(where: { $0.node == peer }) {
+            if isAlone {
+                turn.close(connection, .refused)
+            } else {
+                acceptPeer(connection, other, &turn)
+            }
             return
         }
         guard isServing else {
@@ -237,6 +243,7 @@ struct RabbitMQNode: Machine {
         if first >= 0, !isGuarded, channels[first].port == packet.port,
             channels[first].state == .open
         {
+            channels[first].heardAt = turn.now
             if packet.word == Method.basicAck.rawValue, packet.flags == 0 {
                 if acknowledgeOne(packet.tag, first, &turn) { return }
             } else if packet.word == Method.basicPublish.rawValue {
@@ -254,7 +261,7 @@ struct RabbitMQNode: Machine {
     @inline(never)
     mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         guard let method = packet.method, session >= 0 else { return }
-        if sessions[session].heartbeat > 0 { sessions[session].heardAt = turn.now }
+        sessions[session].heardAt = turn.now
         if sessions[session].cutAt != nil { return }
         if isGuarded, holdBack(packet, session, &turn) { return }
         if method == .heartbeat { return }
@@ -391,7 +398,8 @@ struct RabbitMQNode: Machine {
         for part in quorums where part.member >= 0 {
             let member = members[part.member]
             report.add(
-                replicaOf: queues[part.queue].symbol,
+                replicaOf: part.symbol,
+                epoch: part.epoch,
                 index: member.applied,
                 ready: UInt64(member.machine.presentCount),
                 unacked: UInt64(member.machine.unackedCount)
@@ -405,7 +413,13 @@ struct RabbitMQNode: Machine {
         for record in records {
             if DiskKey.kind(of: record.key) == .vote {
                 let queue = Symbol(UInt32(truncatingIfNeeded: record.key))
-                report.add(replicaOf: queue, index: 0, ready: 0, unacked: 0)
+                report.add(
+                    replicaOf: queue,
+                    epoch: UInt64(record.packet.d),
+                    index: 0,
+                    ready: 0,
+                    unacked: 0
+                )
             }
             guard DiskKey.kind(of: record.key) == .message else { continue }
             let queue = DiskKey.queue(of: record.key)

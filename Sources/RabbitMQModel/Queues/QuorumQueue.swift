@@ -35,6 +35,8 @@ struct QuorumCommand: BitwiseCopyable, Sendable {
         case settleDiscard
         /// Nothing; the first entry of a term.
         case nothing
+        /// The queue goes, with all that it holds.
+        case deleteQueue
 
         /// Whether it settles a delivery.
         var settles: Bool { self == .settle || self == .giveBack || self == .discard }
@@ -74,7 +76,8 @@ struct QuorumSnapshot: ParcelBundle {
 
 /// What follows from a command.
 ///
-/// It happens once, on the first member that applies the command.
+/// The leader sends what is to be sent; what has happened is told once, by the first member that applies the
+/// command.
 enum QuorumEffect: Sendable {
     /// Whom an effect concerns: a consumer of a client.
     struct Party: BitwiseCopyable, Sendable {
@@ -101,6 +104,8 @@ enum QuorumEffect: Sendable {
     case died(QuorumQueue.Copy, DropReason, CopyPlace)
     case discardTaken(MessageID, DropReason)
     case dropped(MessageID, DropReason, CopyPlace)
+    /// A message came after the queue was deleted.
+    case missed(Packet)
     case began(Party)
     case ended(Party)
     /// A command is done; `value` is what it asked for.
@@ -179,6 +184,8 @@ struct QuorumQueue: Sendable {
     /// The last command of each client.
     private var lastOf: [(client: UInt64, sequence: UInt64)] = []
     private var heldCount = 0
+    /// Whether it is gone, and only its members do not know yet.
+    private var isDeleted = false
     private let honoursPriority: Bool
 
     init(_ rules: QueueRules, honoursPriority: Bool) {
@@ -259,6 +266,11 @@ struct QuorumQueue: Sendable {
                 let dead = discards.remove(at: index)
                 effects.append(.discardTaken(dead.copy.packet.message, dead.reason))
             }
+        case .deleteQueue:
+            let count = delete(&effects)
+            effects.append(
+                .answered(client: command.client, sequence: command.sequence, value: UInt64(count))
+            )
         case .expire, .nothing: break
         }
         serve(time, &effects)
@@ -289,6 +301,10 @@ struct QuorumQueue: Sendable {
         _ time: Instant,
         _ effects: inout [QuorumEffect]
     ) {
+        guard !isDeleted else {
+            effects.append(.missed(command.packet))
+            return
+        }
         let message = command.packet.message
         let size = command.packet.size
         let isRefused = isFull
@@ -465,7 +481,7 @@ struct QuorumQueue: Sendable {
             } else {
                 fallthrough
             }
-        case .checkout, .purge:
+        case .checkout, .purge, .deleteQueue:
             effects.append(
                 .answered(client: command.client, sequence: command.sequence, value: 0)
             )
@@ -733,6 +749,32 @@ struct QuorumQueue: Sendable {
         return count
     }
 
+    /// Everything goes: what is ready, what waits for a target, what consumers hold, and they themselves.
+    ///
+    /// - Returns: how many messages were ready.
+    private mutating func delete(_ effects: inout [QuorumEffect]) -> Int {
+        isDeleted = true
+        let count = purge(.queueDeleted, &effects)
+        for dead in discards {
+            effects.append(.dropped(dead.copy.packet.message, .queueDeleted, .ready))
+        }
+        discards.removeAll()
+        for taker in takers.indices where !takers[taker].isGone {
+            for held in takers[taker].held {
+                effects.append(.dropped(held.copy.packet.message, .queueDeleted, .unacked))
+            }
+            heldCount -= takers[taker].held.count
+            takers[taker].held = []
+            if takers[taker].wantsMore { effects.append(.ended(takers[taker].party)) }
+            takers[taker].wantsMore = false
+            forget(taker)
+        }
+        order = []
+        rotation.removeAll()
+        active = -1
+        return count
+    }
+
     // MARK: Looking
 
     /// Every copy that is not with a consumer, the next to go out first.
@@ -750,6 +792,11 @@ struct QuorumQueue: Sendable {
     /// What a consumer holds: it may not have arrived.
     func held(by client: UInt64, _ number: UInt32) -> Deque<Held> {
         taker(client, number).map { takers[$0].held } ?? []
+    }
+
+    /// The number of the last delivery to a consumer; nil if there is no such consumer.
+    func lastDelivery(to client: UInt64, _ number: UInt32) -> UInt64? {
+        taker(client, number).map { takers[$0].nextDelivery - 1 }
     }
 
     /// The last command of a client that was applied.

@@ -1,0 +1,146 @@
+import Support
+import Testing
+import WarrenBroker
+import WarrenKernel
+import WarrenLedger
+import WarrenTrace
+
+@Suite("What a cluster does not make up")
+struct TruthTests {
+    private func run(_ text: String, seed: UInt64 = 1) throws -> Simulation {
+        var simulation = try Simulate.make("warren: 1\nname: t\n" + text, seed: seed)
+        var audit = DeliveryAudit()
+        simulation.run { audit.take($0) }
+        #expect(audit.fault == nil)
+        #expect(simulation.imbalances() == [])
+        return simulation
+    }
+
+    @Test(arguments: [200, 500, 900, 1400], 1...3)
+    func `RMQ-QQ-32 what was acked is not worked on again when the leader dies`(
+        milliseconds: Int,
+        host: Int
+    ) throws {
+        let simulation = try run(
+            """
+            brokers:
+              main: { kind: rabbitmq, nodes: [c1, c2, c3], queues: { orders: { type: quorum } } }
+            producers: { w: { to: orders, hosts: [c2], arrivals: 5ms, count: 20, confirms: true } }
+            consumers: { c: { from: orders, hosts: [c\(host)], service: 3ms, effect: charge, instances: 2 } }
+            faults: [ { at: \(milliseconds)ms, do: kill, node: main/c1 } ]
+            run: { for: 5s }
+
+            """
+        )
+        let totals = simulation.ledger.totals
+        #expect(totals.handled == 20)
+        #expect(totals.delivered == 20)
+        #expect(totals.acked == 20)
+    }
+
+    @Test(arguments: 1...5 as ClosedRange<UInt64>)
+    func `a consumer that survives three leaders is sent each message once`(seed: UInt64) throws {
+        let simulation = try run(
+            """
+            brokers:
+              main: { kind: rabbitmq, nodes: [c1, c2, c3], boot_time: 1s, queues: { orders: { type: quorum } } }
+            network: { default: { latency: { law: lognormal, median: 300us, p99: 5ms } } }
+            producers: { w: { to: orders, hosts: [c3], arrivals: 2ms, count: 3000, confirms: true } }
+            consumers: { c: { from: orders, hosts: [c3], prefetch: 50, service: 1ms, effect: charge } }
+            faults:
+              - { at: 1s, do: kill, node: main/c1, for: 1s }
+              - { at: 4s, do: kill, node: main/c2, for: 1s }
+              - { at: 8s, do: kill, node: main/c1, for: 1s }
+            run: { for: 60s }
+            expect: { never: { twice: "effects(charge) per message_id > 1" } }
+
+            """,
+            seed: seed
+        )
+        #expect(simulation.verdicts.allSatisfy { $0.held })
+        #expect(simulation.ledger.totals.handled == 3000)
+    }
+
+    @Test func `a node under another name is alone, empty, and in nobody's way`() throws {
+        let simulation = try run(
+            """
+            brokers:
+              main: { kind: rabbitmq, nodes: [c1, c2, c3], queues: { orders: { type: quorum, node: c1 } } }
+            producers:
+              w: { to: orders, hosts: [c1], persistent: true, arrivals: 100ms, count: 300, confirms: { retries: 30 }, reconnect: 1s }
+              stray: { to: orders, hosts: [c2], start: 20s, arrivals: 1s, count: 3, confirms: true }
+              returned: { to: orders, hosts: [c2], start: 20s, arrivals: 1s, count: 3, confirms: true, mandatory: true }
+            consumers:
+              lost: { from: orders, hosts: [c2], start: 20s, reconnect: never }
+            faults:
+              - { at: 5s, do: restart, node: main/c2, hostname: random, for: 1s }
+              - { at: 30s, do: restart, node: main/c2, for: 1s }
+            run: { for: 60s }
+            expect: { always: { kept: "not from w or confirmed and in queue(orders)" } }
+
+            """
+        )
+        #expect(simulation.verdicts.allSatisfy { $0.held })
+        let totals = simulation.ledger.totals
+        #expect(totals.returned == 3)
+        #expect(totals.unroutable == 6)
+        #expect(totals.confirmed == 303)
+        #expect(totals.errors == 1)
+    }
+
+    @Test func `a single node under another name has nothing of what the file declared`() throws {
+        let simulation = try run(
+            """
+            brokers: { main: { kind: rabbitmq, queues: { q: { type: quorum } } } }
+            producers: { w: { to: q, arrivals: 100ms, count: 100, confirms: true } }
+            faults: [ { at: 2s, do: restart, node: main/main, hostname: random, for: 1s } ]
+            run: { for: 60s }
+
+            """
+        )
+        #expect(simulation.ledger.totals.unroutable > 60)
+        #expect(simulation.ledger.drops[Int(DropReason.nodeLost.rawValue)] > 10)
+    }
+
+    @Test func `RMQ-CONN-20 to 22 each connection has an interval of its own`() throws {
+        let simulation = try run(
+            """
+            brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+            producers:
+              slow: { to: q, arrivals: 100ms, count: 600, confirms: true }
+              quick: { to: q, start: 2s, arrivals: 20s, count: 3, heartbeat: 1s }
+              never: { to: q, start: 2s, arrivals: 20s, count: 3, heartbeat: 0s }
+            consumers:
+              c: { from: q, start: 1s, prefetch: 10, service: 1ms, heartbeat: 5s, reconnect: 1s }
+              idle: { from: q, start: 3s, priority: -1, heartbeat: 2s, reconnect: never }
+            run: { for: 120s }
+
+            """
+        )
+        #expect(simulation.ledger.totals.redelivered == 0)
+        #expect(simulation.ledger.totals.handled == 606)
+        #expect(simulation.ledger.totals.delivered == 606)
+    }
+
+    @Test(arguments: ["memory_alarm", "disk_alarm"], ["r1", "r2", "r3"])
+    func `an alarm that is on while a node joins ends when it ends`(alarm: String, node: String)
+        throws
+    {
+        let simulation = try run(
+            """
+            brokers:
+              main: { kind: rabbitmq, nodes: [r1, r2, r3], queues: { q: { type: quorum } } }
+            producers:
+              p: { to: q, reconnect: 1s, arrivals: 10/s, count: 300, confirms: { timeout: 5s, retries: 9 } }
+            consumers: { c: { from: q, reconnect: 1s, prefetch: 10 } }
+            faults:
+              - { at: 5s, do: restart, node: main/\(node), for: 1s }
+              - { at: 10s, do: \(alarm), node: main/r2, for: 5s }
+            run: { for: 120s }
+            expect: { always: { all_handled: "handled" } }
+
+            """
+        )
+        #expect(simulation.verdicts.allSatisfy { $0.held })
+    }
+}

@@ -1,0 +1,41 @@
+public import WarrenTrace
+
+/// Holds the work of clients against what they were sent: no work without a delivery, each delivery once.
+public struct DeliveryAudit {
+    private struct Receipt: Hashable {
+        var message: MessageID
+        var node: UInt32
+    }
+
+    private var sent: [Receipt: Int] = [:]
+    /// The first piece of work that no delivery explains.
+    public private(set) var fault: String?
+
+    /// An audit of nothing yet.
+    public init() {}
+
+    /// Takes in facts, in their order.
+    public mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
+        for fact in facts { take(fact) }
+    }
+
+    private mutating func take(_ fact: Fact) {
+        switch fact.kind {
+        case .deliverySent, .recordRead:
+            sent[Receipt(message: fact.message, node: fact.peer), default: 0] += 1
+        case .messageHandled: use(fact)
+        // A crash after the work was said to be done already.
+        case .workFailed where fact.variant != WorkFailure.crashAfterWork.rawValue: use(fact)
+        default: break
+        }
+    }
+
+    private mutating func use(_ fact: Fact) {
+        let receipt = Receipt(message: fact.message, node: fact.node.raw)
+        let left = sent[receipt, default: 0]
+        sent[receipt] = left - 1
+        if left <= 0, fault == nil {
+            fault = "m\(fact.message.raw) is worked on at \(fact.time) without a delivery"
+        }
+    }
+}
