@@ -143,7 +143,7 @@ public enum NATS: BrokerModel {
                 size: blueprint.law(client.size),
                 sizeStream: blueprint.stream("size \(name)"),
                 timeout: client.role == .caller
-                    ? Interval(nanoseconds: UInt64(client.timeout)) : nil,
+                    ? Interval(clamping: client.timeout) : nil,
                 inbox: blueprint.world.intern(.subject, "_INBOX.\(name)"),
                 account: account,
                 bufferBytes: UInt64(bytes)

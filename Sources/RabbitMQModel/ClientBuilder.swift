@@ -111,7 +111,7 @@ struct ClientBuilder {
     /// How the client connects, and connects again.
     private func linkPlan(_ vhost: String, _ blueprint: inout Blueprint) -> ClientLink.Plan {
         func length(_ tree: Tree?) -> Interval? {
-            tree?.text.flatMap(Units.duration).map { Interval(nanoseconds: UInt64($0)) }
+            tree?.text.flatMap(Units.duration).map { Interval(clamping: $0) }
         }
         var plan = ClientLink.Plan(
             hosts: hosts(&blueprint),
@@ -125,8 +125,19 @@ struct ClientBuilder {
             plan.recovery = recovery
         }
         if let backoff = client.tree["backoff"] {
-            let factor = backoff["factor"]?.text.flatMap(Units.number) ?? 2
-            plan.backoff = (UInt64(max(factor, 1) * 1000), length(backoff["max"]) ?? .seconds(60))
+            let factor = backoff["factor"].map { $0.text.flatMap(Units.number) } ?? 2
+            if factor.map({ $0 >= 1 && $0 <= 1000 }) != true {
+                blueprint.findings.append(
+                    Finding(
+                        "out-of-range",
+                        "the factor of the backoff of '\(client.name)' is no number from 1 to 1000",
+                        at: backoff["factor"]?.place,
+                        remedy: "such as `factor: 2`: each wait is twice as long as the one before"
+                    )
+                )
+            }
+            let thousandths = UInt64(min(max(factor ?? 1, 1), 1000) * 1000)
+            plan.backoff = (thousandths, length(backoff["max"]) ?? .seconds(60))
         }
         if let timeout = length(client.tree["connect_timeout"]) { plan.connectTimeout = timeout }
         if let heartbeat = length(client.tree["heartbeat"]) {
@@ -249,7 +260,7 @@ struct ClientBuilder {
         guard let tree = client.tree["confirms"], tree.text != "false" else { return nil }
         let timeout = tree["timeout"]?.text.flatMap(Units.duration)
         return ConfirmPlan(
-            timeout: timeout.map { Interval(nanoseconds: UInt64($0)) },
+            timeout: timeout.map { Interval(clamping: $0) },
             retries: tree["retries"]?.text.flatMap { UInt32($0) } ?? 0
         )
     }
@@ -363,7 +374,7 @@ struct ClientBuilder {
                 size: blueprint.law(client.size),
                 sizeStream: blueprint.stream("size \(name)"),
                 flags: flags,
-                timeout: Interval(nanoseconds: UInt64(client.timeout)),
+                timeout: Interval(clamping: client.timeout),
                 replyQueue: replyQueue
             )
             return { _ in Caller(plan) }

@@ -218,7 +218,7 @@ struct ScriptReader {
             return value["deliveries"]?.text.flatMap { Int($0) }.map { .awaitDeliveries($0) }
                 ?? .awaitConfirms
         case "wait":
-            return .wait(Interval(nanoseconds: UInt64(Units.duration(text) ?? 0)))
+            return .wait(Interval(clamping: Units.duration(text) ?? 0))
         case "close": return text == "channel" ? .closeChannel : .closeConnection
         default: return nil
         }

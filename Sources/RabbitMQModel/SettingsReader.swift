@@ -85,7 +85,7 @@ struct SettingsReader {
         settings.memoryLimit = broker.tree["memory"]?["limit"]?.text.flatMap(Units.size)
             .map { UInt64($0) }
         if let text = broker.tree["consumer_timeout"]?.text, let length = Units.duration(text) {
-            settings.consumerTimeout = Interval(nanoseconds: UInt64(length))
+            settings.consumerTimeout = Interval(clamping: length)
         }
         settings.maxMessageSize = broker.tree["max_message_size"]?.text.flatMap(Units.size)
             .map { UInt64($0) }

@@ -120,7 +120,7 @@ public struct Blueprint {
             crashAfterWork: Share(client.fails.crashAfterWork),
             crashDuringWork: Share(client.fails.crashDuringWork),
             poison: Share(client.fails.poison),
-            restartAfter: Interval(nanoseconds: UInt64(client.fails.restartAfter)),
+            restartAfter: Interval(clamping: client.fails.restartAfter),
             effect: client.effect.map { world.intern(.effect, $0) } ?? .none,
             idempotent: client.idempotent
         )
@@ -135,9 +135,9 @@ public struct Blueprint {
 extension Topology.Client {
     /// How long it waits before it connects again; nil for never.
     public var reconnectInterval: Interval? {
-        reconnect.map { Interval(nanoseconds: UInt64($0)) }
+        reconnect.map { Interval(clamping: $0) }
     }
 
     /// When it begins.
-    public var startInterval: Interval { Interval(nanoseconds: UInt64(start)) }
+    public var startInterval: Interval { Interval(clamping: start) }
 }

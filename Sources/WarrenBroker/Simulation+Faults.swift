@@ -34,7 +34,7 @@ extension Simulation {
             pendingFaults[index].left -= 1
             if let period = fault.period, pendingFaults[index].left > 0 {
                 pendingFaults[index].moment =
-                    moment + Interval(nanoseconds: UInt64(max(period, 1)))
+                    moment + Interval(clamping: max(period, 1))
             } else {
                 pendingFaults.remove(at: index)
             }
@@ -55,7 +55,7 @@ extension Simulation {
 
     mutating func plan(_ fault: Topology.Fault, _ number: Int, at moment: Instant) {
         world.plan(.mark(.faultBegan, UInt64(number)), at: moment)
-        let lasting = fault.duration.map { Interval(nanoseconds: UInt64($0)) }
+        let lasting = fault.duration.map { Interval(clamping: $0) }
         let mends: [Action]
         switch fault.action {
         case .rollingRestart, .upgrade:
@@ -123,7 +123,7 @@ extension Simulation {
     }
 
     private func thousandths(_ fault: Topology.Fault) -> UInt64 {
-        UInt64(max(fault.factor * 1000, 1))
+        UInt64(min(max(fault.factor * 1000, 1), 0x1p62))
     }
 
     // MARK: Links

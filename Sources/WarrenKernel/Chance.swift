@@ -158,7 +158,7 @@ public struct Chance: Sendable {
             value = samples[Int(law.first) + Int(index)]
         }
         // The largest draw is about 146 years in nanoseconds.
-        return UInt64(bitPattern: Int64(min(max(value + 0.5, 0), 0x1p62)))
+        return value < 0x1p62 ? UInt64(max(value + 0.5, 0)) : 1 << 62
     }
 
     /// - Source: Marsaglia and Tsang, *A Simple Method for Generating Gamma Variables*, 2000.

@@ -126,7 +126,7 @@ struct Links: Sendable {
     func fixedDelay(_ row: UInt32) -> UInt64 {
         let link = rows[Int(row)]
         guard link.law.kind == .constant, link.cuts == 0, link.trouble.isNone else { return .max }
-        return UInt64(link.law.p) * link.factor / 1000
+        return Interval(clamping: link.law.p).times(thousandths: link.factor).nanoseconds
     }
 
     func isCut(_ row: UInt32) -> Bool { rows[Int(row)].cuts > 0 }
@@ -145,9 +145,12 @@ struct Links: Sendable {
         rows.withUnsafeBufferPointer { rows in
             let link = rows[Int(row)]
             let drawn = chance.sample(link.law, link.stream).nanoseconds
-            let plain = link.factor == 1000 ? drawn : drawn * link.factor / 1000
+            let plain =
+                link.factor == 1000
+                ? drawn
+                : Interval(nanoseconds: drawn).times(thousandths: link.factor).nanoseconds
             return link.trouble.isNone
-                ? plain : plain + link.trouble.delay(plain, link.stream, &chance)
+                ? plain : plain.addingClamped(link.trouble.delay(plain, link.stream, &chance))
         }
     }
 

@@ -40,7 +40,7 @@ public struct Trouble: Sendable, Hashable {
         var time = since
         var wait = firstWait
         while time < moment {
-            time += wait
+            time = time.addingClamped(wait)
             wait = min(wait * 2, longestWait)
         }
         return time
@@ -55,7 +55,7 @@ public struct Trouble: Sendable, Hashable {
             wait = min(wait * 2, Self.longestWait)
         }
         // A packet that is overtaken comes one packet later: about as long as the way takes.
-        if chance.happens(reordering, stream) { total += plain }
+        if chance.happens(reordering, stream) { total = total.addingClamped(plain) }
         return total
     }
 }

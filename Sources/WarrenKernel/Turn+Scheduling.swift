@@ -70,7 +70,7 @@ extension Turn {
             }
             delay = links.delay(row, &chance)
         }
-        let due = now.nanoseconds &+ delay
+        let due = now.nanoseconds.addingClamped(delay)
         push(event, at: agenda.pointee.connections[index].arrive(due, outward: outward))
     }
 
@@ -173,7 +173,7 @@ extension Turn {
         guard disks[Int(node.raw)].begin() else { return }
         var delay = chance.sample(disks[Int(node.raw)].law, disks[Int(node.raw)].stream)
         let factor = disks[Int(node.raw)].factor
-        if factor != 1000 { delay.nanoseconds = delay.nanoseconds * factor / 1000 }
+        if factor != 1000 { delay = delay.times(thousandths: factor) }
         push(
             Pending(
                 kind: .stored,
@@ -242,7 +242,7 @@ extension Turn {
             variant: outward ? 0 : 1,
             cause: self.event
         )
-        push(end, at: now.nanoseconds + Trouble.patience)
+        push(end, at: now.nanoseconds.addingClamped(Trouble.patience))
         agenda.pointee.live -= 1
     }
 
@@ -251,7 +251,8 @@ extension Turn {
         guard let stall = links.release(way) else { return }
         let row = agenda.pointee.connections[Int(way.connection)]
         let delay = links.delay(way.outward ? row.outward : row.homeward, &chance)
-        let due = Trouble.nextTry(stall.since, notBefore: now.nanoseconds) + delay
+        let due =
+            Trouble.nextTry(stall.since, notBefore: now.nanoseconds).addingClamped(delay)
         for event in stall.events {
             let time = agenda.pointee.connections[Int(way.connection)].arrive(
                 due,
@@ -312,7 +313,7 @@ extension Turn {
             hold(word, outward: toB)
             return
         }
-        let drawn = now.nanoseconds + links.delay(row, &chance)
+        let drawn = now.nanoseconds.addingClamped(links.delay(row, &chance))
         push(word, at: agenda.pointee.connections[index].arrive(drawn, outward: toB))
     }
 
@@ -336,5 +337,13 @@ extension Turn {
             variant: DropReason.connectionLost.rawValue,
             detail: CopyPlace.transit.rawValue
         )
+    }
+}
+
+extension UInt64 {
+    /// The sum, or the largest number if that is larger.
+    func addingClamped(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }

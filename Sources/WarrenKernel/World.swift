@@ -60,6 +60,8 @@ public struct World {
     var nodes: ContiguousArray<Node> = []
     var actions: ContiguousArray<Action> = []
     private var parcelLimit = 4096
+    /// How many parcels there were when the world was booted: machines that start anew name them again.
+    private var parcelsOfBuilders = 0
     /// Whether the world lives on for background timers alone, as a clock does.
     public var runsInBackground = false
     /// Runs `checkInvariants()` of the machine after each turn.
@@ -115,7 +117,7 @@ public struct World {
         body(&turn.chance)
     }
 
-    /// Keeps a parcel for those who build the world; it is never swept if a machine names it.
+    /// Keeps a parcel for those who build the world; what is kept before ``boot()`` is never swept.
     public mutating func put<Value: Sendable>(_ value: Value) -> ParcelID {
         turn.parcels.put(value)
     }
@@ -143,6 +145,7 @@ public struct World {
 
     /// Starts every node, in the order they were added, at the present moment.
     public mutating func boot() {
+        parcelsOfBuilders = turn.parcels.capacity
         for index in nodes.indices { start(NodeID(UInt32(index)), at: now) }
     }
 
@@ -228,21 +231,18 @@ public struct World {
     public func diskRecords(of node: NodeID) -> [Disk.Record] { turn.disks[Int(node.raw)].records }
 
     /// Copies of messages that are on the wire and nowhere else.
+    ///
+    /// Those on their way to an end that is closed are among them: that they are gone is said when they arrive.
     public var copiesOnTheWire: UInt64 {
         var count: UInt64 = 0
         turn.agenda.pointee.pending.forEach { stamp in
             let event = turn.agenda.pointee.slab.rows[PendingSet.slot(of: stamp)]
-            if event.kind == .packet, event.packet.custody == 1, reaches(event) { count += 1 }
+            if event.kind == .packet, event.packet.custody == 1 { count += 1 }
         }
         for stall in turn.links.stalls.values {
             count += UInt64(stall.events.count { $0.kind == .packet && $0.packet.custody == 1 })
         }
         return count
-    }
-
-    private func reaches(_ event: Pending) -> Bool {
-        let connection = turn.agenda.pointee.connections[Int(event.subject)]
-        return event.variant == 0 ? connection.openB : connection.openA
     }
 
     /// Hands over the facts since the last call.
@@ -776,6 +776,7 @@ public struct World {
     /// Called by whoever runs the world, at the same moments of every run; see ``parcelsAreMany``.
     public mutating func sweepParcels() {
         var marks = ParcelMarks(capacity: turn.parcels.capacity)
+        for slot in 0..<parcelsOfBuilders { marks.keep(ParcelID(UInt32(slot))) }
         for box in turn.owner.machines { box.machine.parcels(&marks) }
         turn.agenda.pointee.pending.forEach {
             marks.keep(turn.agenda.pointee.slab.rows[PendingSet.slot(of: $0)].packet.parcel)

@@ -105,7 +105,7 @@ public struct Judge: Sendable {
             )
         }
         guard let within = item.expectation.within, let since = state.trueSince else { return nil }
-        let deadline = ledger.lastStir + Interval(nanoseconds: UInt64(within))
+        let deadline = ledger.lastStir + Interval(clamping: within)
         guard since > deadline else { return nil }
         return Watch.Broken(
             time: since,

@@ -6,6 +6,8 @@ public struct Series: Sendable {
     /// How many numbers.
     public private(set) var count: UInt64 = 0
     private var sum: UInt64 = 0
+    /// How often the sum was more than 64 bits hold.
+    private var carries: UInt64 = 0
     private var zeros: UInt64 = 0
     /// The numbers themselves, while they are few: a wide topology has thousands of short series, and a
     /// histogram takes as much room as ten thousand numbers.
@@ -33,7 +35,9 @@ public struct Series: Sendable {
     }
 
     private mutating func addPositive(_ value: UInt64) {
-        sum &+= value
+        let (total, overflow) = sum.addingReportingOverflow(value)
+        sum = total
+        if overflow { carries += 1 }
         if histograms.isEmpty {
             few.append(value)
             if few.count == Self.fewest { makeHistogram() }
@@ -45,7 +49,7 @@ public struct Series: Sendable {
     private mutating func makeHistogram() {
         // Growing step by step costs far more than beginning with room.
         var histogram = Histogram<UInt32>(
-            highestTrackableValue: Swift.max(4096, (few.max() ?? 0) &* 4),
+            highestTrackableValue: Swift.max(4096, Swift.min(few.max() ?? 0, 1 << 60) * 4),
             numberOfSignificantValueDigits: .three
         )
         histogram.autoResize = true
@@ -55,7 +59,9 @@ public struct Series: Sendable {
     }
 
     /// The mean in nanoseconds; 0 for an empty series.
-    public var mean: Double { count == 0 ? 0 : Double(sum) / Double(count) }
+    public var mean: Double {
+        count == 0 ? 0 : (Double(sum) + Double(carries) * 0x1p64) / Double(count)
+    }
 
     /// The largest number.
     public var max: UInt64 { histograms.first?.max ?? few.max() ?? 0 }

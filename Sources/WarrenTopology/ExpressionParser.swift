@@ -34,6 +34,7 @@ struct ExpressionParser {
 
     private var tokens: [Token] = []
     private var next = 0
+    private var depth = 0
     private let text: String
 
     static func parse(_ text: String) throws(Failure) -> Expression {
@@ -71,6 +72,14 @@ struct ExpressionParser {
                 }
             }
             tokens.append(Token(text: String(characters[start..<index]), column: start))
+        }
+        if tokens.count > Self.longest {
+            throw Failure(
+                sentence: "the expectation has more than \(Self.longest) words and signs",
+                column: tokens[Self.longest].column,
+                length: 1,
+                remedy: "say it in several, each with a name"
+            )
         }
         if tokens.isEmpty {
             throw Failure(
@@ -134,9 +143,16 @@ struct ExpressionParser {
     }
 
     private mutating func one() throws(Failure) -> Expression {
-        if take("not") { return .not(try one()) }
+        if take("not") {
+            try descend()
+            let inner = try one()
+            depth -= 1
+            return .not(inner)
+        }
         if take("(") {
+            try descend()
             let inner = try either()
+            depth -= 1
             try expect(")")
             return inner
         }
@@ -146,6 +162,22 @@ struct ExpressionParser {
             return try comparison(.count(term))
         }
         return .message(term)
+    }
+
+    /// How many words and signs an expectation may have.
+    private static let longest = 1000
+    /// How deep brackets and `not` may stand within each other.
+    private static let deepest = 100
+
+    private mutating func descend() throws(Failure) {
+        depth += 1
+        guard depth <= Self.deepest else {
+            throw failure(
+                "brackets and `not` stand more than \(Self.deepest) deep within each other",
+                next > 0 ? tokens[next - 1] : nil,
+                "leave out those that change nothing"
+            )
+        }
     }
 
     private mutating func messageTerm() throws(Failure) -> Expression.MessageTerm {
@@ -245,6 +277,14 @@ struct ExpressionParser {
             Units.number(token.text) ?? Units.duration(token.text) ?? Units.size(token.text)
         guard let value else {
             throw failure("'\(token.text)' is not a number", token, "such as 100, 3s or 64KiB")
+        }
+        // Beyond that a number is no longer exactly what the file says.
+        guard value <= 9_007_199_254_740_992 || quantity.isTime && value <= Units.longest else {
+            throw failure(
+                "\(token.text) is more than any run could count",
+                token,
+                "numbers reach up to 9007199254740992, and times up to 36500d"
+            )
         }
         if quantity.isTime, Units.duration(token.text) == nil {
             throw failure(

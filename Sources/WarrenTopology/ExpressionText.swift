@@ -84,10 +84,14 @@ extension Expression.Quantity {
         }
         let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")]
         for (size, unit) in units where value >= size { return Self.round(value / size) + unit }
-        return "\(Int(value))ns"
+        return "\(UInt64(max(value, 0)))ns"
     }
 
     private static func round(_ value: Double) -> String {
+        // What has more than fifteen digits has none behind the point.
+        guard abs(value) < 1e15 else {
+            return abs(value) < 0x1p63 ? String(Int64(value)) : "\(value)"
+        }
         let scaled = Int((value * 1000).rounded())
         let whole = scaled / 1000
         var rest = String(scaled % 1000 + 1000).dropFirst()

@@ -95,11 +95,32 @@ extension ShapeCheck {
         }
         let unit = { (text: String) -> Double? in isSize ? Units.size(text) : Units.duration(text) }
         let parsed: LawSpec? = isArrivals ? LawForm.arrivals(tree) : LawForm.law(tree, unit)
+        // A plain length or size is held to the same range as one within a law.
+        let drawn: Shape = isSize ? .sizeLaw : .timeLaw
+        let one: Shape = isSize ? .size : .duration
         guard case .map(let entries) = tree.content else {
-            if parsed == nil { reject(tree, shape, what) }
+            if parsed == nil {
+                reject(tree, shape, what)
+            } else if let text = tree.text {
+                checkRange(tree, text, Units.rate(text) == nil ? drawn : .rate, what)
+            }
             return
         }
-        let one: Shape = isSize ? .size : .duration
+        for entry in entries where entry.key == "cv" {
+            let value = entry.value.text.flatMap(Units.number) ?? 1
+            guard value > Units.largestVariation || value < 1 / Units.largestVariation else {
+                continue
+            }
+            findings.append(
+                Finding(
+                    "out-of-range",
+                    "\(what).cv is \(entry.value.description)",
+                    at: entry.value.place,
+                    label: "from 0.01 to 100",
+                    why: "what is beyond that says nothing about any system"
+                )
+            )
+        }
         var fields = [
             Field("law", .choice(LawForm.names + (isArrivals ? ["poisson"] : [])), "which law")
         ]
@@ -111,7 +132,14 @@ extension ShapeCheck {
         if isArrivals { fields.append(Field("rate", .rate, "how many in a time")) }
         let before = findings.count
         check(tree, .record(fields), what)
-        guard findings.count == before, parsed == nil else { return }
+        guard findings.count == before else { return }
+        for entry in entries {
+            for number in entry.value.elements
+            where ["law", "cv", "rate"].contains(entry.key) == false {
+                checkRange(number, number.text ?? "", drawn, "\(what).\(entry.key)")
+            }
+        }
+        guard parsed == nil else { return }
         let word = tree["law"]?.text ?? "constant"
         let needs = LawForm.parts.first { $0.law == word }?.needs ?? ["rate"]
         let given = entries.map(\.key).filter { $0 != "law" }

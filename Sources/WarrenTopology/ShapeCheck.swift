@@ -139,7 +139,41 @@ struct ShapeCheck {
         case .timeLaw, .sizeLaw, .arrivals, .anything, .list, .map, .record, .either:
             preconditionFailure("not a scalar shape")
         }
-        if !fits { reject(tree, shape, what) }
+        if !fits { reject(tree, shape, what) } else { checkRange(tree, text, shape, what) }
+    }
+
+    /// Says so if a number has a unit, and is more than any simulation could use.
+    mutating func checkRange(_ tree: Tree, _ text: String, _ shape: Shape, _ what: String) {
+        let range: ClosedRange<Double>
+        let value: Double?
+        let words: String
+        switch shape {
+        case .duration:
+            (range, value, words) = (0...Units.longest, Units.duration(text), "at most 36500d")
+        case .size:
+            (range, value, words) = (0...Units.largest, Units.size(text), "at most 1048576GiB")
+        case .rate:
+            (range, value, words) = (
+                Units.ratesAllowed, Units.rate(text), "from one in 1000d to 1000000000/s"
+            )
+        case .timeLaw:
+            (range, value, words) = (0...Units.longestDraw, Units.duration(text), "at most 1000d")
+        case .sizeLaw:
+            (range, value, words) = (0...Units.largestBody, Units.size(text), "at most 1GiB")
+        case .text, .choice, .boolean, .integer, .share, .arrivals, .expression, .anything, .list,
+            .map, .record, .either:
+            return
+        }
+        guard let value, !range.contains(value) else { return }
+        findings.append(
+            Finding(
+                "out-of-range",
+                "\(what) is \(tree.description)",
+                at: tree.place,
+                label: words,
+                why: "what is beyond that says nothing about any system"
+            )
+        )
     }
 
     mutating func reject(_ tree: Tree, _ shape: Shape, _ what: String) {

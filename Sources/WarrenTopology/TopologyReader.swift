@@ -371,6 +371,18 @@ public struct TopologyReader {
         let effect = tree["effect"]
         let idempotent = effect?["idempotent_by"] != nil || tree["idempotent_by"] != nil
         let patience = tree["reconnect"]?.text
+        let arrivals = tree["arrivals"].flatMap { LawForm.arrivals($0) } ?? .constant(1e9)
+        if arrivals.mean == 0, tree["count"] == nil {
+            findings.append(
+                Finding(
+                    "endless",
+                    "'\(entry.key)' publishes without end and without a pause",
+                    at: tree["arrivals"]?.place ?? entry.place,
+                    why: "time would never move on",
+                    remedy: "give it a `count:`, or gaps that are longer than nothing"
+                )
+            )
+        }
         return Topology.Client(
             name: entry.key,
             place: entry.place,
@@ -380,7 +392,7 @@ public struct TopologyReader {
             target: target,
             reconnect: patience == "never" ? nil : patience.flatMap(Units.duration) ?? 5e9,
             start: time("start") ?? 0,
-            arrivals: tree["arrivals"].flatMap { LawForm.arrivals($0) } ?? .constant(1e9),
+            arrivals: arrivals,
             count: tree["count"]?.text.flatMap { UInt64($0) },
             size: size.flatMap { LawForm.law($0, Units.size) } ?? .constant(1024),
             service: tree["service"].flatMap { LawForm.law($0, Units.duration) } ?? .constant(1e6),
@@ -623,12 +635,23 @@ public struct TopologyReader {
                 )
             )
         }
+        if let text = tree["factor"], factor > Units.largestFactor {
+            findings.append(
+                Finding(
+                    "out-of-range",
+                    "the factor of `\(action.rawValue)` is \(text.description)",
+                    at: text.place,
+                    label: "at most 1000000",
+                    why: "what is slower than that has stopped"
+                )
+            )
+        }
         let jump = tree["by"]?.text.flatMap(Self.signedDuration)
-        if tree["by"] != nil, jump == nil {
+        if tree["by"] != nil, jump.map({ abs($0) > Units.longest }) ?? true {
             findings.append(
                 Finding(
                     "bad-jump",
-                    "a clock jumps by a length of time, such as `by: 5s` or `by: -5s`",
+                    "a clock jumps by a length of time of at most 36500d, such as `by: 5s` or `by: -5s`",
                     at: tree["by"]?.place
                 )
             )

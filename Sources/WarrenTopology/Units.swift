@@ -12,6 +12,21 @@ public enum Units {
         ("/s", 1), ("/m", 1 / 60.0), ("/h", 1 / 3600.0),
     ]
 
+    /// The longest length of time that a file may say: a hundred years.
+    public static let longest = 36_500 * 86_400e9
+    /// The longest that may be drawn again and again: of work, links, disks and gaps.
+    public static let longestDraw = 1000 * 86_400e9
+    /// The largest size that a file may say: 1024 TiB.
+    public static let largest = 0x1p50
+    /// The largest body.
+    public static let largestBody = 0x1p30
+    /// The largest coefficient of variation.
+    public static let largestVariation = 100.0
+    /// The rates that a file may say, per second.
+    public static let ratesAllowed = 1e9 / longestDraw...1e9
+    /// The largest factor by which anything may become slower.
+    public static let largestFactor = 1e6
+
     /// The words of the units of time.
     public static var durationUnits: [String] { durations.map(\.0) }
     /// The words of the units of size.
@@ -51,6 +66,6 @@ public enum Units {
             let value = number(String(digits))
         else { return nil }
         let product = value * factor
-        return product.isFinite && product < 0x1p62 ? product : nil
+        return product.isFinite ? product : nil
     }
 }

@@ -58,7 +58,7 @@ public struct Vocabulary: Sendable {
 }
 
 /// The shapes that are the same for every kind of broker.
-enum CommonShapes {
+package enum CommonShapes {
     static let node = Shape.either([
         .record([
             Field("name", .text, "the node's name", required: true),
@@ -115,18 +115,18 @@ enum CommonShapes {
         return .either([.record([broker] + fields), .text])
     }
 
-    static func producer(_ words: Vocabulary) -> [Field] {
+    package static func producer(_ words: Vocabulary) -> [Field] {
         [Field("to", target(words.to), "where it publishes", required: true), instances]
             + publishing
             + connecting + words.producer
     }
 
-    static func consumer(_ words: Vocabulary) -> [Field] {
+    package static func consumer(_ words: Vocabulary) -> [Field] {
         [Field("from", target(words.from), "what it consumes", required: true), instances] + working
             + connecting + words.consumer
     }
 
-    static func caller(_ words: Vocabulary) -> [Field] {
+    package static func caller(_ words: Vocabulary) -> [Field] {
         [
             Field("to", target(words.to), "where the requests go", required: true),
             instances,
@@ -134,7 +134,7 @@ enum CommonShapes {
         ] + publishing + connecting + words.caller
     }
 
-    static func server(_ words: Vocabulary) -> [Field] {
+    package static func server(_ words: Vocabulary) -> [Field] {
         [
             Field("from", target(words.from), "where the requests come from", required: true),
             instances,
@@ -143,7 +143,7 @@ enum CommonShapes {
         ] + working + connecting + words.server
     }
 
-    static func script(_ words: Vocabulary) -> [Field] {
+    package static func script(_ words: Vocabulary) -> [Field] {
         let step = Shape.record(words.steps)
         let missing = words.steps.isEmpty ? "scripts for \(words.kind)" : nil
         return [
@@ -155,7 +155,7 @@ enum CommonShapes {
         ]
     }
 
-    static let network = Shape.record([
+    package static let network = Shape.record([
         Field(
             "default",
             .record([Field("latency", .timeLaw, "one way, between any two nodes; 50us")]),
@@ -218,7 +218,7 @@ enum CommonShapes {
         Field("for", .duration, "how long to simulate, at most")
     ])
 
-    static let top: [Field] = [
+    package static let top: [Field] = [
         Field("warren", .choice(["1"]), "the version of this format: 1", required: true),
         Field("name", .text, "what the topology is called", required: true),
         Field("title", .text, "one line about it"),

@@ -64,7 +64,7 @@ struct Publisher: Machine {
         case .started:
             link.open(&turn)
             if let gap = pacer.next(&turn.chance) {
-                let first = Interval(nanoseconds: plan.startAfter.nanoseconds + gap.nanoseconds)
+                let first = plan.startAfter + gap
                 turn.arm(Self.pace, after: first)
             }
         case .rang(let timer) where timer == Self.pace:

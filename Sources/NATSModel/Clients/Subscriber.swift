@@ -113,7 +113,7 @@ struct Subscriber: Machine {
         current?.startedAt = turn.now
         outcome = plan.work.outcome(delivery.message, &turn)
         var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
-        if slowness != 1000 { time.nanoseconds = time.nanoseconds * slowness / 1000 }
+        if slowness != 1000 { time = time.times(thousandths: slowness) }
         if outcome == .crashDuringWork { time.nanoseconds /= 2 }
         if outcome == .hang {
             fail(delivery, .hang, &turn)

@@ -209,11 +209,11 @@ struct ClientLink: Sendable {
 
     /// How long to wait for the next try.
     private func pause(_ first: Interval) -> Interval {
-        var wait = first.nanoseconds
+        var wait = first
         for _ in 0..<min(tries, 64) {
-            wait = wait * plan.backoff.factor / 1000
-            if wait >= plan.backoff.longest.nanoseconds { return max(plan.backoff.longest, first) }
+            wait = wait.times(thousandths: plan.backoff.factor)
+            if wait >= plan.backoff.longest { return max(plan.backoff.longest, first) }
         }
-        return Interval(nanoseconds: wait)
+        return wait
     }
 }

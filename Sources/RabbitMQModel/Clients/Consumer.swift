@@ -150,7 +150,7 @@ struct ConsumerClient: Machine {
         current?.startedAt = turn.now
         outcome = plan.work.outcome(delivery.message, &turn)
         var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
-        if slowness != 1000 { time.nanoseconds = time.nanoseconds * slowness / 1000 }
+        if slowness != 1000 { time = time.times(thousandths: slowness) }
         switch outcome {
         case .done, .error, .crashAfterWork:
             turn.arm(Self.work, after: time)

@@ -38,7 +38,7 @@ enum ClusterReader {
         )
         func length(_ key: String) -> Interval? {
             broker.tree[key]?.text.flatMap(Units.duration).map {
-                Interval(nanoseconds: UInt64($0))
+                Interval(clamping: $0)
             }
         }
         if let text = broker.tree["partition_handling"]?.text,

@@ -208,7 +208,7 @@ extension RabbitMQNode {
             packet.x = turn.now.nanoseconds
         } else if let life = timeToLive(messages[row], queue, turn) {
             packet.x =
-                (clock(turn.now) + Interval(nanoseconds: life &* 1_000_000)).nanoseconds
+                (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
         }
         for view in views { send(packet, toPeer: view.peer, &turn) }
     }

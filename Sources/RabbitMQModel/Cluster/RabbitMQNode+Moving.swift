@@ -193,8 +193,7 @@ extension RabbitMQNode {
                     epoch: position + 1 == mirror.end ? queues[queue].epoch : copy.d,
                     position: position
                 )
-                let rules = queues[queue].rules
-                _ = queues[queue].log?.append(record, rules)
+                write(record, queue, &turn)
                 continue
             }
             let properties: Properties? = turn.parcels.get(copy.parcel)

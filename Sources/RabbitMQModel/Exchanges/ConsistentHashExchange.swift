@@ -4,7 +4,9 @@
 ///   finds one by jump consistent hashing.
 /// - Differs: the hash of a key is another one, so a key may go to another queue than on a real broker.
 struct ConsistentHashExchange: ExchangeType {
-    private var buckets: [Destination] = []
+    /// The buckets, as many of a destination as stand side by side together.
+    private var runs: [(destination: Destination, count: Int)] = []
+    private var total = 0
     private let header: String?
     private let property: String?
 
@@ -17,7 +19,9 @@ struct ConsistentHashExchange: ExchangeType {
 
     mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
     {
-        buckets += Array(repeating: destination, count: Self.weight(key) ?? 1)
+        let count = Self.weight(key) ?? 1
+        runs.append((destination, count))
+        total += count
     }
 
     mutating func unbind(
@@ -26,15 +30,17 @@ struct ConsistentHashExchange: ExchangeType {
         from destination: Destination
     ) {
         var left = Self.weight(key) ?? 1
-        buckets.removeAll { bucket in
-            guard bucket == destination, left > 0 else { return false }
-            left -= 1
-            return true
+        for index in runs.indices where runs[index].destination == destination {
+            let gone = min(left, runs[index].count)
+            runs[index].count -= gone
+            total -= gone
+            left -= gone
         }
+        runs.removeAll { $0.count == 0 }
     }
 
     func routes(for letter: Letter, into targets: inout [Destination]) {
-        guard !buckets.isEmpty else { return }
+        guard total > 0 else { return }
         var text = letter.key
         if let header {
             text = letter.headers.first { $0.name == header }?.value.printed ?? ""
@@ -45,11 +51,23 @@ struct ConsistentHashExchange: ExchangeType {
             default: text = letter.properties?.timestamp.map { "\($0)" } ?? ""
             }
         }
-        targets.append(buckets[Self.jump(Self.hash(text), buckets.count)])
+        var bucket = Self.jump(Self.hash(text), total)
+        for run in runs {
+            if bucket < run.count {
+                targets.append(run.destination)
+                return
+            }
+            bucket -= run.count
+        }
     }
 
+    /// More buckets than any broker would survive.
+    private static let mostBuckets = 1 << 32
+
     /// The weight that a binding key says; nil if it says none.
-    static func weight(_ key: String) -> Int? { Int(key).flatMap { $0 > 0 ? $0 : nil } }
+    static func weight(_ key: String) -> Int? {
+        Int(key).flatMap { $0 > 0 ? min($0, mostBuckets) : nil }
+    }
 
     private static func hash(_ text: String) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -65,7 +83,9 @@ struct ConsistentHashExchange: ExchangeType {
         while next < Int64(count) {
             bucket = next
             key = key &* 2_862_933_555_777_941_757 &+ 1
-            next = Int64(Double(bucket + 1) * (Double(Int64(1) << 31) / Double((key >> 33) + 1)))
+            let further = Double(bucket + 1) * (Double(Int64(1) << 31) / Double((key >> 33) + 1))
+            guard further < Double(count) else { break }
+            next = Int64(further)
         }
         return Int(bucket)
     }

@@ -104,8 +104,13 @@ extension RabbitMQNode {
         Instant(nanoseconds: UInt64(max(Int64(now.nanoseconds) + clockOffset, 0)))
     }
 
+    private static let furthestClock: Int64 = 3_153_600_000_000_000_000
+
     private mutating func jump(_ nanoseconds: Int64, _ turn: inout Turn) {
-        clockOffset += nanoseconds
+        // A clock may be off by a hundred years, and no more.
+        let (sum, overflow) = clockOffset.addingReportingOverflow(nanoseconds)
+        clockOffset =
+            overflow ? clockOffset : min(max(sum, -Self.furthestClock), Self.furthestClock)
         turn.record(
             .clockJumped,
             variant: nanoseconds < 0 ? 1 : 0,

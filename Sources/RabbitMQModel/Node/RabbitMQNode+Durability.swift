@@ -179,7 +179,7 @@ extension RabbitMQNode {
                 epoch: packet.d,
                 position: position
             )
-            _ = queues[queue].log?.append(copy, rules)
+            write(copy, queue, &turn)
             return
         }
         // RMQ-DUR-10: after a kill, all that comes back to a classic queue counts as delivered before.
@@ -233,6 +233,8 @@ extension RabbitMQNode {
 
     /// Says what the disk does not have: transient messages, transient queues, unsynced writes.
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+        // Whoever goes down while it comes up has not touched anything.
+        guard delayedRecovery == nil else { return }
         leaveHoldings(&turn)
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked where delivery.queue >= 0 {

@@ -321,7 +321,7 @@ extension RabbitMQNode {
         if queues[queue].log != nil { packet.d = queues[queue].epoch }
         if !queues[queue].isPlain, let life = timeToLive(message, queue, turn) {
             packet.x =
-                (clock(turn.now) + Interval(nanoseconds: life &* 1_000_000)).nanoseconds
+                (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
         }
         turn.store(packet, at: key, as: WriteID(writeCount))
         if slot != .max { writes.append(PendingWrite(write: writeCount, confirm: slot)) }

@@ -73,7 +73,7 @@ extension RabbitMQNode {
         queues[queue].readyBytes += UInt64(message.size)
         if let life = timeToLive(message, queue, turn) {
             queues[queue].expiries[position] =
-                clock(turn.now) + Interval(nanoseconds: life &* 1_000_000)
+                clock(turn.now) + Interval.milliseconds(life)
         }
         // A copy that goes straight to a consumer neither expires nor fills the queue: RMQ-TTL-06, LEN-06.
         dispatchByRules(queue, &turn)
@@ -368,7 +368,7 @@ extension RabbitMQNode {
 
     mutating func watchExpires(_ queue: Int, _ turn: inout Turn) {
         guard let life = queues[queue].rules.expires else { return }
-        let end = queues[queue].lastUse + Interval(nanoseconds: life &* 1_000_000)
+        let end = queues[queue].lastUse + Interval.milliseconds(life)
         turn.arm(NodeTimer.end(ofQueue: queue), after: end - turn.now, background: true)
     }
 
@@ -377,7 +377,7 @@ extension RabbitMQNode {
         guard queues[queue].exists, decides(queue), counts(of: queue).consumers == 0,
             let life = queues[queue].rules.expires
         else { return }
-        let end = queues[queue].lastUse + Interval(nanoseconds: life &* 1_000_000)
+        let end = queues[queue].lastUse + Interval.milliseconds(life)
         if end <= turn.now { dropQueue(queue, &turn) } else { watchExpires(queue, &turn) }
     }
 }

@@ -26,13 +26,18 @@ extension RabbitMQNode {
             position: queues[queue].skip()
         )
         if !queues[queue].isAlone { sendCopy(row, queue, record.position, &turn) }
+        write(record, queue, &turn)
+        readLog(queue, &turn)
+    }
+
+    /// Puts a record at the end of a log: what retention no longer allows goes.
+    mutating func write(_ record: StreamLog.Record, _ queue: Int, _ turn: inout Turn) {
         let rules = queues[queue].rules
         for old in queues[queue].log?.append(record, rules) ?? [] {
             if !queues[queue].isAlone { dropCopy(queue, old.position, &turn) }
             erase(queue, old.position, &turn)
             drop(old.row, queue, .maxlen, .ready, &turn)
         }
-        readLog(queue, &turn)
     }
 
     /// Sends each consumer with room what follows its offset.
@@ -101,11 +106,10 @@ extension RabbitMQNode {
         case .string("last"): return log.next > log.first ? log.next - 1 : log.next
         case .int(let number) where number >= 0: return max(UInt64(number), log.first)
         case .timestamp(let seconds):
-            return log.offset(at: Instant(nanoseconds: seconds &* 1_000_000_000))
+            return log.offset(at: .zero + .seconds(seconds))
         case .string(let age):
             guard let life = QueueArguments.milliseconds(ofAge: age) else { throw .internalError }
-            let ago = min(life &* 1_000_000, now.nanoseconds)
-            return log.offset(at: Instant(nanoseconds: now.nanoseconds - ago))
+            return log.offset(at: .zero + ((now - .zero) - .milliseconds(life)))
         default: throw .internalError
         }
     }

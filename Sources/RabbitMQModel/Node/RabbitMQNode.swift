@@ -388,6 +388,8 @@ struct RabbitMQNode: Machine {
     // MARK: Looking
 
     func inventory(_ report: inout Inventory) {
+        // What a node that comes up has not looked at yet is where it was.
+        if let delayedRecovery { inventory(onDisk: delayedRecovery.records, &report) }
         for queue in queues where queue.exists && queue.isHere {
             report.add(
                 queue: queue.symbol,

@@ -319,7 +319,7 @@ struct QuorumQueue: Sendable {
             id: nextID,
             packet: command.packet,
             readySince: time,
-            expiry: life == .max ? .max : time.nanoseconds &+ life &* 1_000_000,
+            expiry: life == .max ? .max : (time + .milliseconds(life)).nanoseconds,
             priority: command.priority,
             hasPriority: command.hasPriority
         )

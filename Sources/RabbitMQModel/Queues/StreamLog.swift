@@ -63,7 +63,7 @@ struct StreamLog: Sendable {
             let isTooLarge = rules.maxBytes.map { bytes > $0 } ?? false
             let newest = records[oldest.count - 1].time
             let isTooOld =
-                rules.maxAge.map { (now - newest).nanoseconds > $0 &* 1_000_000 } ?? false
+                rules.maxAge.map { .milliseconds($0) < now - newest } ?? false
             guard isTooLarge || isTooOld else { break }
             for _ in 0..<oldest.count { dropped.append(records.removeFirst()) }
             first += UInt64(oldest.count)
