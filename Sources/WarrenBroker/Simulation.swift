@@ -327,36 +327,74 @@ public struct Simulation {
         return digest.text
     }
 
+    /// Something that does not add up.
+    public struct Imbalance: Sendable, Hashable {
+        /// How many copies, publications or pieces of work it is about.
+        public var count: UInt64
+        /// What it is.
+        public var sentence: String
+    }
+
+    /// What does not add up, in sentences; empty if all is well.
+    public func imbalances() -> [String] { balance().map(\.sentence) }
+
     /// What does not add up: between the facts themselves, and between them and the machines.
     ///
     /// Empty if all is well.
-    public func imbalances() -> [String] {
-        var found: [String] = []
+    public func balance() -> [Imbalance] {
+        var found: [Imbalance] = []
+        func say(_ count: UInt64, _ sentence: String) {
+            found.append(Imbalance(count: max(count, 1), sentence: sentence))
+        }
+        func apart(_ one: UInt64, _ other: UInt64) -> UInt64 {
+            one > other ? one - other : other - one
+        }
         if ledger.misfits > 0, let fact = ledger.firstMisfit {
-            found.append(
+            say(
+                ledger.misfits,
                 "\(ledger.misfits) facts fit no copy; the first is \(fact.kind.name) of "
                     + "m\(fact.message.raw) in '\(world.names[fact.subject])' at event \(fact.event)"
             )
         }
         if ledger.unaccounted > 0 {
-            found.append("\(ledger.unaccounted) copies are unaccounted for")
+            say(ledger.unaccounted, "\(ledger.unaccounted) copies are unaccounted for")
+        }
+        let phantoms = ledger.phantoms
+        if phantoms.count > 0 {
+            say(
+                phantoms.count,
+                "\(phantoms.count) pieces of work were done without a delivery; the first is on "
+                    + "m\(phantoms.first.raw)"
+            )
         }
         let inventory = world.inventory()
+        var counted: Set<Symbol> = []
         for line in inventory.lines {
+            counted.insert(line.queue)
             let account = ledger.account(of: line.queue)
             let ready = account?.ready ?? 0
             let unacked = account?.unacked ?? 0
             if ready != line.ready || unacked != line.unacked {
-                found.append(
+                say(
+                    apart(ready, line.ready) + apart(unacked, line.unacked),
                     "'\(world.names[line.queue])' holds \(line.ready) ready and \(line.unacked) "
                         + "unacknowledged, and the facts say \(ready) and \(unacked)"
                 )
             }
         }
+        for account in ledger.queues where !counted.contains(account.symbol) {
+            guard account.ready + account.unacked > 0 else { continue }
+            say(
+                account.ready + account.unacked,
+                "'\(world.names[account.symbol])' is nowhere, and the facts say that it holds "
+                    + "\(account.ready) ready and \(account.unacked) unacknowledged"
+            )
+        }
         let transit = ledger.queues.reduce(0) { $0 + $1.transit }
         let held = inventory.inHand + world.copiesOnTheWire
         if transit != held {
-            found.append(
+            say(
+                apart(held, transit),
                 "\(held) settled copies wait in clients or on the wire, and the facts say \(transit)"
             )
         }
@@ -365,7 +403,7 @@ public struct Simulation {
             + ledger.totals.returned
         if settled + inventory.unconfirmed < ledger.totals.askedConfirm {
             let missing = ledger.totals.askedConfirm - settled - inventory.unconfirmed
-            found.append("\(missing) publications wait for a confirm that nobody keeps")
+            say(missing, "\(missing) publications wait for a confirm that nobody keeps")
         }
         return found
     }

@@ -67,6 +67,7 @@ public struct Ledger: Sendable {
     public private(set) var digest = Digest()
 
     private var queueOf: ContiguousArray<Int32> = []
+    private var fates = Fates()
 
     /// The expectations that are watched while the run goes on.
     public internal(set) var watch: Watch
@@ -104,10 +105,13 @@ public struct Ledger: Sendable {
     private mutating func takeCommon(_ facts: UnsafeBufferPointer<Fact>, from start: Int) -> Int {
         var next = start
         var sums = totals
+        let queueOf = queueOf
         queues.withUnsafeMutableBufferPointer { queues in
-            queueOf.withUnsafeBufferPointer { queueOf in
+            fates.withRows { fates in
                 loop: while next < facts.count {
                     let fact = facts[next]
+                    let message = Int(fact.message.raw)
+                    guard message < fates.count else { break }
                     if fact.kind == .messagePublished {
                         sums.published &+= 1
                         sums.askedConfirm &+= UInt64(fact.variant & 1)
@@ -122,6 +126,7 @@ public struct Ledger: Sendable {
                     case .messageRouted:
                         guard fact.variant == 0 else { break loop }
                         sums.routedCopies &+= 1
+                        Fates.addCopy(&fates[message])
                         queues[index].add(fact.time)
                     case .deliverySent:
                         guard fact.variant & 2 == 0, queues[index].remove(fact.time) else {
@@ -132,12 +137,17 @@ public struct Ledger: Sendable {
                         queues[index].delivered &+= 1
                         queues[index].wait.add(fact.detail)
                         queues[index].unacked &+= 1
+                        Fates.deliver(&fates[message])
                     case .deliveryAcked:
                         guard queues[index].unacked > 0 else { break loop }
                         sums.acked &+= 1
+                        Fates.removeCopy(&fates[message])
+                        Fates.explain(&fates[message])
                         queues[index].unacked &-= 1
                     case .messageHandled:
-                        guard fact.variant & 1 == 0, !wantsSeries else { break loop }
+                        guard fact.variant & 1 == 0, !wantsSeries, Fates.work(&fates[message])
+                        else { break loop }
+                        Fates.explain(&fates[message])
                         sums.handled &+= 1
                     default:
                         break loop
@@ -160,6 +170,7 @@ public struct Ledger: Sendable {
     public mutating func take(_ fact: Fact) {
         factCount &+= 1
         now = fact.time
+        fates.take(fact)
         switch fact.kind {
         case .messageRouted:
             totals.routedCopies &+= 1
@@ -329,6 +340,21 @@ public struct Ledger: Sendable {
     /// Copies that are still somewhere.
     public var remaining: UInt64 {
         queues.reduce(0) { $0 + $1.ready + $1.unacked + $1.transit }
+    }
+
+    /// Messages that were confirmed, and of which no copy is anywhere, although nobody had one and no rule took
+    /// one away: what a publisher was promised and will not get.
+    public var lost: UInt64 { fates.lost.count }
+
+    /// The first message that is lost; none if none is.
+    public var firstLost: MessageID { fates.lost.first }
+
+    /// Whether a message is lost.
+    public func isLost(_ message: MessageID) -> Bool { fates.isLost(message) }
+
+    /// Pieces of work that no delivery explains: always a bug of a model; and the first message of them.
+    public var phantoms: (count: UInt64, first: MessageID) {
+        (fates.phantoms, fates.firstPhantom)
     }
 
     /// Publications of which nobody knows what became: without a confirm, or given up.

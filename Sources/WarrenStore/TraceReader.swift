@@ -45,22 +45,46 @@ public final class TraceReader: Sendable {
     /// - Throws: ``StoreError``.
     public init(path: String) throws {
         self.path = path
-        var configuration = Configuration()
-        configuration.readonly = true
         do {
-            database = try DatabaseQueue(path: path, configuration: configuration)
-            let application = try database.read {
-                try Int.fetchOne($0, sql: "PRAGMA application_id") ?? 0
+            switch try TraceFile.content(of: path) {
+            case .nothing, .foreign: throw StoreError.notATrace(path)
+            case .trace(let version):
+                guard version <= Schema.version else {
+                    throw StoreError.fromTheFuture(path, version)
+                }
             }
-            let version = try database.read {
-                try Int.fetchOne($0, sql: "PRAGMA user_version") ?? 0
-            }
-            guard application == Schema.applicationID else { throw StoreError.notATrace(path) }
-            guard version <= Schema.version else { throw StoreError.fromTheFuture(path, version) }
+            database = try Self.open(path)
         } catch let error as StoreError {
             throw error
         } catch {
             throw StoreError.cannotOpen(path, StoreError.reason(error))
+        }
+    }
+
+    /// Opens the file; where nothing may be written, as it lies there.
+    private static func open(_ path: String) throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.readonly = true
+        do {
+            let database = try DatabaseQueue(path: path, configuration: configuration)
+            _ = try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM runs") }
+            return database
+        } catch let error as DatabaseError
+            where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode)
+        {
+            let name = path.utf8.map { byte in
+                let isPlain =
+                    UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 32
+                    || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+                    || [UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-")].contains(byte)
+                let digits = String(byte, radix: 16, uppercase: true)
+                return isPlain
+                    ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + digits
+            }.joined()
+            return try DatabaseQueue(
+                path: "file:\(name)?immutable=1",
+                configuration: configuration
+            )
         }
     }
 

@@ -1,5 +1,6 @@
 import Dispatch
 import GRDB
+import Glibc
 import GRDBSQLite
 import Synchronization
 public import WarrenTrace
@@ -70,6 +71,8 @@ public final class TraceWriter: Sendable {
     /// The number of the run in the file.
     public let run: Int64
 
+    /// Held until the database is closed: it is declared before it.
+    private let lock: TraceLock
     private let database: DatabaseQueue
     private let line = DispatchQueue(label: "warren.trace")
     private let places = DispatchSemaphore(value: 8)
@@ -81,9 +84,15 @@ public final class TraceWriter: Sendable {
     public init(path: String, heading: Heading, names: Names, nodes: [Symbol]) throws {
         self.path = path
         do {
+            switch try TraceFile.content(of: path) {
+            case .nothing: break
+            case .trace(let version) where version <= Schema.version: break
+            case .trace(let version): throw StoreError.fromTheFuture(path, version)
+            case .foreign: throw StoreError.notATrace(path)
+            }
+            lock = try TraceLock(path: path)
             database = try Self.open(path)
             run = try database.write { database in
-                try Schema.migrate(database, path: path)
                 let last =
                     try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
                 try database.execute(
@@ -118,10 +127,27 @@ public final class TraceWriter: Sendable {
 
     private let known: Mutex<Int>
 
+    /// Takes a trace away, once no run is being written into it; nothing happens if there is none.
+    ///
+    /// - Throws: ``StoreError``, if it is somebody else's file.
+    public static func remove(path: String) throws {
+        switch try TraceFile.content(of: path) {
+        case .nothing: return
+        case .foreign: throw StoreError.notATrace(path)
+        case .trace: break
+        }
+        let lock = try TraceLock(path: path)
+        withExtendedLifetime(lock) {
+            for suffix in ["", "-wal", "-shm"] { unlink(path + suffix) }
+        }
+    }
+
     private static func open(_ path: String) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
         let database = try DatabaseQueue(path: path, configuration: configuration)
+        // A new file is a trace before anything else can go wrong with it.
+        try database.write { try Schema.migrate($0, path: path) }
         try database.writeWithoutTransaction { database in
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA synchronous = NORMAL")
@@ -185,11 +211,20 @@ public final class TraceWriter: Sendable {
                     ]
                 )
             }
-            try database.writeWithoutTransaction { database in
-                _ = try database.checkpoint(.truncate)
-            }
         } catch {
             throw StoreError.cannotWrite(path, StoreError.reason(error))
+        }
+        fold()
+    }
+
+    /// Makes one plain file of the trace, which can be read where nothing may be written.
+    ///
+    /// Whoever reads it at this moment keeps it from that, and the next run folds it; nothing is lost meanwhile.
+    private func fold() {
+        try? database.writeWithoutTransaction { database in
+            try database.execute(sql: "PRAGMA busy_timeout = 200")
+            _ = try database.checkpoint(.truncate)
+            try database.execute(sql: "PRAGMA journal_mode = DELETE")
         }
     }
 

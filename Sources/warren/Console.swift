@@ -25,13 +25,37 @@ enum Console {
     static let hasColour =
         isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
 
+    /// Takes the places of standard streams that whoever started the program has closed, before a file gets
+    /// one of them and a report is written into it; results that go nowhere are an error later on.
+    static func keepStreams() {
+        for (stream, mode) in [
+            (STDIN_FILENO, O_RDONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY),
+        ] where fcntl(stream, F_GETFD) == -1 { _ = open("/dev/null", mode) }
+    }
+
+    /// Writes a result to standard output.
+    ///
+    /// - Throws: ``Failure``, if it cannot be written: a result that nobody got is no success.
+    static func print(_ text: String, terminator: String = "\n") throws {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data((text + terminator).utf8))
+        } catch {
+            let reason = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code
+            let words = reason.map { String(cString: strerror(Int32($0))) } ?? "\(error)"
+            throw Failure(
+                code: Failure.outside,
+                text: "error: standard output cannot be written: \(words)"
+            )
+        }
+    }
+
     static func error(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
     }
 
     /// Overwrites the line that shows how far a run has come.
     static func progress(_ text: String) {
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8))
+        try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
     }
 
     static func good(_ text: String) -> String { hasColour ? text.green : text }

@@ -1,26 +1,31 @@
 import Foundation
 import WarrenBroker
 import WarrenCatalog
+import WarrenStore
 import WarrenTopology
 
 /// Reading what the user names.
 enum Files {
     /// The bytes of a file, or why they cannot be had.
     static func bytes(_ path: String) throws(ReadFailure) -> [UInt8] {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ReadFailure("there is no such file")
-        }
-        if isFolder.boolValue {
-            throw ReadFailure("it is a folder; name one of the files in it")
-        }
+        if let reason = obstacle(path) { throw ReadFailure(reason) }
         guard let handle = FileHandle(forReadingAtPath: path) else {
-            throw ReadFailure("permission is denied")
+            throw ReadFailure(SystemReason.words(for: errno))
         }
         defer { try? handle.close() }
         // One byte more than a topology may have is enough to know that it is too large.
         guard let data = try? handle.read(upToCount: 64 << 20) else { return [] }
         return [UInt8](data)
+    }
+
+    /// Why a path cannot be read, as far as can be seen without opening it; nil if nothing is in the way.
+    static func obstacle(_ path: String) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return SystemReason.words(for: errno) }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            return "it is a folder; name one of the files in it"
+        }
+        return access(path, R_OK) == 0 ? nil : SystemReason.words(for: errno)
     }
 
     /// Reads a topology and says on standard error what there is to say.

@@ -17,7 +17,8 @@ final class Recorder {
     init(path: String?, _ simulation: Simulation) throws {
         self.path = path ?? Self.defaultPath(simulation.topology.name)
         do {
-            if path == nil { try Self.replace(self.path) }
+            // The last run of the same topology gives way.
+            if path == nil { try TraceWriter.remove(path: self.path) }
             writer = try TraceWriter(
                 path: self.path,
                 heading: TraceWriter.Heading(
@@ -33,7 +34,7 @@ final class Recorder {
             )
         } catch {
             throw Failure(
-                code: Failure.outside,
+                code: TraceOptions.code(of: error),
                 text: "error: \(error)\n  try: another --trace PATH, or --no-trace"
             )
         }
@@ -44,15 +45,6 @@ final class Recorder {
     static func defaultPath(_ name: String) -> String {
         let safe = name.map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" }
         return (safe.isEmpty ? "warren" : String(safe)) + ".trace.sqlite"
-    }
-
-    /// Takes away the last run of the same topology, but nobody else's file.
-    private static func replace(_ path: String) throws {
-        guard FileManager.default.fileExists(atPath: path) else { return }
-        _ = try TraceReader(path: path)
-        for suffix in ["", "-wal", "-shm"] {
-            try? FileManager.default.removeItem(atPath: path + suffix)
-        }
     }
 
     func take(_ facts: UnsafeBufferPointer<Fact>) throws {

@@ -54,6 +54,12 @@ extension Report {
             "deliveries \(messages.delivered) sent, \(messages.redelivered) of them redelivered; "
                 + "\(messages.acked) acknowledged; \(messages.handled) pieces of work done",
         ]
+        if messages.lost > 0 {
+            lines.append(
+                Console.bad("lost       \(messages.lost)")
+                    + " confirmed, and no copy is anywhere; the first is \(messages.first_lost ?? "none")"
+            )
+        }
         if resurrected > 0 {
             lines.append(
                 "came back  \(resurrected) copies whose ack had not reached the disk of a node that was killed, or that another node had as well"

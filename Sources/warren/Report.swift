@@ -28,7 +28,8 @@ struct OrNull<Value: Encodable>: Encodable {
 struct Report: Encodable {
     struct Messages: Encodable {
         var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
-            acked, handled, dead_lettered, dropped, expired, remaining, unaccounted: UInt64
+            acked, handled, dead_lettered, dropped, expired, remaining, lost, unaccounted: UInt64
+        @OrNull var first_lost: String?
     }
 
     struct QueueLine: Encodable {
@@ -87,6 +88,7 @@ struct Report: Encodable {
         let ledger = simulation.ledger
         let totals = ledger.totals
         let names = simulation.world.names
+        let balance = simulation.balance()
         topology = simulation.topology.name
         seed = simulation.seed
         digest = simulation.digest
@@ -112,7 +114,9 @@ struct Report: Encodable {
             dropped: totals.dropped + totals.unroutable,
             expired: totals.expired,
             remaining: ledger.remaining,
-            unaccounted: ledger.unaccounted
+            lost: ledger.lost,
+            unaccounted: balance.reduce(0) { $0 + $1.count },
+            first_lost: ledger.lost > 0 ? "m\(ledger.firstLost.raw)" : nil
         )
         var drops: [String: UInt64] = [:]
         for reason in DropReason.allCases {
@@ -165,7 +169,7 @@ struct Report: Encodable {
                 }
             )
         }
-        imbalances = simulation.imbalances()
+        imbalances = balance.map(\.sentence)
         approximations = simulation.approximations.map { "\($0.behaviour): \($0.instead)" }
     }
 

@@ -18,8 +18,8 @@ struct Warren: ParsableCommand {
     )
 
     /// Without a verb: three doors, and the next command for each.
-    func run() {
-        print(
+    func run() throws {
+        try Console.print(
             """
             Warren lives an hour of your traffic in a few seconds, breaks it on purpose, and shows you
             every step of every message.
@@ -34,20 +34,31 @@ struct Warren: ParsableCommand {
     }
 
     static func main() {
+        Console.keepStreams()
         do {
             var command = try parseAsRoot()
             try command.run()
         } catch let failure as Failure {
-            Console.error(failure.text)
-            Foundation_exit(failure.code)
+            fail(failure)
         } catch let code as ExitCode {
             Foundation_exit(code.rawValue)
         } catch {
             // Asked-for help and version are no failure; everything else is a wrong command line.
             let code = exitCode(for: error)
-            if code == .success { exit(withError: error) }
+            if code == .success {
+                // What was asked for goes the way of all results.
+                do { try Console.print(fullMessage(for: error)) } catch { fail(error) }
+                Foundation_exit(0)
+            }
             Console.error(fullMessage(for: error))
             Foundation_exit(2)
         }
+    }
+
+    /// Says why the program ends, and ends it.
+    private static func fail(_ error: any Error) -> Never {
+        let failure = error as? Failure
+        Console.error(failure?.text ?? "error: \(error)")
+        Foundation_exit(failure?.code ?? Failure.outside)
     }
 }

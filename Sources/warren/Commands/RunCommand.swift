@@ -47,6 +47,11 @@ struct RunCommand: ParsableCommand {
         if noTrace, trace != nil {
             throw ValidationError("--trace and --no-trace exclude each other; keep one of them")
         }
+        if let trace, trace.isEmpty || trace == ":memory:" || trace.hasPrefix("file:") {
+            throw ValidationError(
+                "--trace '\(trace)' names no file; name one, or say --no-trace to record nothing"
+            )
+        }
     }
 
     func run() throws {
@@ -65,8 +70,11 @@ struct RunCommand: ParsableCommand {
         try live(&simulation, recorder)
         let wall = DispatchTime.now().uptimeNanoseconds - started
         let report = Report(simulation, wall: wall, trace: recorder?.path)
-        try recorder?.finish(simulation, report)
-        print(format == .json ? report.json : report.text(for: file))
+        // Whatever becomes of the trace, the run was lived, and its report is printed.
+        let recorded = Result { try recorder?.finish(simulation, report) }
+        try Console.print(format == .json ? report.json : report.text(for: file))
+        try recorded.get()
+        if Interrupt.happened, !report.complete { throw ExitCode(Failure.outside) }
         if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.isAsMeant }) {
             throw ExitCode(Failure.broken)
         }

@@ -22,15 +22,15 @@ struct ScenarioCommand: ParsableCommand {
         func run() throws {
             if format == .json {
                 let rows = Scenario.allCases.map { Row(name: $0.rawValue, summary: $0.summary) }
-                print(Report.json(of: rows))
+                try Console.print(Report.json(of: rows))
                 return
             }
             let width = Scenario.allCases.map(\.rawValue.count).max() ?? 0
             for scenario in Scenario.allCases {
                 let gap = String(repeating: " ", count: width - scenario.rawValue.count)
-                print("\(scenario.rawValue)\(gap)  \(scenario.summary)")
+                try Console.print("\(scenario.rawValue)\(gap)  \(scenario.summary)")
             }
-            print("\nnext: warren run FILE --scenario \(Scenario.leaderKill.rawValue)")
+            try Console.print("\nnext: warren run FILE --scenario \(Scenario.leaderKill.rawValue)")
         }
 
         private struct Row: Encodable {

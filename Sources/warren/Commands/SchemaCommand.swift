@@ -13,5 +13,7 @@ struct SchemaCommand: ParsableCommand {
             """
     )
 
-    func run() { print(JSONSchema.text(for: Catalog.vocabularies), terminator: "") }
+    func run() throws {
+        try Console.print(JSONSchema.text(for: Catalog.vocabularies), terminator: "")
+    }
 }

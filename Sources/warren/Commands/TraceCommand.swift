@@ -30,21 +30,14 @@ struct TraceOptions: ParsableArguments {
     /// Opens the trace, or says why it cannot be.
     func open() throws -> TraceReader {
         let path = try file ?? newest()
-        do throws(ReadFailure) {
-            _ = try checkedPath(path)
-        } catch {
-            throw Failure(code: Failure.input, text: "error: \(path): \(error.reason)")
+        if let reason = Files.obstacle(path) {
+            throw Failure(
+                code: Failure.input,
+                text: "error: the trace \(path) cannot be read: \(reason)\n"
+                    + "  try: warren run FILE, which writes one"
+            )
         }
         return try Self.wrap { try TraceReader(path: path) }
-    }
-
-    private func checkedPath(_ path: String) throws(ReadFailure) -> String {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw ReadFailure("there is no such trace; `warren run FILE` writes one")
-        }
-        if isFolder.boolValue { throw ReadFailure("it is a folder") }
-        return path
     }
 
     private func newest() throws -> String {
@@ -69,12 +62,15 @@ struct TraceOptions: ParsableArguments {
         do {
             return try body()
         } catch let error as StoreError {
-            let code =
-                switch error {
-                case .badSQL, .noRun, .notATrace: Failure.input
-                case .cannotOpen, .cannotWrite, .fromTheFuture: Failure.outside
-                }
-            throw Failure(code: code, text: "error: \(error)")
+            throw Failure(code: code(of: error), text: "error: \(error)")
+        }
+    }
+
+    /// Whether an error of the store lies in what was asked for, or outside.
+    static func code(of error: any Error) -> Int32 {
+        switch error as? StoreError {
+        case .badSQL, .noRun, .notATrace: Failure.input
+        case .cannotOpen, .cannotWrite, .fromTheFuture, nil: Failure.outside
         }
     }
 }
@@ -96,14 +92,14 @@ struct TraceSummary: ParsableCommand {
         let runs = try TraceOptions.wrap { try reader.runs() }
         let run = try TraceOptions.wrap { try reader.run(options.run) }
         if format == .json {
-            print(run.summary ?? "{\"complete\": false, \"events\": \(run.events)}")
+            try Console.print(run.summary ?? "{\"complete\": false, \"events\": \(run.events)}")
             return
         }
         for one in runs {
             let length = FactText.length(Interval(nanoseconds: one.simulated))
             let facts = one.rows.map { $0.upperBound - $0.lowerBound + 1 } ?? 0
             let state = one.complete ? "complete" : "incomplete"
-            print(
+            try Console.print(
                 "run \(one.number)  \(one.name)  seed \(one.seed)  \(length)  \(one.events) events  "
                     + "\(facts) facts  \(state)  digest \(one.digest ?? "none")"
             )
@@ -111,15 +107,23 @@ struct TraceSummary: ParsableCommand {
         var ledger = Ledger()
         try TraceOptions.wrap { try reader.forEachFact(of: run) { ledger.take($0) } }
         let totals = ledger.totals
-        print("")
-        print("run \(run.number), as its facts tell it:")
-        print(
+        try Console.print("")
+        try Console.print("run \(run.number), as its facts tell it:")
+        try Console.print(
             "\(totals.published) published · \(totals.confirmed) confirmed · \(totals.routedCopies) copies · "
                 + "\(totals.delivered) deliveries, \(totals.redelivered) redelivered · \(totals.acked) acked · "
                 + "\(totals.deadLettered) dead-lettered · \(totals.dropped) dropped · \(ledger.remaining) remaining"
         )
+        if ledger.lost > 0 {
+            try Console.print(
+                "lost: \(ledger.lost) confirmed messages of which no copy is anywhere; the first is "
+                    + "m\(ledger.firstLost.raw)"
+            )
+        }
         if !run.complete {
-            print("The run did not come to its end: this is what was written until then.")
+            try Console.print(
+                "The run did not come to its end: this is what was written until then."
+            )
         }
     }
 }
@@ -152,12 +156,19 @@ struct TraceMessage: ParsableCommand {
                 throw StoreError.noRun("run \(run.number) tells nothing of m\(number)")
             }
             let text = FactText(names: try reader.names(of: run), nodes: try reader.nodes(of: run))
-            print("m\(number) in run \(run.number) of \(run.name):")
+            try Console.print("m\(number) in run \(run.number) of \(run.name):")
+            var ledger = Ledger()
             for fact in facts {
+                ledger.take(fact)
                 let time = FactText.time(fact.time)
                 let padding = String(repeating: " ", count: max(0, 11 - time.count))
-                print(
+                try Console.print(
                     "\(padding)\(time)  \(text.sentence(fact))  (#\(fact.event) ← #\(fact.cause))"
+                )
+            }
+            if ledger.isLost(MessageID(number)) {
+                try Console.print(
+                    "\(String(repeating: " ", count: 13))lost: it was confirmed, and no copy of it is anywhere"
                 )
             }
         }
@@ -192,7 +203,7 @@ struct TraceAt: ParsableCommand {
             names = try reader.names(of: run)
             try reader.forEachFact(of: run, until: moment) { ledger.take($0) }
         }
-        print("at \(FactText.time(moment)):")
+        try Console.print("at \(FactText.time(moment)):")
         let table = TextTable<QueueAccount> { account in
             [
                 Column(title: "queue", value: names[account.symbol]),
@@ -202,8 +213,10 @@ struct TraceAt: ParsableCommand {
                 Column(title: "delivered", value: account.delivered, align: .right),
             ]
         }
-        print(table.string(for: ledger.queues, style: Style.plain) ?? "no queue was there yet")
-        print(
+        try Console.print(
+            table.string(for: ledger.queues, style: Style.plain) ?? "no queue was there yet"
+        )
+        try Console.print(
             "\(ledger.totals.published) published, \(ledger.totals.acked) acknowledged, "
                 + "\(ledger.totals.dropped) dropped until then"
         )
@@ -229,7 +242,7 @@ struct TraceSQL: ParsableCommand {
     func run() throws {
         let reader = try options.open()
         let table = try TraceOptions.wrap { try reader.query(statement) }
-        print(table.columns.joined(separator: "\t"))
+        try Console.print(table.columns.joined(separator: "\t"))
         for row in table.rows { print(row.joined(separator: "\t")) }
     }
 }
@@ -257,6 +270,8 @@ struct TraceExport: ParsableCommand {
         try TraceOptions.wrap {
             let run = try reader.run(options.run)
             let names = try reader.names(of: run)
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             let text = FactText(names: names, nodes: try reader.nodes(of: run))
             var output = ""
             if format == .csv {
@@ -268,13 +283,14 @@ struct TraceExport: ParsableCommand {
                 number += 1
                 output +=
                     format == .csv
-                    ? csv(fact, number, names, text) : json(fact, number, names, text)
+                    ? csv(fact, number, names, text)
+                    : json(fact, number, names, text, encoder)
                 if output.utf8.count > 1 << 16 {
-                    FileHandle.standardOutput.write(Data(output.utf8))
+                    try Console.print(output, terminator: "")
                     output = ""
                 }
             }
-            FileHandle.standardOutput.write(Data(output.utf8))
+            try Console.print(output, terminator: "")
         }
     }
 
@@ -303,9 +319,13 @@ struct TraceExport: ParsableCommand {
         var sentence: String
     }
 
-    private func json(_ fact: Fact, _ number: Int, _ names: Names, _ text: FactText) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    private func json(
+        _ fact: Fact,
+        _ number: Int,
+        _ names: Names,
+        _ text: FactText,
+        _ encoder: JSONEncoder
+    ) -> String {
         let line = Line(
             fact: number,
             time_ns: fact.time.nanoseconds,
