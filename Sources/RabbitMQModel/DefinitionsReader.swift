@@ -72,7 +72,19 @@ struct DefinitionsReader {
         if let alternate = entry.value["alternate"] {
             warn(alternate, known, "alternate", &findings)
         }
+        Self.addArguments(entry.value, to: &made)
         return made
+    }
+
+    /// What an exchange says word for word.
+    static func addArguments(_ tree: Tree, to made: inout ExchangeDeclaration) {
+        for argument in tree["arguments"]?.entries ?? [] {
+            if argument.key == "alternate-exchange" {
+                made.alternate = argument.value.text
+            } else {
+                made.arguments.append(FieldValue.Field(argument.key, FieldValue(argument.value)))
+            }
+        }
     }
 
     private func reserve(_ entry: Tree.Entry, _ what: String, _ findings: inout [Finding]) {

@@ -32,7 +32,24 @@ struct QueueReader {
         Field("max_age", .text, "for streams: how old a segment may grow, such as 7D or 1h"),
     ]
 
-    static let fields =
+    /// The keys of a queue, each with the argument that it stands for.
+    static let fields = described.map { field in
+        var field = field
+        field.arguments = plain.filter { $0.word == field.name }.map(\.argument)
+        switch field.name {
+        case "dead_letter":
+            field.arguments = [
+                "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy",
+            ]
+        case "arguments":
+            let spoken = Set(plain.map(\.argument))
+            field.arguments = QueueArguments.names.filter { !spoken.contains($0) }
+        default: break
+        }
+        return field
+    }
+
+    private static let described =
         limits + [
             Field("type", .choice(["classic", "quorum", "stream"]), "classic"),
             Field("node", .text, "the node of a cluster that it is declared on; the first"),

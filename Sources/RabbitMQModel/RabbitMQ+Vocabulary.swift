@@ -193,7 +193,12 @@ extension RabbitMQ {
         Field("durable", .boolean, "survives a restart; true"),
         Field("auto_delete", .boolean, "goes with its last binding; false"),
         Field("internal", .boolean, "clients may not publish to it; false"),
-        Field("alternate", .text, "the exchange for what it cannot route"),
+        Field(
+            "alternate",
+            .text,
+            "the exchange for what it cannot route",
+            arguments: ["x-alternate-exchange"]
+        ),
         bind,
         Field("hash_header", .text, "for x-consistent-hash: hash this header instead of the key"),
         Field(
@@ -201,6 +206,7 @@ extension RabbitMQ {
             .choice(ConsistentHashExchange.properties),
             "for x-consistent-hash: hash this property instead of the key"
         ),
+        Field("arguments", .map(.anything), "arguments, word for word"),
     ])
 
     private static let queue = Shape.record([bind] + QueueReader.fields)

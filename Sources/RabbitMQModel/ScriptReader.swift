@@ -236,6 +236,7 @@ struct ScriptReader {
             made.alternate = value["alternate"]?.text
             made.passive = flag(value, "passive")
             made.nowait = flag(value, "nowait")
+            DefinitionsReader.addArguments(value, to: &made)
             var packet = Packet(.exchangeDeclare, channel: 0)
             packet.parcel = blueprint.world.put(made)
             return made.nowait ? .say(packet) : .ask(packet)

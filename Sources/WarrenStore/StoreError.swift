@@ -6,6 +6,8 @@ public enum StoreError: Error, CustomStringConvertible, Sendable {
     case cannotOpen(String, String)
     /// Writing failed half-way.
     case cannotWrite(String, String)
+    /// Another program keeps it locked.
+    case busy(String)
     /// It is an SQLite file of somebody else.
     case notATrace(String)
     /// It was written by a later Warren.
@@ -22,6 +24,8 @@ public enum StoreError: Error, CustomStringConvertible, Sendable {
             "the trace \(path) cannot be opened: \(reason)"
         case .cannotWrite(let path, let reason):
             "the trace \(path) cannot be written: \(reason); what was written so far is readable"
+        case .busy(let path):
+            "the trace \(path) is held by another program that reads or writes it"
         case .notATrace(let path):
             "\(path) is not a trace of Warren; choose another path"
         case .fromTheFuture(let path, let version):

@@ -119,6 +119,8 @@ public final class TraceWriter: Sendable {
             }
         } catch let error as StoreError {
             throw error
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+            throw StoreError.busy(path)
         } catch {
             throw StoreError.cannotOpen(path, StoreError.reason(error))
         }

@@ -85,8 +85,13 @@ public enum DidYouMean {
     public static func hint(_ word: String, in known: [String]) -> String {
         if let near = nearest(to: word, in: known) { return "did you mean '\(near)'?" }
         if known.isEmpty { return "none is known here" }
-        let list = known.prefix(16).joined(separator: ", ")
-        return "known here: \(list)\(known.count > 16 ? ", …" : "")"
+        guard known.count > 16 else { return "known here: \(known.joined(separator: ", "))" }
+        // Of many, those that are most alike, whatever letter they begin with.
+        let likely = known.enumerated().map {
+            (distance(word.lowercased(), $1.lowercased()), $0, $1)
+        }
+        .sorted { ($0.0, $0.1) < ($1.0, $1.1) }.prefix(8).map(\.2)
+        return "known here, of \(known.count): \(likely.joined(separator: ", ")), …"
     }
 
     /// How many letters must change, with neighbours swapped counting as one.

@@ -84,6 +84,8 @@ public struct Field: Sendable {
     public var help: String
     /// Why asking for it is an error, if Warren does not model it yet: the behaviours that are missing.
     public var notModelled: String?
+    /// The arguments of the protocol that it stands for: under its own name, one of them is no note.
+    public var arguments: [String] = []
 
     /// A key.
     public init(
@@ -91,12 +93,14 @@ public struct Field: Sendable {
         _ shape: Shape,
         _ help: String,
         required: Bool = false,
-        notModelled: String? = nil
+        notModelled: String? = nil,
+        arguments: [String] = []
     ) {
         self.name = name
         self.shape = shape
         self.help = help
         isRequired = required
         self.notModelled = notModelled
+        self.arguments = arguments
     }
 }

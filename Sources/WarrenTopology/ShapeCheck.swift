@@ -41,7 +41,7 @@ struct ShapeCheck {
         guard case .map(let entries) = tree.content else {
             return reject(tree, .record(fields), what)
         }
-        for entry in entries where !entry.key.hasPrefix("x-") {
+        for entry in entries where isMeant(entry, fields, what) {
             guard let field = fields.first(where: { $0.name == entry.key }) else {
                 findings.append(
                     Finding(
@@ -94,6 +94,26 @@ struct ShapeCheck {
                 )
             )
         }
+    }
+
+    /// Whether a key is more than a note of the user's own: one that names an argument is no note.
+    private mutating func isMeant(_ entry: Tree.Entry, _ fields: [Field], _ what: String) -> Bool {
+        guard entry.key.hasPrefix("x-") else { return true }
+        guard let field = fields.first(where: { $0.arguments.contains(entry.key) }) else {
+            return false
+        }
+        findings.append(
+            Finding(
+                "argument-as-note",
+                "'\(entry.key)' of \(what) names an argument, and stands where notes stand",
+                at: entry.place,
+                why: "a note changes nothing, and nothing would say so",
+                remedy: field.name == "arguments"
+                    ? "write `arguments: { \(entry.key): … }`"
+                    : "write `\(field.name):`, or `arguments: { \(entry.key): … }`"
+            )
+        )
+        return false
     }
 
     private static func allowsNothing(_ shape: Shape) -> Bool {
@@ -185,10 +205,15 @@ struct ShapeCheck {
             case .choice(let words):
                 slug = "unknown-word"
                 label = DidYouMean.hint(text, in: words)
+                if words.count <= 16, label.hasPrefix("did you mean") {
+                    why = "known are \(words.joined(separator: ", "))"
+                }
             case .duration, .timeLaw, .size, .sizeLaw, .rate, .arrivals:
                 slug = "wrong-unit"
                 let units = Self.units(of: shape)
-                if Units.number(text) != nil {
+                if text.hasPrefix("-"), Units.number(String(text.dropFirst().prefix(1))) != nil {
+                    why = "nothing lasts less than no time, and no size is below nothing"
+                } else if Units.number(text) != nil {
                     why = "a bare number has no unit; write one of \(units.joined(separator: ", "))"
                 } else {
                     why = "known units: \(units.joined(separator: ", "))"

@@ -323,6 +323,20 @@ public struct TopologyReader {
             ] + words.broker
         check(tree, .record(fields), what)
         let nodes = tree["nodes"]?.elements.compactMap { $0.text ?? $0["name"]?.text } ?? []
+        for (index, element) in (tree["nodes"]?.elements ?? []).enumerated() {
+            guard let name = element.text ?? element["name"]?.text,
+                nodes.prefix(index).contains(name)
+            else { continue }
+            findings.append(
+                Finding(
+                    "same-name",
+                    "'\(entry.key)' has two nodes that are called '\(name)'",
+                    at: element.place,
+                    why: "faults and clients name nodes",
+                    remedy: "give one of them another name"
+                )
+            )
+        }
         return Topology.Broker(
             name: entry.key,
             place: entry.place,
@@ -605,6 +619,8 @@ public struct TopologyReader {
             guard let condition = expression(when, "faults.when") else { return nil }
             moment = .when(condition)
         } else {
+            // A moment that is no length of time was said by its shape already.
+            if tree["at"] != nil, tree["when"] == nil { return nil }
             findings.append(
                 Finding(
                     "fault-moment",
@@ -682,6 +698,17 @@ public struct TopologyReader {
             )
         }
         let hit = action.targets.filter { tree[$0] != nil }
+        if hit.count > 1 {
+            findings.append(
+                Finding(
+                    "fault-target",
+                    "'\(action.rawValue)' names \(hit.map { "`\($0):`" }.joined(separator: " and "))",
+                    at: tree[hit[1]]?.place ?? tree.place,
+                    why: "a fault hits one thing, and it would be chosen in silence",
+                    remedy: "keep one, and write another fault for the other"
+                )
+            )
+        }
         if hit.isEmpty {
             let wanted = action.targets.map { "`\($0):`" }.joined(separator: " or ")
             findings.append(

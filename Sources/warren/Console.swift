@@ -12,6 +12,8 @@ struct Failure: Error {
 
     var code: Int32
     var text: String
+    /// Whether it is no fault of what was asked for, and may be over at the next try.
+    var isPassing = false
 }
 
 /// Ends the program; a name of its own, as `exit` is ArgumentParser's inside commands.

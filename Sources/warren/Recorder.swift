@@ -35,7 +35,10 @@ final class Recorder {
         } catch {
             throw Failure(
                 code: TraceOptions.code(of: error),
-                text: "error: \(error)\n  try: another --trace PATH, or --no-trace"
+                text: "error: \(error)\n  try: another --trace PATH, or --no-trace",
+                isPassing: {
+                    if case .busy? = error as? StoreError { true } else { false }
+                }()
             )
         }
         chunk.reserveCapacity(TraceWriter.chunkSize)

@@ -17,11 +17,16 @@ public enum Programs {
         let products = Bundle.main.bundleURL.deletingLastPathComponent()
         let beside = products.appending(path: "warren").path
         if FileManager.default.isExecutableFile(atPath: beside) { return beside }
-        for folder in [".build/release", ".build/debug"] {
+        // The tests of one kind of build may lie beside an older program of the other.
+        let built = [".build/release", ".build/debug"].compactMap { folder -> (Date, String)? in
             let path = Repository.root.appending(path: folder + "/warren").path
-            if FileManager.default.isExecutableFile(atPath: path) { return path }
+            let attributes = try? FileManager.default.attributesOfItem(
+                atPath: URL(filePath: path).resolvingSymlinksInPath().path
+            )
+            guard let date = attributes?[.modificationDate] as? Date else { return nil }
+            return (date, path)
         }
-        return beside
+        return built.max { $0.0 < $1.0 }?.1 ?? beside
     }
 
     /// Runs a program to its end.

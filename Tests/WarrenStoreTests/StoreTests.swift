@@ -1,3 +1,4 @@
+import Foundation
 import Support
 import Testing
 import WarrenBroker
@@ -127,5 +128,60 @@ struct StoreTests {
         )
         #expect(throws: StoreError.self) { try record(path) }
         #expect(throws: StoreError.self) { try TraceReader(path: path) }
+    }
+
+    @Test
+    func `is one plain file when it is complete, and can be read where nothing may be written`()
+        throws
+    {
+        let scratch = try Scratch()
+        let path = scratch.path("t.sqlite")
+        let facts = try record(path)
+        let names = { try FileManager.default.contentsOfDirectory(atPath: scratch.folder) }
+        #expect(try names() == ["t.sqlite"])
+        try FileManager.default.setAttributes(
+            [.posixPermissions: 0o555],
+            ofItemAtPath: scratch.folder
+        )
+        defer {
+            try? FileManager.default.setAttributes(
+                [.posixPermissions: 0o755],
+                ofItemAtPath: scratch.folder
+            )
+        }
+        let reader = try TraceReader(path: path)
+        var count = 0
+        try reader.forEachFact(of: try reader.run(nil)) { _ in count += 1 }
+        #expect(count == facts.count)
+        #expect(try names() == ["t.sqlite"])
+    }
+
+    @Test func `is finished although somebody reads in it at that moment`() throws {
+        let scratch = try Scratch()
+        let path = scratch.path("t.sqlite")
+        _ = try record(path, finishes: false)
+        let reader = try TraceReader(path: path)
+        try reader.forEachFact(of: try reader.run(nil)) { fact in
+            // Another run is written and ended while this cursor is open.
+            if fact.kind == .queueDeclared { _ = try record(path, seed: 2) }
+        }
+        #expect(try TraceReader(path: path).runs().map(\.complete) == [false, true])
+    }
+
+    @Test func `leaves the file of somebody else as it was`() throws {
+        let scratch = try Scratch()
+        let path = scratch.path("foreign.sqlite")
+        let made = try Programs.run(
+            "/usr/bin/env",
+            [
+                "python3", "-c",
+                "import sqlite3; sqlite3.connect('\(path)').execute('create table t(a)')",
+            ]
+        )
+        try #require(made.code == 0)
+        let before = try Data(contentsOf: URL(filePath: path))
+        #expect(throws: StoreError.self) { try record(path) }
+        #expect(throws: StoreError.self) { try TraceReader(path: path) }
+        #expect(try Data(contentsOf: URL(filePath: path)) == before)
     }
 }

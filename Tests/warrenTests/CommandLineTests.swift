@@ -242,6 +242,7 @@ struct CommandLineTests {
         Thread.sleep(forTimeInterval: 0.7)
         process.interrupt()
         process.waitUntilExit()
+        #expect(process.terminationStatus == 3)
         let report = try json(String(contentsOfFile: output, encoding: .utf8))
         #expect(report["complete"] as? Bool == false)
         #expect(report["stopped"] as? String == "stopped by Ctrl-C")
@@ -251,5 +252,77 @@ struct CommandLineTests {
                 "incomplete"
             )
         )
+    }
+
+    @Test func `has two runs write one after the other into one trace`() throws {
+        let scratch = try Scratch()
+        let file = try scratch.write(
+            "big.yaml",
+            """
+            warren: 1
+            name: big
+            brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+            producers: { p: { to: q, arrivals: 5000/s, count: 20000, confirms: true } }
+            consumers: { c: { from: q, instances: 4, service: 100us, prefetch: 20 } }
+            """
+        )
+        let trace = scratch.path("t.sqlite")
+        let processes = try ["1", "2"].map { seed in
+            let process = Process()
+            process.executableURL = URL(filePath: Programs.warren)
+            process.arguments = ["run", file, "--seed", seed, "--trace", trace]
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            return process
+        }
+        for process in processes {
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 0)
+        }
+        for run in ["1", "2"] {
+            let told = try warren(["trace", "summary", "--run", run, trace]).output
+            #expect(told.contains("20000 published · 20000 confirmed · 20000 copies"))
+        }
+    }
+
+    @Test(arguments: [
+        ["--help"], ["schema"], ["scenario", "list"], ["run", "FILE", "--no-trace"],
+        ["run", "FILE", "--no-trace", "--format", "json"],
+    ])
+    func `ends with 3 when its results cannot be written`(arguments: [String]) throws {
+        let scratch = try Scratch()
+        let file = Repository.root.appending(path: "Topologies/rabbitmq/queue.yaml").path
+        let words = arguments.map { $0 == "FILE" ? file : $0 }
+        for target in [">/dev/full", ">&-"] {
+            let line = "'\(Programs.warren)' \(words.joined(separator: " ")) \(target)"
+            let outcome = try Programs.run("/bin/sh", ["-c", line], in: scratch.folder)
+            #expect(outcome.code == 3, "\(line)")
+            #expect(outcome.errors.contains("standard output cannot be written"))
+        }
+    }
+
+    @Test func `says of a path why it cannot be read`() throws {
+        let scratch = try Scratch()
+        try FileManager.default.createSymbolicLink(
+            atPath: scratch.path("loop"),
+            withDestinationPath: scratch.path("loop")
+        )
+        let reasons = [
+            (scratch.folder, "folder"), (scratch.path("loop"), "in a circle"),
+            (scratch.path(String(repeating: "x", count: 300)), "too long"),
+            (scratch.path("none"), "no such file"),
+        ]
+        for (path, reason) in reasons {
+            for words in [["run", path], ["trace", "summary", path]] {
+                let outcome = try warren(words)
+                #expect(outcome.code == 2)
+                #expect(outcome.errors.contains(reason), "\(outcome.errors)")
+            }
+        }
+        for trace in ["''", ":memory:", "/dev/null"] {
+            let line =
+                "'\(Programs.warren)' run \(Repository.root.path)/Topologies/rabbitmq/queue.yaml --trace \(trace)"
+            #expect(try Programs.run("/bin/sh", ["-c", line], in: scratch.folder).code > 1)
+        }
     }
 }

@@ -63,17 +63,29 @@ struct RunCommand: ParsableCommand {
             throw Files.rejected(error.findings, topology.files)
         }
         for warning in simulation.warnings { Console.error(warning.text(in: topology.files)) }
-        let recorder = try noTrace ? nil : Recorder(path: trace, simulation)
+        var unrecorded: Failure?
+        var recorder: Recorder?
+        do {
+            if !noTrace { recorder = try Recorder(path: trace, simulation) }
+        } catch let failure as Failure where failure.isPassing {
+            // Somebody keeps the trace: the run is lived all the same.
+            Console.error("\(failure.text)\n  the run goes on, and is not recorded")
+            unrecorded = failure
+        }
         let interrupt = Interrupt.watch()
         defer { interrupt.cancel() }
         let started = DispatchTime.now().uptimeNanoseconds
-        try live(&simulation, recorder)
+        if let failure = live(&simulation, recorder) { unrecorded = failure }
         let wall = DispatchTime.now().uptimeNanoseconds - started
         let report = Report(simulation, wall: wall, trace: recorder?.path)
         // Whatever becomes of the trace, the run was lived, and its report is printed.
-        let recorded = Result { try recorder?.finish(simulation, report) }
+        if unrecorded == nil {
+            do { try recorder?.finish(simulation, report) } catch {
+                unrecorded = error as? Failure
+            }
+        }
         try Console.print(format == .json ? report.json : report.text(for: file))
-        try recorded.get()
+        if let unrecorded { throw unrecorded }
         if Interrupt.happened, !report.complete { throw ExitCode(Failure.outside) }
         if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.isAsMeant }) {
             throw ExitCode(Failure.broken)
@@ -104,21 +116,22 @@ struct RunCommand: ParsableCommand {
         }
     }
 
-    private func live(_ simulation: inout Simulation, _ recorder: Recorder?) throws {
+    /// Lives to the end; what cannot be recorded is said, and ends the recording alone.
+    private func live(_ simulation: inout Simulation, _ recorder: Recorder?) -> Failure? {
         var progress = Progress()
-        var failure: (any Error)?
+        var failure: Failure?
         while simulation.state == .running {
             simulation.advance { facts in
-                do { try recorder?.take(facts) } catch { failure = error }
-            }
-            if let failure {
-                progress.end()
-                throw Failure(code: Failure.outside, text: "error: \(failure)")
+                guard failure == nil else { return }
+                do { try recorder?.take(facts) } catch {
+                    failure = Failure(code: Failure.outside, text: "error: \(error)")
+                }
             }
             if Interrupt.happened { simulation.stop(because: "stopped by Ctrl-C") }
             progress.show(simulation)
         }
         progress.end()
+        return failure
     }
 }
 

@@ -70,7 +70,7 @@ struct TraceOptions: ParsableArguments {
     static func code(of error: any Error) -> Int32 {
         switch error as? StoreError {
         case .badSQL, .noRun, .notATrace: Failure.input
-        case .cannotOpen, .cannotWrite, .fromTheFuture, nil: Failure.outside
+        case .cannotOpen, .cannotWrite, .busy, .fromTheFuture, nil: Failure.outside
         }
     }
 }
