@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test bench lint format deps deps-test deps-bench
+.PHONY: quick demo test bench lint format deps deps-test deps-bench
 
 # Builds in release mode and runs the order pipeline.
 demo: deps
@@ -13,6 +13,11 @@ demo: deps
 test: deps deps-test
 	swift build -c release --build-tests
 	swift test -c release --skip-build
+
+# For those who work here: builds in debug mode and runs every suite but the slow ones, in less than a minute.
+quick: deps
+	swift build --build-tests
+	WARREN_QUICK=1 swift test --skip-build
 
 # Prints the table of figures beside C++ and SimPy; about three minutes.
 bench: deps deps-bench

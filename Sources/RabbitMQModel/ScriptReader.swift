@@ -283,7 +283,19 @@ struct ScriptReader {
             .key,
             value["to"]?.text ?? value["key"]?.text ?? ""
         )
-        packet.size = UInt32(value["size"]?.text.flatMap(Units.size) ?? 1024)
+        let size = value["size"]?.text.flatMap(Units.size) ?? 1024
+        if let given = value["size"], size > Units.largestBody {
+            blueprint.findings.append(
+                Finding(
+                    "out-of-range",
+                    "a body of \(given.description)",
+                    at: given.place,
+                    label: "at most 1GiB",
+                    why: "no broker takes more"
+                )
+            )
+        }
+        packet.size = UInt32(min(size, Units.largestBody))
         packet.flags =
             (flag(value, "persistent") ? Flag.persistent : 0)
             | (flag(value, "mandatory") ? Flag.mandatory : 0)

@@ -27,7 +27,6 @@ extension Simulation {
 
     /// Begins the faults whose moment has come.
     mutating func beginFaults(at moment: Instant) {
-        world.wait(until: moment)
         for index in pendingFaults.indices.reversed() where pendingFaults[index].moment <= moment {
             let number = pendingFaults[index].number
             let fault = topology.faults[number]

@@ -62,6 +62,10 @@ public struct Simulation {
     /// publication or fault.
     static let patience = Interval.seconds(24 * 3600)
 
+    /// After so many events at one moment a run stands still: more than any burst that time moves on after,
+    /// and few enough that what goes round has not filled the memory.
+    private static let standstill: UInt64 = 3_000_000
+
     /// Builds the world of a topology.
     ///
     /// - Throws: ``Rejection`` if a model cannot build what the file asks for.
@@ -162,7 +166,8 @@ public struct Simulation {
         swap(&account, &ledger)
         beginConditionalFaults()
         let isDue = due <= horizon && stop != .facts && stop != .events
-        if isDue { beginFaults(at: due) }
+        // Until a fault comes the world may be idle, but for clocks that go on ticking.
+        if isDue, world.wait(until: due, facts: limit, events: most) { beginFaults(at: due) }
         if world.parcelsAreMany { world.sweepParcels() }
         switch stop {
         case .idle: if !hasPendingFault, !isDue { state = .ended }
@@ -201,9 +206,9 @@ public struct Simulation {
             eventsAtInstant = 0
         }
         eventsAtInstant += handled
-        if eventsAtInstant > 20_000_000 {
+        if eventsAtInstant > Self.standstill {
             state = .stopped(
-                "20 million events happened without time moving on: a message goes round in a circle "
+                "3 million events happened without time moving on: a message goes round in a circle "
                     + "of links and work that take no time"
             )
         }

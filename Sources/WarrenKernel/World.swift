@@ -302,12 +302,22 @@ public struct World {
     }
 
     /// Moves an idle world's clock forward, for a world that is paced from outside.
-    public mutating func wait(until moment: Instant) {
+    ///
+    /// - Returns: whether the moment is reached; not if there were as many facts or events on the way as are
+    ///   allowed.
+    @discardableResult
+    public mutating func wait(
+        until moment: Instant,
+        facts factLimit: Int = .max,
+        events eventLimit: UInt64 = .max
+    ) -> Bool {
         let before = runsInBackground
         runsInBackground = true
-        run(until: moment)
+        let stop = run(until: moment, facts: factLimit, events: eventLimit)
         runsInBackground = before
+        guard stop != .facts, stop != .events else { return false }
         if turn.now < moment { turn.now = moment }
+        return true
     }
 
     /// Lets `body` change the machine of a node, if it is a `M`; for ports and tests.

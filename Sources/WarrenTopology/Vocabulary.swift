@@ -176,7 +176,7 @@ package enum CommonShapes {
     /// The faults, each with what it hits.
     static let faultWords = FaultWord.allCases.map(\.rawValue)
 
-    static let fault = Shape.record([
+    package static let fault = Shape.record([
         Field("at", .duration, "when, from the start of the run"),
         Field("when", .expression, "the moment when this holds for the first time"),
         Field("every", .duration, "how long until it happens again"),

@@ -174,7 +174,7 @@ struct RandomSchedule {
     }
 }
 
-@Suite("A replicated queue under random failures")
+@Suite("A replicated queue under random failures", .tags(.slow), .unlessQuick)
 struct RandomScheduleTests {
     @Test(arguments: 0..<8)
     func `loses nothing that was confirmed, has one leader a term, and agrees on its log`(

@@ -109,7 +109,7 @@ enum RandomRun {
     }
 }
 
-@Suite("A random topology")
+@Suite("A random topology", .tags(.slow), .unlessQuick)
 struct RandomTopologyTests {
     private static let parts = 4
 

@@ -9,7 +9,7 @@ import WarrenTrace
 /// Ordinary producers and consumers as the systems of queueing theory, of which the answers are known.
 ///
 /// The table in the kernel's documentation is made of these runs.
-@Suite("Queueing theory")
+@Suite("Queueing theory", .tags(.slow), .unlessQuick)
 struct TheoryTests {
     /// A system: how many servers, how the service varies, how busy, and how many customers to watch.
     struct System: Sendable, CustomTestStringConvertible {

@@ -26,7 +26,7 @@ struct TopologiesTests {
         }
     }
 
-    @Test(arguments: Repository.topologies)
+    @Test(.tags(.slow), .unlessQuick, arguments: Repository.topologies)
     func `lives the same life twice, event by event`(path: String) throws {
         var first = try simulation(path)
         var second = try simulation(path)
@@ -44,7 +44,7 @@ struct TopologiesTests {
         #expect(first.digest == second.digest)
     }
 
-    @Test(arguments: Repository.topologies)
+    @Test(.tags(.slow), .unlessQuick, arguments: Repository.topologies)
     func `keeps its invariants under another seed`(path: String) throws {
         for seed: UInt64 in [101, 202, 303] {
             var run = try Simulate.make(try Repository.text(path), seed: seed)

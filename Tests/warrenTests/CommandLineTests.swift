@@ -66,7 +66,7 @@ struct CommandLineTests {
                 "published", "confirmed", "nacked", "returned", "unknown", "routed_copies",
                 "delivered", "redelivered", "acked", "handled", "dead_lettered", "dropped",
                 "expired",
-                "remaining", "unaccounted",
+                "remaining", "unaccounted", "lost", "first_lost",
             ]
         )
         #expect(messages["unaccounted"] as? Int == 0)
@@ -96,7 +96,7 @@ struct CommandLineTests {
         (["run", "x.yaml", "--sede", "1"], 2, "sede"),
         (["run", "x.yaml", "--seed", "minus one"], 2, "minus one"),
         (["run", "x.yaml", "--trace", "t", "--no-trace"], 2, "exclude each other"),
-        (["trace", "summary", "none.sqlite"], 2, "no such trace"),
+        (["trace", "summary", "none.sqlite"], 2, "no such file"),
         (["trace", "message", "41x", "none.sqlite"], 2, "not a message"),
         (["trace", "at", "soon", "none.sqlite"], 2, "not a moment"),
         (["--version"], 0, ""), (["run", "--help"], 0, ""),

@@ -95,7 +95,7 @@ struct Publisher: Machine {
         packet.message = turn.newMessage()
         packet.subject = plan.subjects.pick(&turn.chance)
         packet.size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
+            clamping: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
         )
         turn.record(
             .messagePublished,

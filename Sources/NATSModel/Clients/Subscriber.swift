@@ -174,7 +174,7 @@ struct Subscriber: Machine {
         packet.subject = delivery.reply
         packet.token = delivery.token
         packet.size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(answers.size, answers.stream).nanoseconds
+            clamping: turn.chance.sample(answers.size, answers.stream).nanoseconds
         )
         turn.record(
             .messagePublished,

@@ -122,7 +122,7 @@ struct Caller: Machine {
         let request = turn.newMessage()
         let key = plan.keys.pick(&turn.chance)
         let size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
+            clamping: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
         )
         turn.record(.callStarted, message: request, peer: plan.client.raw)
         guard link.isReady, consuming else {

@@ -224,7 +224,7 @@ struct ConsumerClient: Machine {
         packet.subject = reply.exchange
         packet.key = delivery.replyTo
         packet.size = UInt32(
-            truncatingIfNeeded: turn.chance.sample(reply.size, reply.sizeStream).nanoseconds
+            clamping: turn.chance.sample(reply.size, reply.sizeStream).nanoseconds
         )
         packet.correlation = delivery.correlation
         turn.record(

@@ -117,7 +117,7 @@ struct Producer: Machine {
             key: plan.keys.pick(&turn.chance),
             parcel: plan.parcels.pick(&turn.chance),
             size: UInt32(
-                truncatingIfNeeded: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
+                clamping: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
             ),
             attempt: 1,
             publishedAt: turn.now
