@@ -103,12 +103,17 @@ public struct Simulation {
         var watch = Watch()
         watch.setClients(blueprint.clientOfNode)
         for expectation in topology.expectations {
-            let names = Self.resolve(expectation.expression, expectation.place, &blueprint)
+            let names = Self.resolve(
+                expectation.expression,
+                expectation.textPlace,
+                topology.files,
+                &blueprint
+            )
             judge.add(expectation, names: names, in: &watch)
         }
         for (number, fault) in topology.faults.enumerated() {
             guard case .when(let condition) = fault.moment else { continue }
-            let names = Self.resolve(condition, fault.place, &blueprint)
+            let names = Self.resolve(condition, fault.place, topology.files, &blueprint)
             let watched = watch.addCondition(Watched(condition, names: names))
             conditions.append((number, watched))
         }
@@ -286,6 +291,7 @@ public struct Simulation {
     private static func resolve(
         _ expression: Expression,
         _ place: Place,
+        _ files: [SourceFile],
         _ blueprint: inout Blueprint
     ) -> [String: Symbol] {
         var symbols: [String: Symbol] = [:]
@@ -299,7 +305,7 @@ public struct Simulation {
                 Finding(
                     "unknown-name",
                     "the expectation speaks of \(kind == .client ? "a client" : kind == .queue ? "a queue" : "an effect") '\(name)', and there is none",
-                    at: place,
+                    at: place.of(name, in: files),
                     label: DidYouMean.hint(name, in: known)
                 )
             )

@@ -54,6 +54,18 @@ extension Watch {
         }
     }
 
+    /// Whether a quantity is made of a series that has no number in it.
+    func isUnmeasured(
+        _ quantity: Expression.Quantity,
+        _ watched: Watched,
+        _ ledger: Ledger
+    ) -> Bool {
+        switch quantity {
+        case .statistic(_, .depth), .depth, .unacked, .count, .effects, .effectsPerMessage: false
+        case .statistic(_, let series): (self.series(series, watched, ledger)?.count ?? 0) == 0
+        }
+    }
+
     private func series(_ series: Expression.Series, _ watched: Watched, _ ledger: Ledger)
         -> Series?
     {

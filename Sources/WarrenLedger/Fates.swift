@@ -1,7 +1,9 @@
 import WarrenTrace
 
-/// What the ledger knows of each single message, whatever a file expects: how many copies there are, how many
-/// deliveries nobody has worked on, and whether it may be missed. Four bytes a message.
+/// What the ledger knows of each single message, whatever a file expects.
+///
+/// How many copies there are, how many deliveries nobody has worked on, and whether it may be missed: four bytes
+/// a message.
 struct Fates: Sendable {
     private static let copyMask: UInt32 = 0x3FFF
     private static let confirmed: UInt32 = 1 << 14

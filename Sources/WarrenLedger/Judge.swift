@@ -58,7 +58,7 @@ public struct Judge: Sendable {
     /// The verdicts, in file order.
     public func verdicts(_ ledger: Ledger) -> [Verdict] {
         items.map { item in
-            let first = broken(item, ledger)
+            let first = broken(item, ledger) ?? unmeasured(item, ledger)
             return Verdict(
                 kind: item.expectation.kind,
                 name: item.expectation.name,
@@ -83,6 +83,17 @@ public struct Judge: Sendable {
             guard let state = item.state else { return nil }
             return brokenPromise(item, watch.states[state], ledger)
         }
+    }
+
+    /// An expectation about what never happened does not hold: nothing was measured.
+    private func unmeasured(_ item: Item, _ ledger: Ledger) -> Watch.Broken? {
+        if item.expectation.expression.isAboutMessages, ledger.totals.published == 0 {
+            return atEnd(ledger, "nothing was measured: no message was published")
+        }
+        let missing = item.watched.expression.quantities.first {
+            ledger.watch.isUnmeasured($0, item.watched, ledger)
+        }
+        return missing.map { atEnd(ledger, "nothing was measured: \($0.words) has no value") }
     }
 
     private func atEnd(_ ledger: Ledger, _ seen: String) -> Watch.Broken {

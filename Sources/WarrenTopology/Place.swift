@@ -19,6 +19,27 @@ public struct Place: Sendable, Hashable {
 
     /// The start of a file.
     public static func start(of file: Int) -> Place { Place(file: file, line: 1, column: 1) }
+
+    /// Where a word stands at this place or behind it on its line; this place if it does not.
+    public func of(_ word: String, in files: [SourceFile]) -> Place {
+        guard file < files.count, let row = files[file].line(line).map(Array.init), !word.isEmpty
+        else { return self }
+        let letters = Array(word)
+        func isLetter(_ index: Int) -> Bool {
+            guard row.indices.contains(index) else { return false }
+            return row[index].isLetter || row[index].isNumber || "._-/".contains(row[index])
+        }
+        var start = max(column - 1, 0)
+        while start + letters.count <= row.count {
+            if row[start..<start + letters.count].elementsEqual(letters), !isLetter(start - 1),
+                !isLetter(start + letters.count)
+            {
+                return Place(file: file, line: line, column: start + 1, length: letters.count)
+            }
+            start += 1
+        }
+        return self
+    }
 }
 
 /// A file that was read.

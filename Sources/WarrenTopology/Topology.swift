@@ -171,8 +171,10 @@ public struct Topology: Sendable {
         public var isMeantToBreak = false
         /// For `eventually`: how long after the last publication and fault, in nanoseconds.
         public var within: Double?
-        /// Where it stands.
+        /// Where its name stands.
         public var place: Place
+        /// Where what it says begins.
+        public var textPlace: Place
     }
 
     /// What it is called.

@@ -504,7 +504,8 @@ public struct TopologyReader {
                         name: line.key,
                         expression: expression,
                         within: within,
-                        place: line.place
+                        place: line.place,
+                        textPlace: line.value.place
                     )
                 )
             }

@@ -125,60 +125,89 @@ struct TreeReader {
         )
     }
 
-    /// Says where a key stands twice, and renames the second one so that reading can go on.
+    /// Says where keys of a map stand twice, and renames all but the first of each so that reading can go on.
+    ///
+    /// Yams sorts the keys, and marks one place of the first of them; the others are in the same map.
     private mutating func patch(_ text: String, _ keys: [String], _ mark: Mark, _ attempt: Int)
         -> String?
     {
         var rows = text.split(separator: "\n", omittingEmptySubsequences: false).map(Array.init)
-        // Yams sorts the keys and marks one place of the first of them.
-        guard let key = keys.first, mark.line >= 1, mark.line <= rows.count else { return nil }
-        let spellings = [key, "\"\(key)\"", "'\(key)'"].map(Array.init)
-        func stands(_ spelling: [Character], _ row: Int, _ column: Int) -> Bool {
-            guard row < rows.count, column + spelling.count < rows[row].count + 1 else {
-                return false
+        guard mark.line >= 1, mark.line <= rows.count, mark.column >= 1 else { return nil }
+        let (row, column) = (mark.line - 1, mark.column - 1)
+        var twins: [(row: Int, column: Int, length: Int)] = []
+        for key in Set(keys).sorted() {
+            // In braces on one line, or below each other at the same column.
+            let inLine = Self.places(of: key, in: rows[row], rows[row].indices).map {
+                (row, $0, $1)
             }
-            guard Array(rows[row][column..<column + spelling.count]) == spelling else {
-                return false
-            }
-            let rest = rows[row][(column + spelling.count)...].drop { $0 == " " }
-            return rest.first == ":"
-        }
-        func places(in row: Int, columns: Range<Int>) -> [(Int, Int, Int)] {
-            columns.compactMap { column in
-                let before = column == 0 ? " " : rows[row][column - 1]
-                guard before == " " || before == "{" || before == "," || before == "-" else {
-                    return nil
-                }
-                return spellings.first { stands($0, row, column) }.map { (row, column, $0.count) }
-            }
-        }
-        let row = mark.line - 1
-        // First on the same line (a flow map), then below and above at the same column (a block map).
-        var found = places(in: row, columns: 0..<rows[row].count).filter { $0.1 != mark.column - 1 }
-        if found.isEmpty {
-            for other in 0..<rows.count where other != row {
-                let column = mark.column - 1
-                if column < rows[other].count {
-                    found += places(in: other, columns: column..<column + 1)
+            var found = inLine
+            if found.count < 2 {
+                found = Self.block(rows, around: row, column).flatMap { other in
+                    Self.places(of: key, in: rows[other], column..<column + 1).map {
+                        (other, $0, $1)
+                    }
                 }
             }
+            guard let first = found.first else { continue }
+            for twin in found.dropFirst() {
+                findings.append(duplicate(key, at: twin, first: first.0 + 1))
+                twins.append(twin)
+            }
         }
-        let after = found.filter { ($0.0, $0.1) > (row, mark.column - 1) }
-        let choice = after.first ?? (found.isEmpty ? nil : (row, mark.column - 1, key.count))
-        guard let (line, column, length) = choice else { return nil }
-        let first = after.isEmpty ? (found.first?.0 ?? row) + 1 : mark.line
-        findings.append(
-            Finding(
-                "duplicate-key",
-                "the key '\(key)' stands twice in the same map",
-                at: Place(file: number, line: line + 1, column: column + 1, length: length),
-                label: "first on line \(first)",
-                why: "one of the two would be ignored, and nothing would say which",
-                remedy: "remove one, or give it another name"
+        guard !twins.isEmpty else { return nil }
+        twins.sort { ($0.row, $0.column) > ($1.row, $1.column) }
+        for (number, twin) in twins.enumerated() {
+            let name = "x-duplicate-\(attempt)-\(number)"
+            rows[twin.row].replaceSubrange(
+                twin.column..<twin.column + twin.length,
+                with: Array(name)
             )
-        )
-        rows[line].replaceSubrange(column..<column + length, with: Array("x-duplicate-\(attempt)"))
+        }
         return rows.map { String($0) }.joined(separator: "\n")
+    }
+
+    private func duplicate(_ key: String, at place: (Int, Int, Int), first: Int) -> Finding {
+        Finding(
+            "duplicate-key",
+            "the key '\(key)' stands twice in the same map",
+            at: Place(file: number, line: place.0 + 1, column: place.1 + 1, length: place.2),
+            label: "first on line \(first)",
+            why: "one of the two would be ignored, and nothing would say which",
+            remedy: "remove one, or give it another name"
+        )
+    }
+
+    /// The rows around one that belong to its map: those that begin no further to the left.
+    private static func block(_ rows: [[Character]], around row: Int, _ column: Int) -> Range<Int> {
+        func belongs(_ row: Int) -> Bool {
+            let indent = rows[row].firstIndex { $0 != " " && $0 != "-" } ?? column
+            return indent >= column || rows[row][indent] == "#" || rows[row][indent] == "\r"
+        }
+        var first = row
+        while first > 0, belongs(first - 1) { first -= 1 }
+        var end = row + 1
+        while end < rows.count, belongs(end) { end += 1 }
+        return first..<end
+    }
+
+    /// Where a key stands in a row, and how many characters it takes there.
+    private static func places(of key: String, in row: [Character], _ columns: Range<Int>)
+        -> [(Int, Int)]
+    {
+        let spellings = [key, "\"\(key)\"", "'\(key)'"].map(Array.init)
+        return columns.compactMap { column in
+            guard column < row.count else { return nil }
+            let before = column == 0 ? " " : row[column - 1]
+            guard before == " " || before == "{" || before == "," || before == "-" else {
+                return nil
+            }
+            return spellings.first { spelling in
+                guard column + spelling.count < row.count,
+                    row[column..<column + spelling.count].elementsEqual(spelling)
+                else { return false }
+                return row[(column + spelling.count)...].first { $0 != " " } == ":"
+            }.map { (column, $0.count) }
+        }
     }
 
     private func finding(for error: YamlError) -> Finding {
@@ -194,15 +223,21 @@ struct TreeReader {
                 at: nil,
                 why: problem
             )
-        case .no, .memory, .writer, .emitter, .representer, .dataCouldNotBeDecoded,
-            .duplicatedKeysInMapping:
+        case .duplicatedKeysInMapping(let keys, let context):
+            return duplicate(
+                keys.first ?? "",
+                at: (max(context.mark.line, 1) - 1, max(context.mark.column, 1) - 1, 1),
+                first: context.mark.line
+            )
+        case .no, .memory, .writer, .emitter, .representer, .dataCouldNotBeDecoded:
             return Finding("bad-yaml", "\(file.path) is not YAML: \(error)", at: nil)
         }
     }
 
     private func syntax(_ problem: String, _ mark: Mark) -> Finding {
         let place = Place(file: number, line: mark.line, column: mark.column)
-        let around = max(0, mark.line - 2)..<max(0, min(lines.count, mark.line))
+        // A bracket that a comment swallowed is missed where the next value begins, some lines later.
+        let around = max(0, mark.line - 4)..<max(0, min(lines.count, mark.line))
         let near = around.map { String(lines[$0]) }
         if near.contains(where: { $0.contains("\t") }) {
             let row = around.last { lines[$0].contains("\t") } ?? 0

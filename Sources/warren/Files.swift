@@ -31,23 +31,64 @@ enum Files {
     /// Reads a topology and says on standard error what there is to say.
     ///
     /// - Throws: ``Failure`` with code 2 if there are errors.
-    static func topology(_ path: String) throws -> Topology {
+    static func topology(_ path: String, _ format: OutputFormat = .text) throws -> Topology {
         let result = TopologyReader.read(
             path,
             vocabularies: Catalog.vocabularies,
             source: Files.bytes
         )
         guard let topology = result.topology else {
-            throw rejected(result.findings, result.files)
+            throw try rejected(result.findings, result.files, format)
         }
         for finding in result.findings { Console.error(finding.text(in: result.files)) }
         return topology
     }
 
-    static func rejected(_ findings: [Finding], _ files: [SourceFile]) -> Failure {
+    /// Why nothing is simulated: the findings as text, or as JSON on standard output.
+    static func rejected(
+        _ findings: [Finding],
+        _ files: [SourceFile],
+        _ format: OutputFormat = .text
+    ) throws -> Failure {
         let errors = findings.count { $0.severity == .error }
-        let texts = findings.map { $0.text(in: files) }.joined(separator: "\n\n")
         let count = errors == 1 ? "1 error" : "\(errors) errors"
+        if format == .json {
+            let lines = findings.map { FindingLine($0, in: files) }
+            try Console.print(Report.json(of: Rejected(complete: false, findings: lines)))
+        }
+        let texts = findings.map { $0.text(in: files) }.joined(separator: "\n\n")
         return Failure(code: Failure.input, text: "\(texts)\n\n\(count); nothing was simulated")
+    }
+
+    private struct Rejected: Encodable {
+        var complete: Bool
+        var findings: [FindingLine]
+    }
+}
+
+/// A finding as JSON says it; the shape is stable: keys are added, never renamed.
+struct FindingLine: Encodable {
+    let slug, severity, sentence: String
+    @OrNull private(set) var file: String?
+    @OrNull private(set) var line: Int?
+    @OrNull private(set) var column: Int?
+    let label, why, remedy: String
+
+    init(_ finding: Finding, in files: [SourceFile]) {
+        slug = finding.slug
+        severity = finding.severity == .error ? "error" : "warning"
+        sentence = finding.sentence
+        if let place = finding.place, place.file < files.count {
+            file = files[place.file].path
+            line = place.line
+            column = place.column
+        } else {
+            file = nil
+            line = nil
+            column = nil
+        }
+        label = finding.label
+        why = finding.why
+        remedy = finding.remedy
     }
 }

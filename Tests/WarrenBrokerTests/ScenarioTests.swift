@@ -223,4 +223,75 @@ struct ScenarioTests {
         #expect(patient.verdicts[0].held)
         #expect(!hasty.verdicts[0].held)
     }
+
+    @Test(arguments: [
+        "measure: { it: \"p99(rtt(web)) < 1s\" }", "always: { it: \"max(wait(r)) < 1s\" }",
+        "eventually: { it: \"mean(work(idle)) < 1s\" }",
+    ])
+    func `does not hold what was never measured`(expectation: String) throws {
+        let run = try Simulate.run(
+            """
+            warren: 1
+            name: t
+            brokers: { main: { kind: rabbitmq, queues: { q: {}, r: {} } } }
+            callers: { web: { to: q, timeout: 1s, arrivals: 10/s, count: 20 } }
+            consumers: { idle: { from: r } }
+            expect: { \(expectation) }
+
+            """
+        )
+        #expect(run.verdicts.map(\.held) == [false])
+        #expect(run.verdicts.first?.first?.seen.hasPrefix("nothing was measured") == true)
+    }
+
+    @Test func `says what was confirmed and is nowhere, whatever the file expects`() throws {
+        let lost = try check(
+            """
+            producers: { p: { to: q, arrivals: 10ms, count: 100, persistent: true, confirms: true } }
+            faults: [{ at: 2s, do: restart, node: main/main, hostname: random }]
+            run: { for: 20s }
+
+            """
+        ).ledger
+        #expect(lost.lost == 100)
+        #expect(lost.firstLost == MessageID(1))
+        let kept = try check(
+            """
+            producers: { p: { to: q, arrivals: 10ms, count: 100, persistent: true, confirms: true } }
+            faults: [{ at: 2s, do: kill, node: main/main, for: 1s }]
+            run: { for: 20s }
+
+            """
+        ).ledger
+        #expect(kept.lost == 0)
+        let full = try Simulate.run(
+            """
+            warren: 1
+            name: t
+            brokers: { main: { kind: rabbitmq, queues: { q: { max_length: 10 } } } }
+            producers: { p: { to: q, arrivals: 10ms, count: 100, confirms: true } }
+
+            """
+        ).ledger
+        #expect(full.lost == 0)
+        #expect(full.drops[Int(DropReason.maxlen.rawValue)] == 90)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `hears a stop although nothing is left but clocks until the next fault`() throws {
+        var run = try Simulate.make(
+            """
+            warren: 1
+            name: t
+            brokers: { main: { kind: rabbitmq, nodes: [a, b, c], queues: { q: {} } } }
+            producers: { p: { to: q, arrivals: 10ms, count: 3 } }
+            faults: [{ at: 1s, do: drop_connection, client: p, every: 900d, times: 3 }]
+            run: { for: 3000d }
+
+            """
+        )
+        for _ in 0..<20 { run.advance(events: 1000) }
+        #expect(run.state == .running)
+        #expect(run.world.eventCount < 30_000)
+    }
 }

@@ -21,6 +21,64 @@ struct FindingTests {
         "warren: 1\nname: t\nbrokers:\n  main:\n    kind: rabbitmq\n    queues: { q: {} }\n"
 
     static let wrong: [Wrong] = [
+        Wrong(
+            text:
+                "warren: 1\nname: t\nbrokers:\n  main:\n    kind: rabbitmq\n    queues: { q: { x-max-length: 5, x-note: 1 } }\n",
+            slug: "argument-as-note",
+            line: 6,
+            words: ["'x-max-length'", "write `max_length:`, or `arguments: { x-max-length: … }`"]
+        ),
+        Wrong(
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, nodes: [a, b, a] } }\n",
+            slug: "same-name",
+            line: 3,
+            words: ["two nodes that are called 'a'"]
+        ),
+        Wrong(
+            text: head + "network: { default: { latency: 1001d } }\n",
+            slug: "out-of-range",
+            line: 7,
+            words: ["at most 1000d"]
+        ),
+        Wrong(
+            text: head + "producers: { p: { to: q, arrivals: 0.00000000005/s, count: 3 } }\n",
+            slug: "out-of-range",
+            line: 7,
+            words: ["from one in 1000d"]
+        ),
+        Wrong(
+            text: head + "producers: { p: { to: q, arrivals: 0ns } }\nrun: { for: 1m }\n",
+            slug: "endless",
+            line: 7,
+            words: ["without a pause"]
+        ),
+        Wrong(
+            text: head
+                + "consumers: { c: { from: q } }\nfaults: [{ at: 1s, do: kill, node: main/main, client: c }]\n",
+            slug: "fault-target",
+            line: 8,
+            words: ["`node:` and `client:`"]
+        ),
+        Wrong(
+            text: head
+                + "expect: { measure: { x: \"\(String(repeating: "(", count: 20000))handled > 0\" } }\n",
+            slug: "bad-expectation",
+            line: 7,
+            words: ["more than 1000 words"]
+        ),
+        Wrong(
+            text: head
+                + "expect: { measure: { x: \"\(String(repeating: "(", count: 101))handled > 0\" } }\n",
+            slug: "bad-expectation",
+            line: 7,
+            words: ["more than 100 deep"]
+        ),
+        Wrong(
+            text: head + "expect: { measure: { x: \"handled < 10000000000000000\" } }\n",
+            slug: "bad-expectation",
+            line: 7,
+            words: ["more than any run could count"]
+        ),
         Wrong(text: "", slug: "empty-file", line: nil, words: ["holds no topology"]),
         Wrong(
             text: "# only a comment\n",

@@ -1,3 +1,4 @@
+import DequeModule
 import WarrenKernel
 import WarrenTrace
 
@@ -33,11 +34,33 @@ struct ScriptClient: Machine {
 
     /// A publication that waits for its confirm.
     private struct Outstanding: Sendable {
-        var channel: UInt16
-        var sequence: UInt64
         var message: MessageID
         var publishedAt: Instant
         var wasReturned = false
+        var isSettled = false
+    }
+
+    /// The publications of a channel that wait, in order: confirms find theirs by its number.
+    private struct Ledger: Sendable {
+        /// The number of the first.
+        var first: UInt64 = 1
+        var waiting = Deque<Outstanding>()
+
+        /// What a confirm is about.
+        mutating func settle(_ tag: UInt64, multiple: Bool) -> [Outstanding] {
+            guard tag >= first, tag - first < UInt64(waiting.count) else { return [] }
+            let last = Int(tag - first)
+            var done: [Outstanding] = []
+            for index in (multiple ? 0 : last)...last where !waiting[index].isSettled {
+                waiting[index].isSettled = true
+                done.append(waiting[index])
+            }
+            while waiting.first?.isSettled == true {
+                waiting.removeFirst()
+                first += 1
+            }
+            return done
+        }
     }
 
     /// A delivery that was not acknowledged.
@@ -61,9 +84,9 @@ struct ScriptClient: Machine {
     private var connection = ConnectionID.none
     private var channel: UInt16 = 1
     private var open: Set<UInt16> = []
-    /// How many were published on a channel since confirm.select, by channel.
-    private var sequences: [UInt16: UInt64] = [:]
-    private var outstanding: [Outstanding] = []
+    /// What waits for confirms, by channel that was asked for them.
+    private var ledgers: [UInt16: Ledger] = [:]
+    private var unconfirmed = 0
     private var held: [Held] = []
     private var delivered = 0
     /// The consumers that acknowledge by themselves, by their number.
@@ -117,8 +140,11 @@ struct ScriptClient: Machine {
         case .basicAck, .basicNack: confirm(packet, packet.method == .basicAck, &turn)
         case .basicReturn:
             turn.record(.messageReturned, message: packet.message, subject: packet.subject)
-            if let index = outstanding.firstIndex(where: { $0.message == packet.message }) {
-                outstanding[index].wasReturned = true
+            // Returns come in the order of publication, ahead of their confirms.
+            if let index = ledgers[packet.channel]?.waiting.firstIndex(where: {
+                $0.message == packet.message
+            }) {
+                ledgers[packet.channel]?.waiting[index].wasReturned = true
             }
         case .basicCancel: break
         case .channelClose:
@@ -133,7 +159,7 @@ struct ScriptClient: Machine {
             if asksAutomatic { automatic.insert(packet.c) }
             goOn(&turn)
         case .confirmSelectOk:
-            if sequences[packet.channel] == nil { sequences[packet.channel] = 0 }
+            if ledgers[packet.channel] == nil { ledgers[packet.channel] = Ledger() }
             goOn(&turn)
         case .channelCloseOk:
             lose(packet.channel, &turn)
@@ -167,11 +193,10 @@ struct ScriptClient: Machine {
     }
 
     private mutating func confirm(_ packet: Packet, _ isGood: Bool, _ turn: inout Turn) {
-        let isMultiple = packet.has(Flag.multiple)
-        outstanding.removeAll { one in
-            guard one.channel == packet.channel,
-                one.sequence == packet.tag || isMultiple && one.sequence < packet.tag
-            else { return false }
+        let done =
+            ledgers[packet.channel]?.settle(packet.tag, multiple: packet.has(Flag.multiple)) ?? []
+        unconfirmed -= done.count
+        for one in done {
             if !isGood {
                 turn.record(.messageNacked, message: one.message)
             } else if !one.wasReturned {
@@ -181,20 +206,17 @@ struct ScriptClient: Machine {
                     detail: (turn.now - one.publishedAt).nanoseconds
                 )
             }
-            return true
         }
-        if waiting == .confirms, outstanding.isEmpty { goOn(&turn) }
+        if waiting == .confirms, unconfirmed == 0 { goOn(&turn) }
     }
 
     /// A channel is gone, and with it what it held and waited for.
     private mutating func lose(_ number: UInt16, _ turn: inout Turn) {
         open.remove(number)
-        sequences[number] = nil
         held.removeAll { $0.channel == number }
-        outstanding.removeAll { one in
-            guard one.channel == number else { return false }
+        for one in ledgers.removeValue(forKey: number)?.waiting ?? [] where !one.isSettled {
+            unconfirmed -= 1
             if !one.wasReturned { turn.record(.messageUnknown, message: one.message, variant: 1) }
-            return true
         }
     }
 
@@ -249,7 +271,7 @@ struct ScriptClient: Machine {
         case .say(let packet): turn.send(onChannel(packet), on: connection)
         case .publish(let packet, let times): for _ in 0..<times { publish(packet, &turn) }
         case .settle(let method, let all, let requeue): settle(method, all, requeue, &turn)
-        case .awaitConfirms: if !outstanding.isEmpty { waiting = .confirms }
+        case .awaitConfirms: if unconfirmed > 0 { waiting = .confirms }
         case .awaitDeliveries(let count): if delivered < count { waiting = .deliveries(count) }
         case .closeChannel:
             turn.send(Packet(.channelClose, channel: channel), on: connection)
@@ -261,7 +283,7 @@ struct ScriptClient: Machine {
     private mutating func publish(_ template: Packet, _ turn: inout Turn) {
         var packet = onChannel(template)
         packet.message = turn.newMessage()
-        let isConfirmed = sequences[channel] != nil
+        let isConfirmed = ledgers[channel] != nil
         turn.record(
             .messagePublished,
             message: packet.message,
@@ -271,15 +293,10 @@ struct ScriptClient: Machine {
             detail: UInt64(packet.size)
         )
         if isConfirmed {
-            sequences[channel, default: 0] += 1
-            outstanding.append(
-                Outstanding(
-                    channel: channel,
-                    sequence: sequences[channel] ?? 0,
-                    message: packet.message,
-                    publishedAt: turn.now
-                )
+            ledgers[channel]?.waiting.append(
+                Outstanding(message: packet.message, publishedAt: turn.now)
             )
+            unconfirmed += 1
         }
         turn.send(packet, on: connection)
     }
@@ -314,12 +331,16 @@ struct ScriptClient: Machine {
     // MARK: Looking
 
     func inventory(_ report: inout Inventory) {
-        report.unconfirmed += UInt64(outstanding.count { !$0.wasReturned })
+        for ledger in ledgers.values {
+            report.unconfirmed += UInt64(ledger.waiting.count { !$0.isSettled && !$0.wasReturned })
+        }
     }
 
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
-        for one in outstanding where !one.wasReturned {
-            turn.record(.messageUnknown, message: one.message, variant: 1)
+        for number in ledgers.keys.sorted() {
+            for one in ledgers[number]?.waiting ?? [] where !one.isSettled && !one.wasReturned {
+                turn.record(.messageUnknown, message: one.message, variant: 1)
+            }
         }
     }
 

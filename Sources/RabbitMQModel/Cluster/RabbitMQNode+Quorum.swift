@@ -45,6 +45,10 @@ struct QuorumMember: Sendable {
     var isApplying = false
     /// Whether it has seen, as the leader that it is, which clients are there.
     var knowsClients = false
+    /// Dead copies that their targets have, and that the log does not know yet; and all that they were asked
+    /// about since they were asked last.
+    var discardsUnderWay: Set<UInt64> = []
+    var triedDiscards: Set<UInt64> = []
     /// When its timer for expired copies rings, if it leads.
     var wakesAt: UInt64?
 

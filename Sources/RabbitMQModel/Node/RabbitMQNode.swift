@@ -18,8 +18,6 @@ struct RabbitMQNode: Machine {
     var beatsAt: Instant?
     /// Whether no target took any dead copy when they were asked last.
     var discardsAreStuck = false
-    /// Dead copies that their targets have, and that the log does not know yet.
-    var beingPassedOn: Set<UInt64> = []
     /// Whether each packet must be looked at: permissions or an alarm.
     var isGuarded = false
     /// By symbol of a reply name: the channel that waits there, or -1.

@@ -126,14 +126,22 @@ extension RabbitMQNode {
     /// How long a dead copy waits before its targets are asked again.
     private static let discardPause = Interval.seconds(180)
 
+    /// How many dead copies of a queue are under way at once; those behind them wait, also for those that
+    /// nobody takes.
+    ///
+    /// - Source: rabbitmq-server `rabbit_fifo_dlx_worker.erl`, its prefetch; watched on 3.10.8 and 3.13.
+    private static let discardWindow = 32
+
     /// Hands the dead copies that a quorum queue keeps to their targets, as far as these take them.
     ///
     /// - Source: RMQ-QQ-20: at-least-once.
     mutating func passOnDiscards(_ member: Int, _ turn: inout Turn) {
         let quorum = members[member].quorum
         let queue = quorums[quorum].queue
-        discardsAreStuck = true
-        for dead in members[member].machine.discards where !beingPassedOn.contains(dead.copy.id) {
+        let window = members[member].machine.discards.prefix(Self.discardWindow)
+        for dead in window where !members[member].triedDiscards.contains(dead.copy.id) {
+            members[member].triedDiscards.insert(dead.copy.id)
+            discardsAreStuck = true
             var message = MessageRow(dead.copy.packet, references: 1)
             message.priority = dead.copy.priority
             message.hasPriority = dead.copy.hasPriority
@@ -145,18 +153,22 @@ extension RabbitMQNode {
                 continue
             }
             discardsAreStuck = false
-            beingPassedOn.insert(dead.copy.id)
+            members[member].discardsUnderWay.insert(dead.copy.id)
             passOn(message, death, &turn)
             var command = QuorumCommand(kind: .settleDiscard)
             command.number = dead.copy.id
             submit(command, quorum, &turn)
         }
-        if members[member].machine.discards.isEmpty { beingPassedOn = [] }
+        if members[member].machine.discards.isEmpty {
+            members[member].triedDiscards = []
+            members[member].discardsUnderWay = []
+        }
     }
 
     /// Asks the targets of all dead copies that wait once more.
     mutating func retryDiscards(_ turn: inout Turn) {
         for part in quorums where part.member >= 0 && members[part.member].raft.isLeader {
+            members[part.member].triedDiscards = members[part.member].discardsUnderWay
             passOnDiscards(part.member, &turn)
         }
     }

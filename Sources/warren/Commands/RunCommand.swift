@@ -28,8 +28,12 @@ struct RunCommand: ParsableCommand {
     @Argument(help: "The topology file.")
     var file: String
 
-    @Option(help: "The seed of the run, instead of the one in the file.")
-    var seed: UInt64?
+    @Option(
+        name: .customLong("seed"),
+        parsing: .unconditional,
+        help: "The seed of the run, a whole number, instead of the one in the file."
+    )
+    var seedText: String?
 
     @Option(help: "Where to record the run; a file that is there already gets one more run.")
     var trace: String?
@@ -43,7 +47,15 @@ struct RunCommand: ParsableCommand {
     @Option(help: "A ready story of failure instead of the file's faults; see `warren scenario`.")
     var scenario: String?
 
+    /// The seed that was asked for.
+    private var seed: UInt64? { seedText.flatMap { UInt64($0) } }
+
     func validate() throws {
+        if let seedText, seed == nil {
+            throw ValidationError(
+                "the seed '\(seedText)' is no whole number from 0 to \(UInt64.max)"
+            )
+        }
         if noTrace, trace != nil {
             throw ValidationError("--trace and --no-trace exclude each other; keep one of them")
         }
@@ -55,12 +67,12 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
-        let topology = try told(try Files.topology(file))
+        let topology = try told(try Files.topology(file, format))
         var simulation: Simulation
         do {
             simulation = try Simulation(topology, models: Catalog.models, seed: seed)
         } catch {
-            throw Files.rejected(error.findings, topology.files)
+            throw try Files.rejected(error.findings, topology.files, format)
         }
         for warning in simulation.warnings { Console.error(warning.text(in: topology.files)) }
         var unrecorded: Failure?
