@@ -247,6 +247,8 @@ public struct Inventory: Sendable {
 /// The parcels that are still needed, while a sweep collects them.
 public struct ParcelMarks: Sendable {
     var alive: ContiguousArray<Bool>
+    /// How much was looked at: what the sweep costs.
+    var visits = 0
 
     init(capacity: Int) {
         alive = ContiguousArray(repeating: false, count: capacity)
@@ -254,6 +256,7 @@ public struct ParcelMarks: Sendable {
 
     /// Keeps this parcel.
     public mutating func keep(_ parcel: ParcelID) {
+        visits &+= 1
         if Int(parcel.raw) < alive.count { alive[Int(parcel.raw)] = true }
     }
 }

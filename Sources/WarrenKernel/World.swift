@@ -810,7 +810,9 @@ public struct World {
         }
         turn.parcels.markBundles(&marks)
         turn.parcels.sweep(keeping: marks.alive)
-        parcelLimit = max(4096, turn.parcels.count * 2)
+        // The next sweep is worth as much as it costs: a log of a million records is not gone through for a
+        // few thousand parcels.
+        parcelLimit = max(4096, turn.parcels.count * 2, turn.parcels.count + marks.visits / 4)
     }
 
     /// Whether a sweep is worth its time.

@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 public import WarrenTrace
 
 /// Reads a trace file.
@@ -189,30 +190,25 @@ public final class TraceReader: Sendable {
         }
     }
 
-    /// The facts of a run for which `condition` holds, an SQL expression over `fact_rows`.
-    private func facts(
-        of run: Run,
-        where condition: String,
-        _ arguments: [Int64],
-        limit: Int? = nil
-    ) throws -> [Fact] {
-        guard let range = run.rows else { return [] }
-        return try read { database in
-            let values: [Int64] = [range.lowerBound, range.upperBound] + arguments
-            let rows = try Row.fetchAll(
-                database,
-                sql:
-                    "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND \(condition) ORDER BY rowid"
-                    + (limit.map { " LIMIT \($0)" } ?? ""),
-                arguments: StatementArguments(values)
-            )
-            return rows.compactMap { Fact(row: $0) }
-        }
-    }
-
     /// Everything that happened to a message.
     public func facts(of run: Run, message: MessageID) throws -> [Fact] {
-        try facts(of: run, where: "message = ?", [Int64(message.raw)])
+        guard let range = run.rows else { return [] }
+        return try read { database in
+            let statement = try database.makeStatement(
+                sql: """
+                    SELECT \(Fact.columns) FROM fact_rows
+                    WHERE rowid BETWEEN ? AND ? AND message = ? ORDER BY rowid
+                    """
+            )
+            statement.arguments = [range.lowerBound, range.upperBound, Int64(message.raw)]
+            let handle = statement.sqliteStatement
+            defer { sqlite3_reset(handle) }
+            var found: [Fact] = []
+            while sqlite3_step(handle) == SQLITE_ROW {
+                if let fact = Fact(handle) { found.append(fact) }
+            }
+            return found
+        }
     }
 
     /// Calls `body` with every fact of a run up to a moment, in order.
@@ -223,14 +219,24 @@ public final class TraceReader: Sendable {
     ) throws {
         guard let range = run.rows else { return }
         try read { database in
-            let cursor = try Row.fetchCursor(
-                database,
-                sql:
-                    "SELECT * FROM fact_rows WHERE rowid BETWEEN ? AND ? AND time_ns <= ? ORDER BY rowid",
-                arguments: [range.lowerBound, range.upperBound, Int64(clamping: end.nanoseconds)]
+            let statement = try database.makeStatement(
+                sql: "SELECT \(Fact.columns) FROM fact_rows WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
             )
-            while let row = try cursor.next() {
-                if let fact = Fact(row: row) { try body(fact) }
+            statement.arguments = [range.lowerBound, range.upperBound]
+            // A million rows are read on SQLite's own handle, as they were written.
+            let handle = statement.sqliteStatement
+            defer { sqlite3_reset(handle) }
+            while true {
+                let code = sqlite3_step(handle)
+                guard code == SQLITE_ROW else {
+                    guard code == SQLITE_DONE else {
+                        throw DatabaseError(resultCode: ResultCode(rawValue: code))
+                    }
+                    return
+                }
+                guard let fact = Fact(handle) else { continue }
+                if fact.time > end { return }
+                try body(fact)
             }
         }
     }
@@ -268,22 +274,28 @@ public final class TraceReader: Sendable {
 }
 
 extension Fact {
+    fileprivate static let columns =
+        "time_ns, kind, variant, node, message, subject, peer, event, lag, detail"
+
     /// A fact as it lies in the file; nil for a kind that this version does not know.
-    fileprivate init?(row: Row) {
-        let number: Int64 = row["kind"]
-        guard let kind = FactKind(rawValue: UInt8(truncatingIfNeeded: number)) else { return nil }
-        let event = row["event"] as Int64
+    fileprivate init?(_ handle: OpaquePointer) {
+        func column(_ number: Int32) -> UInt64 {
+            UInt64(bitPattern: sqlite3_column_int64(handle, number))
+        }
+        guard let kind = FactKind(rawValue: UInt8(truncatingIfNeeded: column(1))) else {
+            return nil
+        }
         self.init(
-            time: Instant(nanoseconds: UInt64(bitPattern: row["time_ns"] as Int64)),
-            event: UInt64(event),
-            cause: UInt64(event &- (row["lag"] as Int64)),
+            time: Instant(nanoseconds: column(0)),
+            event: column(7),
+            cause: column(7) &- column(8),
             kind: kind,
-            node: NodeID(UInt32(truncatingIfNeeded: row["node"] as Int64)),
-            message: MessageID(UInt32(truncatingIfNeeded: row["message"] as Int64)),
-            subject: Symbol(UInt32(truncatingIfNeeded: row["subject"] as Int64)),
-            peer: UInt32(truncatingIfNeeded: row["peer"] as Int64),
-            variant: UInt8(truncatingIfNeeded: row["variant"] as Int64),
-            detail: UInt64(bitPattern: row["detail"] as Int64)
+            node: NodeID(UInt32(truncatingIfNeeded: column(3))),
+            message: MessageID(UInt32(truncatingIfNeeded: column(4))),
+            subject: Symbol(UInt32(truncatingIfNeeded: column(5))),
+            peer: UInt32(truncatingIfNeeded: column(6)),
+            variant: UInt8(truncatingIfNeeded: column(2)),
+            detail: column(9)
         )
     }
 }
