@@ -338,6 +338,31 @@ public struct Simulation {
         return digest.text
     }
 
+    /// What the file's faults did not do, in sentences: those that never began, and those that hit nothing.
+    public var idleFaults: [String] {
+        var found: [String] = []
+        for (number, fault) in topology.faults.enumerated() {
+            let what = "fault \(number + 1) (\(fault.action.rawValue))"
+            switch fault.moment {
+            case .when:
+                if conditions.contains(where: { $0.fault == number }) {
+                    found.append("\(what) never began: its condition did not come true")
+                }
+            case .at(let moment):
+                if Instant.zero + Interval(clamping: moment) > world.now {
+                    found.append("\(what) never began: the run was over before")
+                }
+            }
+        }
+        let missed = ledger.totals.missedFaults
+        if missed > 0 {
+            found.append(
+                "\(missed) \(missed == 1 ? "fault" : "faults") hit nothing: what they named was down already"
+            )
+        }
+        return found
+    }
+
     /// Something that does not add up.
     public struct Imbalance: Sendable, Hashable {
         /// How many copies, publications or pieces of work it is about.

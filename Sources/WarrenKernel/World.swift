@@ -582,9 +582,9 @@ public struct World {
     private mutating func perform(_ action: Action) {
         switch action {
         case .crash(let node):
-            crash(node)
+            if !missed(node) { crash(node) }
         case .stop(let node):
-            stop(node)
+            if !missed(node) { stop(node) }
         case .start(let node):
             if !nodes[Int(node.raw)].up {
                 turn.node = node
@@ -620,7 +620,7 @@ public struct World {
             turn.node = one
             turn.record(.linkDisturbed, peer: other.raw, variant: trouble.isNone ? 0 : 1)
         case .freeze(let node):
-            guard nodes[Int(node.raw)].up, !(machine(node) is Frozen) else { return }
+            guard !missed(node), !(machine(node) is Frozen) else { return }
             setMachine(node, Frozen(machine(node)))
             turn.node = node
             turn.record(.nodeFrozen)
@@ -642,6 +642,14 @@ public struct World {
         case .mark(let kind, let number):
             turn.record(kind, detail: number)
         }
+    }
+
+    /// Whether a node is down already, which is said.
+    private mutating func missed(_ node: NodeID) -> Bool {
+        guard !nodes[Int(node.raw)].up else { return false }
+        turn.node = node
+        turn.record(.faultMissed)
+        return true
     }
 
     private mutating func cut(_ one: NodeID, _ other: NodeID, _ isCut: Bool) {

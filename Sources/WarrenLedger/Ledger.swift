@@ -35,6 +35,8 @@ public struct Ledger: Sendable {
         public var answered: UInt64 = 0
         public var callsFailed: UInt64 = 0
         public var errors: UInt64 = 0
+        /// Faults that found nothing to hit.
+        public var missedFaults: UInt64 = 0
         /// Copies that were settled and came back because a disk did not know yet.
         public var resurrected: UInt64 = 0
     }
@@ -302,6 +304,7 @@ public struct Ledger: Sendable {
         case .callFailed: totals.callsFailed += 1
         case .errorRaised: totals.errors += 1
         case .faultBegan, .faultEnded: lastStir = fact.time
+        case .faultMissed: totals.missedFaults += 1
         case .queueDeclared: _ = queue(fact)
         case .messageRecovered where fact.variant == 1:
             totals.resurrected += 1

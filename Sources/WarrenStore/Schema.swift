@@ -20,19 +20,23 @@ enum Schema {
         guard version < 1 else { return }
         try database.execute(sql: first)
         try database.execute(sql: "PRAGMA application_id = \(applicationID)")
+        try database.execute(sql: "PRAGMA user_version = 1")
+    }
+
+    /// Writes the words of facts, those too that an older Warren did not know.
+    static func writeWords(_ database: Database) throws {
         for kind in FactKind.allCases {
             try database.execute(
-                sql: "INSERT INTO fact_kinds (kind, name) VALUES (?, ?)",
+                sql: "INSERT OR IGNORE INTO fact_kinds (kind, name) VALUES (?, ?)",
                 arguments: [Int(kind.rawValue), kind.name]
             )
         }
         for reason in DropReason.allCases {
             try database.execute(
-                sql: "INSERT INTO drop_reasons (reason, name) VALUES (?, ?)",
+                sql: "INSERT OR IGNORE INTO drop_reasons (reason, name) VALUES (?, ?)",
                 arguments: [Int(reason.rawValue), "\(reason)"]
             )
         }
-        try database.execute(sql: "PRAGMA user_version = 1")
     }
 
     /// The first version: everything.

@@ -220,7 +220,8 @@ public final class TraceReader: Sendable {
         guard let range = run.rows else { return }
         try read { database in
             let statement = try database.makeStatement(
-                sql: "SELECT \(Fact.columns) FROM fact_rows WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+                sql:
+                    "SELECT \(Fact.columns) FROM fact_rows WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
             )
             statement.arguments = [range.lowerBound, range.upperBound]
             // A million rows are read on SQLite's own handle, as they were written.

@@ -149,7 +149,10 @@ public final class TraceWriter: Sendable {
         configuration.busyMode = .timeout(5)
         let database = try DatabaseQueue(path: path, configuration: configuration)
         // A new file is a trace before anything else can go wrong with it.
-        try database.write { try Schema.migrate($0, path: path) }
+        try database.write { database in
+            try Schema.migrate(database, path: path)
+            try Schema.writeWords(database)
+        }
         try database.writeWithoutTransaction { database in
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA synchronous = NORMAL")

@@ -83,6 +83,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// it is a member of nothing, and serves alone.
     case nodeJoined = 35
 
+    /// A fault found its node down already, and did nothing.
+    case faultMissed = 36
+
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; detail: body bytes.
     case messagePublished = 40
@@ -157,6 +160,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .workSlowed: "work.slowed"
         case .faultBegan: "fault.began"
         case .faultEnded: "fault.ended"
+        case .faultMissed: "fault.missed"
         case .errorRaised: "error.raised"
         case .channelOpened: "channel.opened"
         case .channelClosed: "channel.closed"

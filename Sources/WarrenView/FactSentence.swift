@@ -125,6 +125,7 @@ public struct FactText: Sendable {
         case .recordRead:
             return "\(here) sends it to \(node(fact.peer)) from \(subject), offset \(fact.detail)"
         case .faultBegan: return "fault \(fact.detail + 1) begins"
+        case .faultMissed: return "the fault hits nothing: \(here) is down already"
         case .faultEnded: return "fault \(fact.detail + 1) is mended"
         case .errorRaised:
             let scope = fact.variant == 1 ? "the connection" : "a channel"

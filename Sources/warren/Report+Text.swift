@@ -15,6 +15,7 @@ extension Report {
             lines += ["", Console.bad("The books do not balance. This is a bug of Warren:")]
             lines += imbalances.map { "  \($0)" }
         }
+        if !idle_faults.isEmpty { lines += [""] + idle_faults.map { "idle       \($0)" } }
         if !expectations.isEmpty { lines += [""] + expectationLines }
         lines += [""] + closing(file)
         return lines.joined(separator: "\n")

@@ -82,6 +82,7 @@ struct Report: Encodable {
     let queues: [QueueLine]
     let expectations: [ExpectationLine]
     let imbalances: [String]
+    let idle_faults: [String]
     let approximations: [String]
 
     init(_ simulation: Simulation, wall: UInt64, trace: String?) {
@@ -169,6 +170,7 @@ struct Report: Encodable {
                 }
             )
         }
+        idle_faults = simulation.idleFaults
         imbalances = balance.map(\.sentence)
         approximations = simulation.approximations.map { "\($0.behaviour): \($0.instead)" }
     }

@@ -294,4 +294,26 @@ struct ScenarioTests {
         #expect(run.state == .running)
         #expect(run.world.eventCount < 30_000)
     }
+
+    @Test func `says which faults never began, and which hit nothing`() throws {
+        let run = try check(
+            """
+            producers: { p: { to: q, arrivals: 100ms, count: 3 } }
+            faults:
+              - { at: 100ms, do: kill, node: main/main, for: 1s }
+              - { at: 200ms, do: stop, node: main/main }
+              - { at: 900s, do: kill, node: main/main }
+              - { when: "depth(q) > 100", do: kill, node: main/main }
+            run: { for: 20s }
+
+            """
+        )
+        #expect(
+            run.idleFaults == [
+                "fault 3 (kill) never began: the run was over before",
+                "fault 4 (kill) never began: its condition did not come true",
+                "1 fault hit nothing: what they named was down already",
+            ]
+        )
+    }
 }
