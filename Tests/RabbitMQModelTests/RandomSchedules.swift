@@ -51,6 +51,10 @@ struct RandomSchedule {
         var faults: [String] = []
         // One of three may lose its disk: what a majority had is still on another one.
         var mayLoseName = kind == .quorum
+        // A container without a volume: whenever it goes down, it comes back as a stranger.
+        let forgets = kind == .quorum && below(8) == 0
+        if forgets { mayLoseName = false }
+        let third = forgets ? "{ name: r3, data: none }" : "r3"
         for _ in 0..<1 + below(4) {
             let start = 100 + below(1500)
             let length = 50 + below(1400)
@@ -85,7 +89,7 @@ struct RandomSchedule {
             brokers:
               main:
                 kind: rabbitmq
-                nodes: [r1, r2, r3]
+                nodes: [r1, r2, \(third)]
                 boot_time: 150ms
                 net_ticktime: 1s
                 disk: { sync: { law: lognormal, median: 1ms, p99: 8ms } }

@@ -316,4 +316,26 @@ struct ScenarioTests {
             ]
         )
     }
+
+    @Test func `counts what a script takes without an ack, direct replies too`() throws {
+        let run = try Simulate.run(
+            """
+            warren: 1
+            name: t
+            brokers: { main: { kind: rabbitmq, queues: { rpc: {} } } }
+            servers: { s: { from: rpc } }
+            scripts:
+              x:
+                steps:
+                  - consume: { queue: amq.rabbitmq.reply-to, ack: automatic }
+                  - publish: { to: rpc, reply_to: amq.rabbitmq.reply-to, times: 3 }
+                  - await: { deliveries: 3 }
+                  - close: connection
+
+            """
+        )
+        #expect(run.imbalances() == [])
+        #expect(run.ledger.totals.handled == 6)
+        #expect(run.ledger.remaining == 0)
+    }
 }

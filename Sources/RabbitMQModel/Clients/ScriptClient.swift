@@ -89,10 +89,6 @@ struct ScriptClient: Machine {
     private var unconfirmed = 0
     private var held: [Held] = []
     private var delivered = 0
-    /// The consumers that acknowledge by themselves, by their number.
-    private var automatic: Set<UInt32> = []
-    /// Whether the method that waits for its answer asked for automatic acks.
-    private var asksAutomatic = false
 
     init(_ plan: Plan) { self.plan = plan }
 
@@ -133,9 +129,9 @@ struct ScriptClient: Machine {
         case .channelOpenOk:
             open.insert(packet.channel)
             goOn(&turn)
-        case .basicDeliver: take(packet, automatic.contains(packet.consumerNumber), &turn)
+        case .basicDeliver: take(packet, &turn)
         case .basicGetOk:
-            take(packet, asksAutomatic, &turn)
+            take(packet, &turn)
             goOn(&turn)
         case .basicAck, .basicNack: confirm(packet, packet.method == .basicAck, &turn)
         case .basicReturn:
@@ -155,9 +151,7 @@ struct ScriptClient: Machine {
             turn.send(Packet(.connectionCloseOk, channel: 0), on: connection)
             turn.close(connection)
             end(&turn)
-        case .basicConsumeOk:
-            if asksAutomatic { automatic.insert(packet.c) }
-            goOn(&turn)
+        case .basicConsumeOk: goOn(&turn)
         case .confirmSelectOk:
             if ledgers[packet.channel] == nil { ledgers[packet.channel] = Ledger() }
             goOn(&turn)
@@ -169,9 +163,11 @@ struct ScriptClient: Machine {
         }
     }
 
-    private mutating func take(_ packet: Packet, _ isSettled: Bool, _ turn: inout Turn) {
+    /// What comes is settled already if the broker has no copy any more: of a consumer that acknowledges
+    /// by itself, and of a direct reply.
+    private mutating func take(_ packet: Packet, _ turn: inout Turn) {
         delivered += 1
-        if isSettled {
+        if packet.custody != 0 {
             turn.record(
                 .messageHandled,
                 message: packet.message,
@@ -265,7 +261,6 @@ struct ScriptClient: Machine {
     private mutating func performOnChannel(_ step: Step, _ turn: inout Turn) {
         switch step {
         case .ask(let packet):
-            asksAutomatic = packet.has(Flag.noAck)
             turn.send(onChannel(packet), on: connection)
             waiting = .answer
         case .say(let packet): turn.send(onChannel(packet), on: connection)
