@@ -469,9 +469,12 @@ extension RabbitMQNode {
         let number = packet.x & ~Self.resentBit
         let channel = peers[peer].proxies[packet.port].map { Int($0) } ?? -1
         guard queue >= 0, isHere(queue) else {
-            // It was deleted meanwhile.
-            recordUnrouted(packet, .unroutable, &turn)
-            if number > 0, channel >= 0 { confirm(channel, number, packet.message, &turn) }
+            // It was deleted meanwhile, which is no loss; or it lives elsewhere now, and nobody has the message.
+            recordUnrouted(packet, queue < 0 ? .unroutable : .nodeLost, &turn)
+            if number > 0, channel >= 0 {
+                let word: Method = queue < 0 ? .basicAck : .basicNack
+                confirm(channel, number, packet.message, as: word, &turn)
+            }
             return
         }
         if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
