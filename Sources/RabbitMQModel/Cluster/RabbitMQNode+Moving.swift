@@ -180,7 +180,8 @@ extension RabbitMQNode {
         queues[queue].headPosition = mirror.end
         if queues[queue].log != nil {
             queues[queue].log = StreamLog(first: positions.first ?? mirror.end)
-            queues[queue].committed = mirror.end
+            // What a majority has is found out anew: its end may be known to this node alone.
+            queues[queue].committed = min(queues[queue].committed, mirror.end)
         }
         for position in positions {
             guard let copy = mirror.copies[position] else { continue }
@@ -309,18 +310,19 @@ extension RabbitMQNode {
         plain.x = 0
         if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
             guard slot != .max else { return }
-            settleConfirm(slot, refused: false, &turn)
+            // First what it waits for, then what it no longer waits for: else it is confirmed between the two.
             if queues[queue].log != nil {
                 awaitCopies(slot, queue, queues[queue].tailPosition - 1, &turn)
             }
+            settleConfirm(slot, refused: false, &turn)
             return
         }
         let row = messages.put(MessageRow(plain, references: 1))
         let position = queues[queue].tailPosition
         let isTaken = enterAndStore(row, queue, slot, &turn)
         guard slot != .max else { return }
-        if let isTaken { settleConfirm(slot, refused: !isTaken, &turn) }
         if isTaken != false { awaitCopies(slot, queue, position, &turn) }
+        if let isTaken { settleConfirm(slot, refused: !isTaken, &turn) }
     }
 
     private mutating func attachAgain(_ consumer: Int, _ queue: Int, _ turn: inout Turn) {
