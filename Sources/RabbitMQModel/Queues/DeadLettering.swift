@@ -129,7 +129,7 @@ extension RabbitMQNode {
     /// How many dead copies of a queue are under way at once; those behind them wait, also for those that
     /// nobody takes.
     ///
-    /// - Source: rabbitmq-server `rabbit_fifo_dlx_worker.erl`, its prefetch; watched on 3.10.8 and 3.13.
+    /// - Source: rabbitmq-server `rabbit_fifo_dlx_worker.erl`, its prefetch; not asked of a real broker here.
     private static let discardWindow = 32
 
     /// Hands the dead copies that a quorum queue keeps to their targets, as far as these take them.
