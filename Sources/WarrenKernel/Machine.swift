@@ -222,7 +222,7 @@ public struct Inventory: Sendable {
     mutating func joinReplicas(_ outside: Outside) {
         for (queue, replica) in replicas {
             let witness = outside.witness(of: queue, epoch: replica.epoch)
-            let lags = replica.index < witness.index
+            let lags = replica.index != witness.index
             add(
                 queue: queue,
                 ready: lags ? witness.ready : replica.ready,

@@ -82,6 +82,8 @@ public struct Outside: Sendable {
         var witness = Witness()
         /// Whether the thing is deleted: nothing takes effect any more.
         var isOver = false
+        /// By message: what was told of it; kept only where a disk may lose what it has promised to keep.
+        var told: [MessageID: Told] = [:]
     }
 
     /// A history, by its number.
@@ -109,20 +111,42 @@ public struct Outside: Sendable {
         }
     }
 
+    /// What it means to those who watch that an entry took effect on some node.
+    public enum News: Sendable {
+        /// It took effect elsewhere before.
+        case known
+        /// It is the next one.
+        case next
+        /// It stands in the place of one that took effect before: those who had that one have lost it.
+        case instead
+    }
+
     /// Says that an entry of a replicated history took effect on some node.
     ///
     /// Each entry takes effect on every replica; that it happened is told the first time.
-    ///
-    /// - Returns: whether it is the first time.
-    public mutating func isNews(of history: HistoryID, term: UInt64, index: UInt64) -> Bool {
+    public mutating func news(of history: HistoryID, term: UInt64, index: UInt64) -> News {
         let row = Int(history.raw)
         let known = histories[row].witness
         guard !histories[row].isOver,
             term > known.term || term == known.term && index > known.index
-        else { return false }
+        else { return .known }
         histories[row].witness.term = term
         histories[row].witness.index = index
-        return true
+        return index > known.index ? .next : .instead
+    }
+
+    /// Changes what was told of a message of a history.
+    mutating func count(_ history: HistoryID, _ fact: Fact) {
+        let row = Int(history.raw)
+        var told = histories[row].told[fact.message] ?? Told()
+        told.take(fact)
+        histories[row].told[fact.message] = told == Told() ? nil : told
+    }
+
+    /// Each message of which something was told to be there, in the order of their numbers.
+    public func told(of history: HistoryID) -> [(message: MessageID, told: Told)] {
+        histories[Int(history.raw)].told.sorted { $0.key.raw < $1.key.raw }
+            .map { ($0.key, $0.value) }
     }
 
     /// Notes what a replicated thing holds after its last entry.

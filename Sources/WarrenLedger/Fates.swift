@@ -9,6 +9,7 @@ struct Fates: Sendable {
     private static let confirmed: UInt32 = 1 << 14
     /// Somebody had it, or a rule took it away: it is not lost.
     private static let explained: UInt32 = 1 << 15
+    /// The upper half counts deliveries; all ones are more than anybody counts.
     private static let delivery: UInt32 = 1 << 16
     private static let deliveries: UInt32 = 0xFFFF << 16
 
@@ -45,13 +46,12 @@ struct Fates: Sendable {
     /// More than anybody counts stays more.
     @inline(__always)
     static func removeCopy(_ row: inout UInt32) {
-        let copies = row & copyMask
-        if copies > 0, copies < copyMask { row &-= 1 }
+        if (row & copyMask) &- 1 < copyMask &- 1 { row &-= 1 }
     }
 
     @inline(__always)
     static func deliver(_ row: inout UInt32) {
-        if row & deliveries != deliveries { row &+= delivery }
+        if row < deliveries { row &+= delivery }
     }
 
     @inline(__always)
@@ -60,9 +60,8 @@ struct Fates: Sendable {
     /// Somebody works on it; false if there is no delivery for that.
     @inline(__always)
     static func work(_ row: inout UInt32) -> Bool {
-        let owed = row & deliveries
-        if owed == 0 { return false }
-        if owed != deliveries { row &-= delivery }
+        if row < delivery { return false }
+        if row < deliveries { row &-= delivery }
         return true
     }
 

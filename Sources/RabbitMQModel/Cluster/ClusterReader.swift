@@ -48,6 +48,7 @@ enum ClusterReader {
         }
         if let time = length("net_ticktime") { plan.tickTime = time }
         if let time = length("boot_time") { plan.bootTime = time }
+        plan.disksLie = diskFaults(broker).lost != .never
         return plan
     }
 

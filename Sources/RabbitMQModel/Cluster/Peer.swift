@@ -143,6 +143,8 @@ struct ClusterPlan: Sendable {
     var tickTime = Interval.seconds(60)
     /// How long a node takes from its start to its first word: RMQ-CLUS-10.
     var bootTime = Interval.seconds(6)
+    /// Whether a disk may lose what it said was safe.
+    var disksLie = false
 
     /// A broker of one node.
     static func single(_ name: String) -> ClusterPlan { ClusterPlan(names: [name], nodes: []) }

@@ -372,8 +372,14 @@ extension RabbitMQNode {
                 let batch: QuorumBatch = turn.parcels.get(entry.parcel)
             else { break }
             members[member].applied = index
-            let isNews = turn.outside.isNews(of: history, term: entry.term, index: index)
+            let news = turn.outside.news(of: history, term: entry.term, index: index)
+            let isNews = news != .known
+            if news == .instead { tellLoss(member, &turn) }
+            let mark = turn.factCount
             apply(batch, member, isNews, &turn)
+            if isNews, plan.disksLie {
+                turn.count(history, of: symbol(members[member].quorum), from: mark)
+            }
             // What an earlier leader was told is told again to this one, and answered then.
             if members[member].raft.isLeader, entry.term == members[member].raft.term {
                 tellDone(batch, member, &turn)

@@ -247,4 +247,70 @@ extension RabbitMQNode {
             send(word, toPeer: peer, &turn)
         }
     }
+
+    // MARK: Disks that lie
+
+    /// Tells what a queue no longer holds, and what it holds again: entries that had taken effect are gone,
+    /// because a majority of disks has lost what it said was safe.
+    func tellLoss(_ member: Int, _ turn: inout Turn) {
+        let history = quorums[members[member].quorum].history
+        let symbol = symbol(members[member].quorum)
+        var held: [MessageID: Told] = [:]
+        for copy in members[member].machine.presentCopies {
+            held[copy.packet.message, default: Told()].ready += 1
+        }
+        for (copy, _) in members[member].machine.heldCopies {
+            held[copy.packet.message, default: Told()].unacked += 1
+        }
+        let mark = turn.factCount
+        for (message, told) in turn.outside.told(of: history) {
+            tellChange(of: message, from: told, to: held[message] ?? Told(), symbol, &turn)
+            held[message] = nil
+        }
+        for (message, found) in held.sorted(by: { $0.key.raw < $1.key.raw }) {
+            tellChange(of: message, from: Told(), to: found, symbol, &turn)
+        }
+        turn.count(history, of: symbol, from: mark)
+    }
+
+    private func tellChange(
+        of message: MessageID,
+        from told: Told,
+        to held: Told,
+        _ symbol: Symbol,
+        _ turn: inout Turn
+    ) {
+        var told = told
+        while told.unacked > held.unacked, told.ready < held.ready {
+            turn.record(
+                .deliveryRequeued,
+                message: message,
+                subject: symbol,
+                variant: ReturnReason.connectionClosed.rawValue
+            )
+            told.unacked -= 1
+            told.ready += 1
+        }
+        func drop(_ count: Int32, _ place: CopyPlace) {
+            for _ in 0..<max(count, 0) {
+                turn.record(
+                    .messageDropped,
+                    message: message,
+                    subject: symbol,
+                    variant: DropReason.nodeLost.rawValue,
+                    detail: place.rawValue
+                )
+            }
+        }
+        drop(told.unacked - held.unacked, .unacked)
+        let missing = held.ready + held.unacked - told.ready - min(told.unacked, held.unacked)
+        drop(-missing, .ready)
+        for _ in 0..<max(missing, 0) {
+            turn.record(.messageRecovered, message: message, subject: symbol, variant: 1)
+        }
+        // What was told to be back is out still.
+        for _ in 0..<max(held.unacked - told.unacked, 0) {
+            turn.record(.deliverySent, message: message, subject: symbol, variant: 1)
+        }
+    }
 }

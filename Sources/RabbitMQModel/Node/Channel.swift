@@ -119,6 +119,26 @@ struct Channel: Sendable {
         return delivery
     }
 
+    /// Notes that the client was heard, and settles a delivery unless there is more to it than that.
+    @inline(__always)
+    mutating func hear(ack tag: UInt64, at now: Instant) -> (delivery: Unacked, peer: NodeID)? {
+        heardAt = now
+        guard globalPrefetch == 0, transaction == nil, let delivery = settle(tag) else {
+            return nil
+        }
+        return (delivery, peer)
+    }
+
+    /// Notes that the client was heard, and returns the number of its publication: 0 if it wants no confirm, nil
+    /// if it waits for a commit.
+    @inline(__always)
+    mutating func hearPublish(at now: Instant) -> UInt64? {
+        heardAt = now
+        guard transaction == nil else { return nil }
+        guard confirming else { return 0 }
+        return publishSequence &+ 1
+    }
+
     /// Drops settled deliveries from the front.
     @inline(__always)
     mutating func trim() {

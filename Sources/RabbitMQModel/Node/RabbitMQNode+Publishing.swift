@@ -25,10 +25,10 @@ extension RabbitMQNode {
     @inline(__always)
     mutating func publishPlain(_ packet: Packet, _ channel: Int, _ turn: inout Turn) -> Bool {
         let exchange = exchangeIndex(packet.subject)
-        guard packet.flags & (Flag.persistent | Flag.immediate) == 0, packet.parcel == .none,
+        guard let sequence = channels[channel].hearPublish(at: turn.now),
+            packet.flags & (Flag.persistent | Flag.immediate) == 0, packet.parcel == .none,
             packet.replyTo == .none, exchange >= 0,
-            let span = router.find(exchange, packet.key), span.count > 0, span.isPlain,
-            channels[channel].transaction == nil
+            let span = router.find(exchange, packet.key), span.count > 0, span.isPlain
         else { return false }
         let message = MessageRow(packet, references: span.count)
         let row = messages.put(message)
@@ -39,9 +39,9 @@ extension RabbitMQNode {
             enqueue(row, message, Int(router.targets[index]), &turn)
             index &+= 1
         }
-        if channels[channel].confirming {
-            channels[channel].publishSequence &+= 1
-            confirm(channel, channels[channel].publishSequence, packet.message, &turn)
+        if sequence > 0 {
+            channels[channel].publishSequence = sequence
+            confirm(channel, sequence, packet.message, &turn)
         }
         return true
     }

@@ -7,10 +7,10 @@ extension RabbitMQNode {
     /// The common ack, of one delivery; false if it is not that simple.
     @inline(__always)
     mutating func acknowledgeOne(_ tag: UInt64, _ channel: Int, _ turn: inout Turn) -> Bool {
-        guard channels[channel].globalPrefetch == 0, channels[channel].transaction == nil,
-            let delivery = channels[channel].settle(tag)
-        else { return false }
-        finish(delivery, channel, &turn)
+        guard let (delivery, peer) = channels[channel].hear(ack: tag, at: turn.now) else {
+            return false
+        }
+        finish(delivery, channel, peer, &turn)
         return true
     }
 
@@ -73,6 +73,16 @@ extension RabbitMQNode {
     /// - Source: RMQ-CONS-16.
     @inline(__always)
     private mutating func finish(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
+        finish(delivery, channel, channels[channel].peer, &turn)
+    }
+
+    @inline(__always)
+    private mutating func finish(
+        _ delivery: Unacked,
+        _ channel: Int,
+        _ peer: NodeID,
+        _ turn: inout Turn
+    ) {
         let queue = Int(delivery.queue)
         if !queues[queue].isPlain {
             finishByRules(delivery, channel, &turn)
@@ -85,7 +95,7 @@ extension RabbitMQNode {
             .deliveryAcked,
             message: row.message,
             subject: queues[queue].symbol,
-            peer: channels[channel].peer.raw
+            peer: peer.raw
         )
         if row.persistent { erase(queue, delivery.position, &turn) }
         if queues[queue].settleOne(hasRoom ? delivery.consumer : -1) { dispatch(queue, &turn) }

@@ -241,7 +241,6 @@ struct RabbitMQNode: Machine {
         if first >= 0, !isGuarded, channels[first].port == packet.port,
             channels[first].state == .open
         {
-            channels[first].heardAt = turn.now
             if packet.word == Method.basicAck.rawValue, packet.flags == 0 {
                 if acknowledgeOne(packet.tag, first, &turn) { return }
             } else if packet.word == Method.basicPublish.rawValue {
