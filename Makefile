@@ -35,8 +35,11 @@ deps:
 	@[ -f /usr/include/sqlite3.h ] || { $(SUDO) apt-get update -qq && \
 	    $(SUDO) apt-get install -y -qq libsqlite3-dev; }
 
-# A JSON Schema validator that is not ours.
+# A JSON Schema validator that is not ours, and the broker that judges the model; its package may want to start
+# one by itself, which the tests have no use for.
 deps-test:
+	@[ -d /usr/lib/rabbitmq/lib ] || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) env RUNLEVEL=1 apt-get install -y -qq rabbitmq-server; }
 	@/usr/bin/python3 -c 'import jsonschema, yaml' 2>/dev/null || { $(SUDO) apt-get update -qq && \
 	    $(SUDO) apt-get install -y -qq python3 python3-jsonschema python3-yaml; }
 

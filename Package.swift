@@ -15,6 +15,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
@@ -23,6 +24,11 @@ let package = Package(
     ],
     targets: [
         .target(name: "WarrenTrace", swiftSettings: settings),
+        .target(
+            name: "AMQPWire",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings
+        ),
         .target(
             name: "WarrenKernel",
             dependencies: ["WarrenTrace"],
@@ -55,6 +61,16 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "WarrenGateway",
+            dependencies: [
+                "AMQPWire", "RabbitMQModel", "WarrenKernel", "WarrenTrace",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "NATSModel",
             dependencies: [
                 "WarrenBroker", "WarrenKernel", "WarrenTopology", "WarrenTrace", collections,
@@ -79,8 +95,8 @@ let package = Package(
         .executableTarget(
             name: "warren",
             dependencies: [
-                "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger", "WarrenStore",
-                "WarrenTopology", "WarrenTrace", "WarrenView",
+                "WarrenBroker", "WarrenCatalog", "WarrenGateway", "WarrenKernel", "WarrenLedger",
+                "WarrenStore", "WarrenTopology", "WarrenTrace", "WarrenView",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",
                 "TextTable",
             ],
@@ -98,8 +114,22 @@ let package = Package(
         ),
         .target(
             name: "Support",
-            dependencies: ["WarrenBroker", "WarrenCatalog", "WarrenTopology", "WarrenTrace"],
+            dependencies: [
+                "WarrenBroker", "WarrenCatalog", "WarrenGateway", "WarrenTopology", "WarrenTrace",
+            ],
             path: "Tests/Support",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AMQPWireTests",
+            dependencies: [
+                "AMQPWire", "Support", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenGatewayTests",
+            dependencies: ["Support", "WarrenGateway", "warren"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -13,7 +13,8 @@ struct Warren: ParsableCommand {
             """,
         version: Simulation.version,
         subcommands: [
-            RunCommand.self, TraceCommand.self, ScenarioCommand.self, SchemaCommand.self,
+            RunCommand.self, TraceCommand.self, ScenarioCommand.self, ClusterCommand.self,
+            SchemaCommand.self,
         ]
     )
 

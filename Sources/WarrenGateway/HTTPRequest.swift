@@ -1,0 +1,129 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// One request to a server on this machine, such as RabbitMQ's management plugin.
+struct HTTPRequest {
+    /// What the server answered.
+    struct Answer: Sendable {
+        /// The status, such as 200.
+        var status: Int
+        /// The body.
+        var body: ByteBuffer
+    }
+
+    var method: HTTPMethod
+    /// The path and what follows it, percent-encoded.
+    var target: String
+    var host = "127.0.0.1"
+    var port: Int
+    var user = "guest"
+    var password = "guest"
+    /// A body of JSON.
+    var body: String?
+    var timeout = TimeAmount.seconds(30)
+
+    /// Sends it and waits for the answer.
+    ///
+    /// - Throws: what the system says if nobody answers.
+    func send() async throws -> Answer {
+        let request = self
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connectTimeout(timeout)
+            .connect(host: host, port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    let promise = channel.eventLoop.makePromise(of: Answer.self)
+                    try channel.pipeline.syncOperations.addHandler(AnswerHandler(promise))
+                    return (channel, promise.futureResult)
+                }
+            }
+        var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: request.target)
+        head.headers.add(name: "Host", value: "\(request.host):\(request.port)")
+        head.headers.add(
+            name: "Authorization",
+            value: "Basic \(Self.base64("\(user):\(password)"))"
+        )
+        head.headers.add(name: "Connection", value: "close")
+        let body = ByteBuffer(string: request.body ?? "")
+        head.headers.add(name: "Content-Type", value: "application/json")
+        head.headers.add(name: "Content-Length", value: "\(body.readableBytes)")
+        channel.0.write(HTTPClientRequestPart.head(head), promise: nil)
+        channel.0.write(HTTPClientRequestPart.body(.byteBuffer(body)), promise: nil)
+        channel.0.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
+        let deadline = channel.0.eventLoop.scheduleTask(in: timeout) {
+            channel.0.close(promise: nil)
+        }
+        defer { deadline.cancel() }
+        return try await channel.1.get()
+    }
+
+    /// - Source: RFC 4648, section 4.
+    private static func base64(_ text: String) -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+        var encoded = ""
+        let bytes = Array(text.utf8)
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
+            for place in 0..<4 {
+                encoded.append(
+                    place > group.count ? "=" : letters[bits >> (18 - 6 * place) & 63]
+                )
+            }
+        }
+        return encoded
+    }
+
+    /// A part of a path, with all but letters, digits and `-._~` percent-encoded.
+    static func encode(_ part: String) -> String {
+        part.utf8.reduce(into: "") { encoded, octet in
+            let scalar = Unicode.Scalar(octet)
+            if scalar.properties.isAlphabetic && octet < 128 || (48...57).contains(octet)
+                || "-._~".unicodeScalars.contains(scalar)
+            {
+                encoded.unicodeScalars.append(scalar)
+            } else {
+                let digits = String(octet, radix: 16, uppercase: true)
+                encoded += "%" + (digits.count == 1 ? "0" : "") + digits
+            }
+        }
+    }
+}
+
+/// Gathers an answer.
+private final class AnswerHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+
+    private let promise: EventLoopPromise<HTTPRequest.Answer>
+    private var answer = HTTPRequest.Answer(status: 0, body: ByteBuffer())
+    private var isDone = false
+
+    init(_ promise: EventLoopPromise<HTTPRequest.Answer>) {
+        self.promise = promise
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): answer.status = Int(head.status.code)
+        case .body(var part): answer.body.writeBuffer(&part)
+        case .end:
+            isDone = true
+            promise.succeed(answer)
+            context.close(promise: nil)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        finish(error)
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { finish(ChannelError.eof) }
+
+    private func finish(_ error: any Error) {
+        guard !isDone else { return }
+        isDone = true
+        promise.fail(error)
+    }
+}
