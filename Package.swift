@@ -120,6 +120,15 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: settings
         ),
+        .target(
+            name: "Conversations",
+            dependencies: [
+                "AMQPWire", "RabbitMQModel", "Support", "WarrenGateway", "WarrenKernel",
+                "WarrenTrace", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Tests/Conversations",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "AMQPWireTests",
             dependencies: [
@@ -147,8 +156,8 @@ let package = Package(
         .testTarget(
             name: "RabbitMQModelTests",
             dependencies: [
-                "RabbitMQModel", "Support", "WarrenBroker", "WarrenKernel", "WarrenLedger",
-                "WarrenTrace",
+                "Conversations", "RabbitMQModel", "Support", "WarrenBroker", "WarrenKernel",
+                "WarrenLedger", "WarrenTrace",
             ],
             swiftSettings: settings
         ),

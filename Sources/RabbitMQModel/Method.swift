@@ -1,10 +1,10 @@
-import WarrenKernel
-import WarrenTrace
+package import WarrenKernel
+package import WarrenTrace
 
 /// What an AMQP 0-9-1 peer says.
 ///
 /// The names are the protocol's own.
-enum Method: UInt16, Sendable {
+package enum Method: UInt16, Sendable {
     case connectionOpen = 1
     case connectionOpenOk, connectionClose, connectionCloseOk
     case channelOpen, channelOpenOk, channelClose, channelCloseOk
@@ -25,83 +25,83 @@ enum Method: UInt16, Sendable {
 }
 
 /// The bits of a packet's flags, by method.
-enum Flag {
+package enum Flag {
     /// publish: return it if no queue gets it.
-    static let mandatory: UInt8 = 1
+    package static let mandatory: UInt8 = 1
     /// publish, deliver: delivery mode 2.
-    static let persistent: UInt8 = 2
+    package static let persistent: UInt8 = 2
     /// publish: accepted by the protocol and refused by RabbitMQ.
-    static let immediate: UInt8 = 4
+    package static let immediate: UInt8 = 4
     /// deliver, get-ok: it was sent before.
-    static let redelivered: UInt8 = 8
+    package static let redelivered: UInt8 = 8
     /// deliver, between nodes: it is sent once more, and what was sent before it and has not come never will.
-    static let again: UInt8 = 4
+    package static let again: UInt8 = 4
     /// ack, nack: all up to this tag.
-    static let multiple: UInt8 = 1
+    package static let multiple: UInt8 = 1
     /// nack, reject, recover: back to the queue.
-    static let requeue: UInt8 = 2
+    package static let requeue: UInt8 = 2
     /// consume, get: settled by sending.
-    static let noAck: UInt8 = 1
+    package static let noAck: UInt8 = 1
     /// consume: nobody else may consume.
-    static let exclusive: UInt8 = 2
+    package static let exclusive: UInt8 = 2
     /// consume, between nodes: the queue moved, and nobody waits for an answer.
-    static let quiet: UInt8 = 4
+    package static let quiet: UInt8 = 4
     /// qos: one limit for the channel.
-    static let global: UInt8 = 1
+    package static let global: UInt8 = 1
     /// delete: only if it has no consumers (queue) or bindings (exchange).
-    static let ifUnused: UInt8 = 1
+    package static let ifUnused: UInt8 = 1
     /// delete: only if it holds nothing.
-    static let ifEmpty: UInt8 = 2
+    package static let ifEmpty: UInt8 = 2
 }
 
 /// Typed views of a packet.
 extension Packet {
-    init(_ method: Method, channel: UInt16) {
+    package init(_ method: Method, channel: UInt16) {
         self.init(word: method.rawValue, port: UInt32(channel))
     }
 
-    var method: Method? { Method(rawValue: word) }
-    var channel: UInt16 { UInt16(truncatingIfNeeded: port) }
+    package var method: Method? { Method(rawValue: word) }
+    package var channel: UInt16 { UInt16(truncatingIfNeeded: port) }
 
     /// publish and deliver: body bytes.
-    var size: UInt32 {
+    package var size: UInt32 {
         get { c }
         set { c = newValue }
     }
 
     /// deliver, ack, nack, reject, confirms: the tag.
-    var tag: UInt64 {
+    package var tag: UInt64 {
         get { x }
         set { x = newValue }
     }
 
     /// deliver: the tag without the consumer's number.
-    var deliveryTag: UInt64 { x & 0xFF_FFFF_FFFF }
+    package var deliveryTag: UInt64 { x & 0xFF_FFFF_FFFF }
 
     /// deliver: the consumer, as consume-ok named it.
     ///
     /// Get-ok: how many are left.
-    var consumerNumber: UInt32 { UInt32(truncatingIfNeeded: x &>> 40) }
+    package var consumerNumber: UInt32 { UInt32(truncatingIfNeeded: x &>> 40) }
 
     /// deliver: the exchange that it was published to.
     ///
     /// The packet's subject is the queue.
-    var exchange: Symbol {
+    package var exchange: Symbol {
         get { Symbol(d) }
         set { d = newValue.raw }
     }
 
     /// publish, deliver: the queue that wants the answer.
-    var replyTo: Symbol {
+    package var replyTo: Symbol {
         get { Symbol(UInt32(truncatingIfNeeded: y &>> 32)) }
         set { y = UInt64(newValue.raw) &<< 32 | y & 0xFFFF_FFFF }
     }
 
     /// publish, deliver: the request that an answer belongs to.
-    var correlation: MessageID {
+    package var correlation: MessageID {
         get { MessageID(UInt32(truncatingIfNeeded: y)) }
         set { y = y & ~0xFFFF_FFFF | UInt64(newValue.raw) }
     }
 
-    func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
+    package func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 }

@@ -3,7 +3,7 @@ import NIOHTTP1
 import NIOPosix
 
 /// One request to a server on this machine, such as RabbitMQ's management plugin.
-struct HTTPRequest {
+package struct HTTPRequest {
     /// What the server answered.
     struct Answer: Sendable {
         /// The status, such as 200.
@@ -76,7 +76,7 @@ struct HTTPRequest {
     }
 
     /// A part of a path, with all but letters, digits and `-._~` percent-encoded.
-    static func encode(_ part: String) -> String {
+    package static func encode(_ part: String) -> String {
         part.utf8.reduce(into: "") { encoded, octet in
             let scalar = Unicode.Scalar(octet)
             if scalar.properties.isAlphabetic && octet < 128 || (48...57).contains(octet)

@@ -1,8 +1,9 @@
+import Conversations
 import RabbitMQModel
 import Testing
 import WarrenTrace
 
-@Suite("RabbitMQ policies")
+@Suite("RabbitMQ policies", .heldWithBoth)
 struct PolicyTests {
     private let talk = Talk()
 
@@ -185,7 +186,7 @@ struct PolicyTests {
     }
 }
 
-@Suite("RabbitMQ permissions")
+@Suite("RabbitMQ permissions", .heldWithBoth)
 struct PermissionTests {
     private let talk = Talk { settings, definitions in
         settings.users.append(User(name: "al", password: "al"))
@@ -360,7 +361,7 @@ struct PermissionTests {
     }
 }
 
-@Suite("RabbitMQ alarms")
+@Suite("RabbitMQ alarms", .heldWithBoth)
 struct AlarmTests {
     private let talk = Talk()
 
@@ -411,7 +412,7 @@ struct AlarmTests {
     }
 }
 
-@Suite("RabbitMQ connections")
+@Suite("RabbitMQ connections", .heldWithBoth)
 struct ConnectionTests {
     private let talk = Conversation()
 
@@ -543,7 +544,7 @@ struct ConnectionTests {
     }
 }
 
-@Suite("RabbitMQ consistent hashing")
+@Suite("RabbitMQ consistent hashing", .heldWithBoth)
 struct HashTests {
     private let talk = Talk()
 

@@ -1,3 +1,4 @@
+import Conversations
 import RabbitMQModel
 import Testing
 import WarrenTrace
@@ -45,7 +46,7 @@ struct Cluster {
     }
 }
 
-@Suite("RabbitMQ clusters and classic queues")
+@Suite("RabbitMQ clusters and classic queues", .heldWithBoth)
 struct ClusterTests {
     let cluster = Cluster()
     var talk: Conversation { cluster.talk }
@@ -218,7 +219,7 @@ struct ClusterTests {
     }
 }
 
-@Suite("RabbitMQ quorum queues in a cluster")
+@Suite("RabbitMQ quorum queues in a cluster", .heldWithBoth)
 struct QuorumClusterTests {
     let cluster = Cluster()
     var talk: Conversation { cluster.talk }
@@ -338,7 +339,7 @@ struct QuorumClusterTests {
     }
 }
 
-@Suite("RabbitMQ network partitions")
+@Suite("RabbitMQ network partitions", .heldWithBoth)
 struct PartitionTests {
     @Test func `RMQ-PART-01 and 02 ignored, both sides go on, and stay apart until one restarts`()
         throws

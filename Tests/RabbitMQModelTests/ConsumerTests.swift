@@ -1,9 +1,10 @@
+import Conversations
 import RabbitMQModel
 import Testing
 import WarrenKernel
 import WarrenTrace
 
-@Suite("RabbitMQ consumers")
+@Suite("RabbitMQ consumers", .heldWithBoth)
 struct ConsumerTests {
     private let talk = Talk()
 
@@ -178,7 +179,7 @@ struct ConsumerTests {
     }
 }
 
-@Suite("RabbitMQ transactions")
+@Suite("RabbitMQ transactions", .heldWithBoth)
 struct TransactionTests {
     private let talk = Talk()
 
@@ -247,7 +248,7 @@ struct TransactionTests {
     }
 }
 
-@Suite("RabbitMQ properties")
+@Suite("RabbitMQ properties", .heldWithBoth)
 struct PropertyTests {
     private let talk = Talk()
 
@@ -330,7 +331,7 @@ struct PropertyTests {
     }
 }
 
-@Suite("RabbitMQ direct replies")
+@Suite("RabbitMQ direct replies", .heldWithBoth)
 struct ReplyTests {
     private let talk = Talk()
     private static let pseudo = "amq.rabbitmq.reply-to"

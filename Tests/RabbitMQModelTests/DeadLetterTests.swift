@@ -1,7 +1,8 @@
+import Conversations
 import RabbitMQModel
 import Testing
 
-@Suite("RabbitMQ dead-lettering by time")
+@Suite("RabbitMQ dead-lettering by time", .heldWithBoth)
 struct DeadLetterTests {
     /// Queues that expire into each other: each name with its time to live and where its dead go.
     private func chain(_ queues: [(String, ttl: Int64?, to: String)]) throws -> Talk {
@@ -103,7 +104,7 @@ struct DeadLetterTests {
     }
 }
 
-@Suite("RabbitMQ priority queues")
+@Suite("RabbitMQ priority queues", .heldWithBoth)
 struct PriorityTests {
     private func stocked() throws -> Talk {
         let talk = Talk()

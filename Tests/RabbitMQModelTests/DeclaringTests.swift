@@ -1,7 +1,8 @@
+import Conversations
 import RabbitMQModel
 import Testing
 
-@Suite("RabbitMQ declarations")
+@Suite("RabbitMQ declarations", .heldWithBoth)
 struct DeclaringTests {
     /// What the broker says to a call that it refuses.
     private func refusal(_ talk: Conversation, _ body: (Conversation) throws -> Void)

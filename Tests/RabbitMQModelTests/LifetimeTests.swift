@@ -1,7 +1,8 @@
+import Conversations
 import RabbitMQModel
 import Testing
 
-@Suite("RabbitMQ times to live")
+@Suite("RabbitMQ times to live", .heldWithBoth)
 struct LifetimeTests {
     @Test func `RMQ-TTL-01 a queue lets its messages live so long`() throws {
         let talk = Talk()
@@ -125,7 +126,7 @@ struct LifetimeTests {
     }
 }
 
-@Suite("RabbitMQ queues that expire")
+@Suite("RabbitMQ queues that expire", .heldWithBoth)
 struct ExpiringQueueTests {
     private func isThere(_ talk: Talk) -> Bool {
         talk.refusal { other in
@@ -184,7 +185,7 @@ struct ExpiringQueueTests {
     }
 }
 
-@Suite("RabbitMQ length limits")
+@Suite("RabbitMQ length limits", .heldWithBoth)
 struct LengthTests {
     @Test func `RMQ-LEN-01 the oldest ready message makes room`() throws {
         let talk = Talk()

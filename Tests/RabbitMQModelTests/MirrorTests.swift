@@ -1,8 +1,9 @@
+import Conversations
 import RabbitMQModel
 import Testing
 import WarrenTrace
 
-@Suite("RabbitMQ mirrored queues")
+@Suite("RabbitMQ mirrored queues", .heldWithBoth)
 struct MirrorTests {
     let cluster = Cluster()
     var talk: Conversation { cluster.talk }
@@ -307,7 +308,7 @@ struct MirrorTests {
     }
 }
 
-@Suite("RabbitMQ streams with replicas")
+@Suite("RabbitMQ streams with replicas", .heldWithBoth)
 struct StreamReplicaTests {
     let cluster = Cluster()
     var talk: Conversation { cluster.talk }

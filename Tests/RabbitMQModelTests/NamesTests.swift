@@ -1,8 +1,9 @@
+import Conversations
 import RabbitMQModel
 import Testing
 import WarrenTrace
 
-@Suite("RabbitMQ names and declarations")
+@Suite("RabbitMQ names and declarations", .heldWithBoth)
 struct NamesTests {
     private let talk = Talk()
 
@@ -359,7 +360,7 @@ struct NamesTests {
     }
 }
 
-@Suite("RabbitMQ, what else a single node shows")
+@Suite("RabbitMQ, what else a single node shows", .heldWithBoth)
 struct OtherBehaviourTests {
     private let talk = Talk()
 

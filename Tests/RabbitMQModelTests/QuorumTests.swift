@@ -1,9 +1,10 @@
+import Conversations
 import RabbitMQModel
 import Testing
 import WarrenKernel
 import WarrenTrace
 
-@Suite("RabbitMQ quorum queues on one node")
+@Suite("RabbitMQ quorum queues on one node", .heldWithBoth)
 struct QuorumTests {
     private let talk = Talk()
 
@@ -242,10 +243,10 @@ struct QuorumTests {
     {
         try quorum()
         try talk.talk.selectConfirms(on: talk.channel)
-        let before = talk.talk.world.now
+        let before = talk.talk.now
         talk.publish("a", "b", to: "q")
         #expect(talk.talk.takeConfirms(on: talk.channel) == [1, 2])
-        #expect((talk.talk.world.now - before).nanoseconds >= 1_000_000)
+        #expect((talk.talk.now - before).nanoseconds >= 1_000_000)
         _ = try get()
         talk.talk.kill()
         let got = talk.talk.openChannel()
@@ -318,7 +319,7 @@ struct QuorumTests {
     }
 }
 
-@Suite("RabbitMQ streams")
+@Suite("RabbitMQ streams", .heldWithBoth)
 struct StreamTests {
     private let talk = Talk()
 

@@ -1,7 +1,8 @@
+import Conversations
 import RabbitMQModel
 import Testing
 
-@Suite("RabbitMQ routing")
+@Suite("RabbitMQ routing", .heldWithBoth)
 struct RoutingTests {
     /// RMQ-TOPIC-01: the table that was tried on a real broker.
     @Test(arguments: [

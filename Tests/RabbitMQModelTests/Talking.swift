@@ -1,3 +1,4 @@
+import Conversations
 import RabbitMQModel
 
 /// A conversation on one channel: what most behaviours need.

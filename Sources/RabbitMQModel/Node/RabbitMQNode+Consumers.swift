@@ -3,9 +3,14 @@ import WarrenKernel
 import WarrenTrace
 
 /// What basic.consume says beside the queue and its flags.
-struct ConsumeOptions: Sendable {
-    var arguments: [FieldValue.Field] = []
-    var nowait = false
+package struct ConsumeOptions: Sendable {
+    package var arguments: [FieldValue.Field]
+    package var nowait: Bool
+
+    package init(arguments: [FieldValue.Field] = [], nowait: Bool = false) {
+        self.arguments = arguments
+        self.nowait = nowait
+    }
 
     subscript(name: String) -> FieldValue? { arguments.first { $0.name == name }?.value }
 }

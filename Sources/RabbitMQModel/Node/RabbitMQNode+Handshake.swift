@@ -46,6 +46,13 @@ public struct ServerOffer: Sendable, Hashable {
     public var frameMax: UInt32
     /// Seconds between heartbeats.
     public var heartbeat: UInt16
+
+    /// What a server with these limits offers.
+    public init(channelMax: UInt16, frameMax: UInt32, heartbeat: UInt16) {
+        self.channelMax = channelMax
+        self.frameMax = frameMax
+        self.heartbeat = heartbeat
+    }
 }
 
 /// start-ok, tune-ok, open, and what goes wrong there.

@@ -1,0 +1,246 @@
+import AMQPWire
+import NIOCore
+public import RabbitMQModel
+import WarrenGateway
+
+/// Publishing, consuming and settling.
+extension Conversation {
+    /// Publishes; to the default exchange with the name of a queue, unless another exchange is named.
+    public func publish(
+        _ body: String,
+        to key: String,
+        exchange: String = "",
+        mandatory: Bool = false,
+        immediate: Bool = false,
+        persistent: Bool = false,
+        headers: [RabbitMQModel.FieldValue.Field] = [],
+        properties: Properties? = nil,
+        on channel: Channel
+    ) {
+        var all = properties ?? Properties()
+        all.headers += headers
+        let publish = Basic.Publish(
+            exchange: Octets(exchange),
+            routingKey: Octets(key),
+            mandatory: mandatory,
+            immediate: immediate
+        )
+        let content = Content(
+            properties: ModelValues.wire(all, persistent: persistent),
+            body: ByteBuffer(string: body)
+        )
+        if let sequence = published[channel] {
+            published[channel] = sequence + 1
+            unconfirmed[channel, default: []].insert(sequence + 1)
+        }
+        say(.basic(.publish(publish)), channel, .queues, content)
+        // A queue with a disk takes its time; one that answers never is waited for in vain.
+        var waited: UInt64 = 0
+        while waited < min(arm.patience, 300), closed[channel] == nil,
+            unconfirmed[channel]?.isEmpty == false
+        {
+            arm.wait(5)
+            waited += 5
+            sortInboxes()
+        }
+    }
+
+    /// Turns publisher confirms on.
+    public func selectConfirms(on channel: Channel) throws(Closed) {
+        try ask(.confirm(.select(.init())), channel, until: .confirm(.selectOk))
+        if published[channel] == nil { published[channel] = 0 }
+    }
+
+    /// The sequence numbers that were confirmed since the last look, in order.
+    public func takeConfirms(on channel: Channel) -> [UInt64] {
+        take(channel) { method, _ in
+            if case .ack(let ack) = method { ack.deliveryTag } else { nil }
+        }
+    }
+
+    /// The sequence numbers that were refused since the last look, in order.
+    public func takeNacks(on channel: Channel) -> [UInt64] {
+        take(channel) { method, _ in
+            if case .nack(let nack) = method { nack.deliveryTag } else { nil }
+        }
+    }
+
+    /// Makes a channel transactional.
+    public func selectTransactions(on channel: Channel) throws(Closed) {
+        try ask(.tx(.select), channel, until: .tx(.selectOk))
+    }
+
+    /// Commits.
+    public func commit(on channel: Channel) throws(Closed) {
+        try ask(.tx(.commit), channel, .queues, until: .tx(.commitOk))
+    }
+
+    /// Rolls back.
+    public func rollback(on channel: Channel) throws(Closed) {
+        try ask(.tx(.rollback), channel, .queues, until: .tx(.rollbackOk))
+    }
+
+    /// The bodies that came back since the last look.
+    public func takeReturns(on channel: Channel) -> [String] {
+        take(channel) { method, content in
+            if case .return = method { String(buffer: content?.body ?? ByteBuffer()) } else { nil }
+        }
+    }
+
+    /// The names of what arrived since the last look, in order: `basicReturn`, `basicAck`, ….
+    public func takeMethods(on channel: Channel) -> [String] {
+        defer { inboxes[channel] = [] }
+        return (inboxes[channel] ?? []).map { command in
+            let words = "\(command.method)".split { $0 == "." || $0 == "-" }
+            return words.dropFirst().reduce(String(words[0])) { name, word in
+                name + word.prefix(1).uppercased() + word.dropFirst()
+            }
+        }
+    }
+
+    private func take<Value>(_ channel: Channel, _ pick: (Basic, Content?) -> Value?) -> [Value] {
+        var left: [Command] = []
+        var found: [Value] = []
+        for command in inboxes[channel] ?? [] {
+            if case .basic(let method) = command.method, let value = pick(method, command.content) {
+                found.append(value)
+            } else {
+                left.append(command)
+            }
+        }
+        inboxes[channel] = left
+        return found
+    }
+
+    // MARK: Consuming
+
+    /// Sets the prefetch.
+    public func qos(
+        _ count: UInt32,
+        size: UInt32 = 0,
+        global: Bool = false,
+        on channel: Channel
+    ) throws(Closed) {
+        let qos = Basic.Qos(
+            prefetchSize: size,
+            prefetchCount: UInt16(count),
+            global: global
+        )
+        try ask(.basic(.qos(qos)), channel, .queues, until: .basic(.qosOk))
+    }
+
+    /// Begins to consume; returns the consumer tag.
+    @discardableResult
+    public func consume(
+        _ queue: String,
+        tag: String = "",
+        noAck: Bool = false,
+        exclusive: Bool = false,
+        arguments: [RabbitMQModel.FieldValue.Field] = [],
+        on channel: Channel
+    ) throws(Closed) -> String {
+        let consume = Basic.Consume(
+            queue: Octets(queue),
+            consumerTag: Octets(tag),
+            noAck: noAck,
+            exclusive: exclusive,
+            arguments: ModelValues.wire(arguments)
+        )
+        return try ask(.basic(.consume(consume)), channel, .consumer) { method -> String? in
+            if case .basic(.consumeOk(let answer)) = method { answer.consumerTag.text } else { nil }
+        }.answer
+    }
+
+    /// Stops consuming.
+    public func cancel(_ tag: String, on channel: Channel) throws(Closed) {
+        try ask(.basic(.cancel(.init(consumerTag: Octets(tag)))), channel, .queues) {
+            method -> Bool? in
+            if case .basic(.cancelOk) = method { true } else { nil }
+        }
+    }
+
+    /// The tags of the consumers that the broker cancelled since the last look.
+    public func takeCancellations(on channel: Channel) -> [String] {
+        take(channel) { method, _ in
+            if case .cancel(let cancel) = method { cancel.consumerTag.text } else { nil }
+        }
+    }
+
+    /// What was delivered since the last look, in order.
+    public func takeDeliveries(on channel: Channel) -> [Delivery] {
+        take(channel) { method, content in
+            guard case .deliver(let deliver) = method, let content else { return nil }
+            return Delivery(
+                body: String(buffer: content.body),
+                tag: deliver.deliveryTag,
+                redelivered: deliver.redelivered,
+                exchange: deliver.exchange.text,
+                key: deliver.routingKey.text,
+                properties: ModelValues.model(content.properties),
+                left: 0,
+                consumer: deliver.consumerTag.text
+            )
+        }
+    }
+
+    /// Fetches one message.
+    public func get(_ queue: String, noAck: Bool = false, on channel: Channel)
+        throws(Closed) -> Delivery?
+    {
+        let get = Basic.Get(queue: Octets(queue), noAck: noAck)
+        let (answer, content) = try ask(.basic(.get(get)), channel) { method -> Basic? in
+            switch method {
+            case .basic(let answer):
+                switch answer {
+                case .getOk, .getEmpty: answer
+                default: nil
+                }
+            default: nil
+            }
+        }
+        guard case .getOk(let got) = answer, let content else { return nil }
+        return Delivery(
+            body: String(buffer: content.body),
+            tag: got.deliveryTag,
+            redelivered: got.redelivered,
+            exchange: got.exchange.text,
+            key: got.routingKey.text,
+            properties: ModelValues.model(content.properties),
+            left: Int(got.messageCount),
+            consumer: ""
+        )
+    }
+
+    /// Acknowledges.
+    public func ack(_ tag: UInt64, multiple: Bool = false, on channel: Channel) {
+        say(.basic(.ack(.init(deliveryTag: tag, multiple: multiple))), channel)
+    }
+
+    /// Acknowledges, and has the node killed as soon as it heard it, before its disk knows.
+    public func ackAndKill(_ tag: UInt64, on channel: Channel) {
+        let ack = Command(.basic(.ack(.init(deliveryTag: tag))), channel: channel.number)
+        model("no real node can be killed 60 µs after a word")?.sayAndKill(ack, on: channel.link)
+        sortInboxes()
+    }
+
+    /// Refuses, and has it requeued or not.
+    public func nack(
+        _ tag: UInt64,
+        multiple: Bool = false,
+        requeue: Bool,
+        on channel: Channel
+    ) {
+        let nack = Basic.Nack(deliveryTag: tag, multiple: multiple, requeue: requeue)
+        say(.basic(.nack(nack)), channel)
+    }
+
+    /// Refuses one delivery.
+    public func reject(_ tag: UInt64, requeue: Bool, on channel: Channel) {
+        say(.basic(.reject(.init(deliveryTag: tag, requeue: requeue))), channel)
+    }
+
+    /// Has everything unacknowledged sent again.
+    public func recover(requeue: Bool, on channel: Channel) {
+        say(.basic(.recover(.init(requeue: requeue))), channel)
+    }
+}
