@@ -67,6 +67,8 @@ public enum Coverage {
         ),
         "RMQ-QQ-29": .notModelled("most likely a bug of the server, not a rule"),
         "RMQ-STREAM-06": .approximated("a chunk is one message, so `last` is the last message"),
+        "RMQ-STREAM-16": .notModelled("a defect of young streams on one node"),
+        "RMQ-STREAM-17": .notModelled("the count is exact"),
         "RMQ-STREAM-15": .approximated("one replica writes"),
         "RMQ-ALARM-01": .approximated("the publication that earns the block waits, too"),
         "RMQ-ALARM-07": .notModelled(

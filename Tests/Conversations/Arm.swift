@@ -11,6 +11,9 @@ protocol Arm: AnyObject {
     /// then never will.
     var patience: UInt64 { get }
 
+    /// Seconds since 1970.
+    var seconds: UInt64 { get }
+
     /// Connects and says what a client says first.
     func dial(node: Int, greeting: [UInt8]) -> Int
 

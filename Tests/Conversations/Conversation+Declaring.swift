@@ -37,6 +37,24 @@ extension Conversation {
         )
     }
 
+    /// How many messages are ready in a queue.
+    ///
+    /// A real queue answers this before it handles what was published: it is asked until it says the same again.
+    public func depth(of queue: String, on channel: Channel) throws(Closed) -> Int {
+        func ask() throws(Closed) -> Int {
+            try declareQueue(queue, on: channel) { $0.passive = true }.messages
+        }
+        var depth = try ask()
+        var same = 0
+        while arm.patience > 0, same < 2 {
+            arm.wait(20)
+            let next = try ask()
+            same = next == depth ? same + 1 : 0
+            depth = next
+        }
+        return depth
+    }
+
     /// Declares an exchange.
     public func declareExchange(
         _ name: String,

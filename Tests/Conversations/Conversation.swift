@@ -125,6 +125,12 @@ public final class Conversation {
         return nil
     }
 
+    /// Says that a real node shows something else, and that the catalogue says so.
+    public func keepToModel(_ why: String) { _ = model(why) }
+
+    /// Seconds since 1970, where the conversation is held.
+    public var seconds: UInt64 { arm.seconds }
+
     /// The simulated time.
     public var now: Instant { model("it asks for the simulated time")?.world.now ?? .zero }
 

@@ -11,6 +11,7 @@ final class ModelArm: Arm {
     private(set) var facts: [Fact] = []
     let nodes: [NodeID]
     let patience: UInt64 = 0
+    var seconds: UInt64 { world.now.nanoseconds / 1_000_000_000 }
 
     private let broker: Symbol
     private var node: NodeID { nodes[0] }

@@ -8,7 +8,7 @@ import WarrenGateway
 
 /// A real RabbitMQ, in a virtual host of the conversation's own.
 final class RealArm: Arm {
-    private let scope: RealScope
+    let scope: RealScope
     private let vhost: String
     private var links: [Link] = []
     private var hasReplicas = false
@@ -55,8 +55,6 @@ final class RealArm: Arm {
             return number
         }
         vhost = "talk \(number)"
-        if settings != BrokerSettings() { scope.giveUp("the broker is configured in another way") }
-        if definitions != Definitions() { scope.giveUp("the broker begins with definitions") }
         let names = [vhost, other]
         scope.atEnd { [scope] in
             for name in names {
@@ -76,14 +74,26 @@ final class RealArm: Arm {
                 #"{"configure": ".*", "write": ".*", "read": ".*"}"#
             )
         }
+        configure(settings, definitions)
     }
 
     private var other: String { "\(vhost) other" }
 
+    /// The virtual host that stands for one of the conversation.
+    func real(_ name: String) -> String {
+        switch name {
+        case "/": vhost
+        case "other": other
+        default: name
+        }
+    }
+
+    var seconds: UInt64 { UInt64(Date().timeIntervalSince1970) }
+
     var patience: UInt64 { scope.isOver ? 0 : 1500 * scope.pace }
 
     /// Waits for asynchronous work: a conversation has a thread of its own.
-    private func await<Value: Sendable>(
+    func await<Value: Sendable>(
         _ work: @escaping @Sendable () async throws -> Value
     ) throws -> Value {
         let (done, box) = (DispatchSemaphore(value: 0), Box<Value>())
@@ -106,17 +116,17 @@ final class RealArm: Arm {
     }
 
     /// Asks the management plugin.
-    private func manage(_ method: String, _ path: String, _ body: String? = nil) {
+    func manage(_ method: String, _ path: String, _ body: String? = nil) {
         guard !scope.isOver else { return }
         let scope = scope
         do {
             let answer = try self.await {
                 try await scope.cluster.manage(method, path, body: body, on: scope.node)
             }
-            if answer.status >= 300 {
-                scope.giveUp(
-                    "the management plugin says \(answer.status) to \(method) \(path): \(answer.body)"
-                )
+            if answer.status == 400 {
+                scope.giveUp("the management plugin refuses such a policy")
+            } else if answer.status >= 300, answer.status != 404 {
+                scope.giveUp("\(method) \(path): \(answer.status) \(answer.body)")
             }
         } catch {
             scope.giveUp("the management plugin does not answer: \(error)")
@@ -180,13 +190,7 @@ final class RealArm: Arm {
     /// A command for the virtual host that stands for the one of the conversation.
     private func put(_ command: Command) -> Command {
         guard case .connection(.open(let open)) = command.method else { return command }
-        let name =
-            switch open.vhost {
-            case "/": vhost
-            case "other": other
-            default: open.vhost.text
-            }
-        return Command(.connection(.open(.init(vhost: Octets(name)))), channel: 0)
+        return Command(.connection(.open(.init(vhost: Octets(real(open.vhost.text))))), channel: 0)
     }
 
     func beat(on link: Int) {
@@ -286,6 +290,7 @@ final class RealArm: Arm {
     }
 
     func wait(_ milliseconds: UInt64) {
+        if milliseconds > 20_000 { scope.giveUp("it waits for more than twenty seconds") }
         guard !scope.isOver else { return }
         Thread.sleep(forTimeInterval: Double(milliseconds) / 1000)
     }
@@ -295,17 +300,6 @@ final class RealArm: Arm {
         links[link].link?.cut()
         // The broker notices at once; what it does then takes a moment.
         Thread.sleep(forTimeInterval: 0.03 * Double(scope.pace))
-    }
-
-    // MARK: The operator
-
-    func operate(_ work: Operation) {
-        switch work {
-        case .administer: scope.giveUp("it needs an administrator")
-        case .alarm: scope.giveUp("it needs an alarm")
-        case .kill: scope.giveUp("it kills the node")
-        case .restart: scope.giveUp("it restarts the node")
-        }
     }
 
     func end() {

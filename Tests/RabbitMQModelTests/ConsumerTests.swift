@@ -83,12 +83,18 @@ struct ConsumerTests {
         #expect(arrived(talk.channel) == ["mine"])
     }
 
-    private func single() throws -> (first: Conversation.Channel, others: [Conversation.Channel]) {
-        try talk.queue("q", [("x-single-active-consumer", .bool(true))])
+    /// Three consumers `c0` to `c2`, who take two each.
+    private func single(_ type: String = "classic") throws -> (
+        first: Conversation.Channel, others: [Conversation.Channel]
+    ) {
+        try talk.queue(
+            "q",
+            [("x-single-active-consumer", .bool(true)), ("x-queue-type", .string(type))]
+        )
         let others = [talk.talk.openChannel(), talk.talk.openChannel()]
-        for channel in [talk.channel] + others {
+        for (number, channel) in ([talk.channel] + others).enumerated() {
             try talk.talk.qos(2, on: channel)
-            try talk.talk.consume("q", tag: "c\(channel.hashValue)", on: channel)
+            try talk.talk.consume("q", tag: "c\(number)", on: channel)
         }
         return (talk.channel, others)
     }
@@ -108,13 +114,39 @@ struct ConsumerTests {
         throws
     {
         let (first, others) = try single()
-        talk.publish("1", "2", "3", to: "q")
+        talk.publish("1", "2", to: "q")
         #expect(arrived(first) == ["1", "2"])
-        try talk.talk.cancel("c\(first.hashValue)", on: first)
+        try talk.talk.cancel("c0", on: first)
+        talk.publish("3", to: "q")
         #expect(arrived(others[0]) == ["3"])
-        try talk.talk.cancel("c\(others[0].hashValue)", on: others[0])
+        try talk.talk.cancel("c1", on: others[0])
         talk.publish("4", to: "q")
         #expect(arrived(others[1]) == ["4"])
+    }
+
+    @Test func `RMQ-CONS-41 what waits for a full one that is cancelled stands still`() throws {
+        let (first, others) = try single()
+        talk.publish("1", "2", "3", to: "q")
+        #expect(arrived(first) == ["1", "2"])
+        try talk.talk.cancel("c0", on: first)
+        #expect(others.allSatisfy { arrived($0).isEmpty })
+        talk.talk.nack(1, requeue: true, on: first)
+        #expect(arrived(others[0]) == ["1", "3"])
+    }
+
+    @Test func `RMQ-CONS-41 a new subscriber sets it going again`() throws {
+        let (first, others) = try single()
+        talk.publish("1", "2", "3", to: "q")
+        try talk.talk.cancel("c0", on: first)
+        try talk.talk.consume("q", on: talk.talk.openChannel())
+        #expect(arrived(others[0]) == ["3"])
+    }
+
+    @Test func `RMQ-CONS-41 a quorum queue serves the next one at once`() throws {
+        let (first, others) = try single("quorum")
+        talk.publish("1", "2", "3", to: "q")
+        try talk.talk.cancel("c0", on: first)
+        #expect(arrived(others[0]) == ["3"])
     }
 
     @Test func `RMQ-CONS-34 what a lost one held comes first to the next`() throws {

@@ -36,11 +36,11 @@ struct DeadLetterTests {
     }
 
     @Test func `RMQ-DLX-12 two queues that expire into each other pass it once`() throws {
-        let talk = try chain([("a", 100, "b"), ("b", 100, "a")])
+        let talk = try chain([("a", 100, "b"), ("b", 400, "a")])
         talk.publish("x", to: "a")
-        talk.talk.wait(150)
+        talk.talk.wait(200)
         #expect(try talk.depth("b") == 1)
-        talk.talk.wait(100)
+        talk.talk.wait(500)
         #expect(try talk.depth("a") == 0)
         #expect(try talk.depth("b") == 0)
     }

@@ -405,6 +405,8 @@ struct StreamTests {
         #expect(second.map(\.body) == ["1", "2"])
         #expect(second.allSatisfy { !$0.redelivered })
         #expect(talk.talk.takeDeliveries(on: try reader(.string("last"))).map(\.body) == ["2"])
+        // RMQ-STREAM-17.
+        talk.talk.wait(5500)
         #expect(try talk.depth("s") == 3)
     }
 
@@ -420,9 +422,10 @@ struct StreamTests {
         try stream()
         talk.publish("old", to: "s")
         talk.talk.wait(5000)
+        let moment = talk.talk.seconds - 2
         talk.publish("new", to: "s")
         #expect(talk.talk.takeDeliveries(on: try reader(.string("2s"))).map(\.body) == ["new"])
-        #expect(talk.talk.takeDeliveries(on: try reader(.timestamp(3))).map(\.body) == ["new"])
+        #expect(talk.talk.takeDeliveries(on: try reader(.timestamp(moment))).map(\.body) == ["new"])
     }
 
     @Test func `RMQ-STREAM-08 acks give back credit`() throws {
@@ -462,6 +465,9 @@ struct StreamTests {
     }
 
     @Test func `RMQ-STREAM-14 whole segments go, when a new one is begun`() throws {
+        talk.talk.keepToModel(
+            "the model counts the octets of bodies, a segment those of its chunks"
+        )
         try stream([
             ("x-max-length-bytes", .int(20)), ("x-stream-max-segment-size-bytes", .int(10)),
         ])

@@ -321,8 +321,8 @@ struct SettlingTests {
         #expect(dead.key == "q")
         #expect(
             dead.headers.map(\.name) == [
-                "mine", "x-death", "x-first-death-reason", "x-first-death-queue",
-                "x-first-death-exchange",
+                "mine", "x-death", "x-first-death-exchange", "x-first-death-queue",
+                "x-first-death-reason",
             ]
         )
         guard case .array(let deaths)? = dead.headers.first(where: { $0.name == "x-death" })?.value,

@@ -41,7 +41,7 @@ struct Talk {
 
     /// How many messages are ready.
     func depth(_ queue: String) throws -> Int {
-        try talk.declareQueue(queue, on: talk.openChannel()) { $0.passive = true }.messages
+        try talk.depth(of: queue, on: talk.openChannel())
     }
 
     /// What the broker says when `body` goes too far.

@@ -406,9 +406,9 @@ extension RabbitMQNode {
             cancelElsewhere(consumer, channel, queue, &turn)
             return
         }
+        // RMQ-CONS-41: who takes over is not served by that.
         detach(consumer, &turn)
         deleteIfUnused(queue, &turn)
-        if queues[queue].exists { dispatch(queue, &turn) }
     }
 
     private mutating func cancelElsewhere(

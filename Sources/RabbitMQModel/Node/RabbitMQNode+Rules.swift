@@ -76,7 +76,10 @@ extension RabbitMQNode {
                 clock(turn.now) + Interval.milliseconds(life)
         }
         // A copy that goes straight to a consumer neither expires nor fills the queue: RMQ-TTL-06, LEN-06.
-        dispatchByRules(queue, &turn)
+        // What comes to a queue with others in it is not offered at once: RMQ-CONS-41.
+        if !queues[queue].rules.singleActive || queues[queue].readyCount == 1 {
+            dispatchByRules(queue, &turn)
+        }
         keepLimits(queue, &turn)
         dropExpired(queue, &turn)
         return true

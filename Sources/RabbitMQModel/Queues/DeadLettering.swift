@@ -261,9 +261,9 @@ extension Properties {
         setHeader("x-death", .array(deaths.map { .table($0) }))
         headers.removeAll { $0.name == "x-delivery-count" }
         if header("x-first-death-reason") == nil {
-            setHeader("x-first-death-reason", .string(word))
-            setHeader("x-first-death-queue", .string(death.queue))
             setHeader("x-first-death-exchange", .string(death.exchange))
+            setHeader("x-first-death-queue", .string(death.queue))
+            setHeader("x-first-death-reason", .string(word))
         }
         guard version >= .v3_13 else { return }
         setHeader("x-last-death-reason", .string(word))
