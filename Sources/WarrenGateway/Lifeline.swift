@@ -31,6 +31,7 @@ final class Lifeline: Sendable {
     ///   - environment: all of it.
     ///   - pidFile: where the number of the process group is written.
     ///   - output: where what it prints goes.
+    /// - Throws: if it cannot be started.
     init(
         _ command: [String],
         environment: [String: String],

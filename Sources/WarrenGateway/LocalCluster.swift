@@ -107,6 +107,7 @@ public actor LocalCluster {
     ///   - plugins: which plugins are on, beside the management plugin.
     ///   - lasts: whether the nodes stay when this program ends.
     ///   - say: is told what goes on.
+    /// - Returns: the cluster, which clients can connect to.
     /// - Throws: ``Failure``; nothing runs then.
     public static func start(
         _ count: Int = 1,
