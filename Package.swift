@@ -63,8 +63,8 @@ let package = Package(
         .target(
             name: "WarrenGateway",
             dependencies: [
-                "AMQPWire", "RabbitMQModel", "WarrenKernel", "WarrenTrace",
-                .product(name: "NIOCore", package: "swift-nio"),
+                "AMQPWire", "RabbitMQModel", "WarrenBroker", "WarrenKernel", "WarrenTopology",
+                "WarrenTrace", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

@@ -24,8 +24,28 @@ public enum RabbitMQ: BrokerModel {
         ]
     )
 
-    /// Adds the node of a broker.
+    /// Adds the nodes of a broker.
     public static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
+        build(broker, into: &blueprint, as: nil)
+    }
+
+    /// What a broker begins with, virtual host by virtual host.
+    package static func definitions(of broker: Topology.Broker) -> [Definitions] {
+        var findings: [Finding] = []
+        return DefinitionsReader(broker).read(&findings)
+    }
+
+    /// The users of a broker.
+    package static func users(of broker: Topology.Broker) -> [User] {
+        SettingsReader.settings(broker).users
+    }
+
+    /// Adds the nodes of a broker, or what stands for each.
+    package static func build(
+        _ broker: Topology.Broker,
+        into blueprint: inout Blueprint,
+        as substitute: World.Factory?
+    ) {
         let reader = DefinitionsReader(broker)
         let definitions = reader.read(&blueprint.findings)
         let symbol = blueprint.symbol(of: broker.name)
@@ -54,17 +74,18 @@ public enum RabbitMQ: BrokerModel {
                 of: name,
                 sync: law,
                 diskFaults: ClusterReader.diskFaults(broker),
-                forgets: broker.forgetful.contains(node)
-            ) { _ in
-                RabbitMQNode(
-                    broker: symbol,
-                    name: name,
-                    definitions: definitions,
-                    settings: settings,
-                    plan: fixed,
-                    me: number
-                )
-            }
+                forgets: broker.forgetful.contains(node),
+                substitute ?? { _ in
+                    RabbitMQNode(
+                        broker: symbol,
+                        name: name,
+                        definitions: definitions,
+                        settings: settings,
+                        plan: fixed,
+                        me: number
+                    )
+                }
+            )
         }
     }
 

@@ -36,7 +36,7 @@ public struct Simulation {
     /// The seed of this run.
     public let seed: UInt64
     /// The world.
-    public internal(set) var world: World
+    public package(set) var world: World
     /// The account.
     public private(set) var ledger: Ledger
     /// How the run stands.
@@ -52,7 +52,7 @@ public struct Simulation {
     var conditions: [(fault: Int, watched: Int)] = []
     /// Faults that begin at a moment, or begin again.
     var pendingFaults: [PendingFault] = []
-    let nodesByPath: [String: NodeID]
+    package let nodesByPath: [String: NodeID]
     let models: [any BrokerModel.Type]
     private let end: Instant
     private var instant = Instant.zero
@@ -162,14 +162,7 @@ public struct Simulation {
             facts: conditions.isEmpty ? limit : 1,
             events: most
         )
-        var account = Ledger()
-        swap(&account, &ledger)
-        world.drainFacts { facts in
-            account.take(facts)
-            sink(facts)
-        }
-        swap(&account, &ledger)
-        beginConditionalFaults()
+        take(sink)
         let isDue = due <= horizon && stop != .facts && stop != .events
         // Until a fault comes the world may be idle, but for clocks that go on ticking.
         if isDue, world.wait(until: due, facts: limit, events: most) { beginFaults(at: due) }
@@ -190,6 +183,37 @@ public struct Simulation {
         }
         return state
     }
+
+    /// Lives on until a moment of a clock outside, whether anything happens until then or not.
+    package mutating func live(
+        until moment: Instant,
+        _ sink: (UnsafeBufferPointer<Fact>) -> Void = { _ in }
+    ) {
+        guard state == .running else { return }
+        repeat {
+            let due = pendingFaults.map(\.moment).min() ?? .never
+            let next = min(moment, due)
+            world.wait(until: next, facts: conditions.isEmpty ? .max : 1)
+            take(sink)
+            if due <= next, world.now >= due { beginFaults(at: due) }
+        } while world.now < moment
+        if world.parcelsAreMany { world.sweepParcels() }
+    }
+
+    /// Takes in what has happened since the last look.
+    package mutating func take(_ sink: (UnsafeBufferPointer<Fact>) -> Void) {
+        var account = Ledger()
+        swap(&account, &ledger)
+        world.drainFacts { facts in
+            account.take(facts)
+            sink(facts)
+        }
+        swap(&account, &ledger)
+        beginConditionalFaults()
+    }
+
+    /// Ends a run that is paced from outside.
+    package mutating func finish() { if state == .running { state = .ended } }
 
     private var hasPendingFault: Bool {
         conditions.contains { ledger.watch.hasHappened($0.watched) }

@@ -1,6 +1,4 @@
 import Foundation
-import NIOCore
-import NIOHTTP1
 
 /// A real RabbitMQ on this machine: one node or several, in a folder of their own, on loopback ports.
 ///
@@ -344,24 +342,5 @@ public actor LocalCluster {
             throw Failure.refused(command: command, output: text)
         }
         return text
-    }
-
-    /// Asks the management plugin; the path begins with `/api`, percent-encoded.
-    ///
-    /// - Returns: the status and the body.
-    public nonisolated func manage(
-        _ method: String,
-        _ path: String,
-        body: String? = nil,
-        on node: Node
-    ) async throws -> (status: Int, body: String) {
-        let request = HTTPRequest(
-            method: .RAW(value: method),
-            target: path,
-            port: node.managementPort,
-            body: body
-        )
-        let answer = try await request.send()
-        return (answer.status, String(buffer: answer.body))
     }
 }

@@ -171,6 +171,13 @@ public struct Inventory: Sendable {
         public var ready: UInt64
         /// Copies with its consumers, not yet acknowledged.
         public var unacked: UInt64
+
+        /// What a queue holds.
+        public init(queue: Symbol, ready: UInt64, unacked: UInt64) {
+            self.queue = queue
+            self.ready = ready
+            self.unacked = unacked
+        }
     }
 
     /// What one replica of a replicated thing holds.

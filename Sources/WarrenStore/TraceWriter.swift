@@ -20,13 +20,22 @@ public final class TraceWriter: Sendable {
         public var seed: UInt64
         /// The version of Warren.
         public var version: String
+        /// How the run came to be: from its seed, or with a real broker.
+        public var schedule: String
 
-        /// A heading.
-        public init(name: String, topology: String, seed: UInt64, version: String) {
+        /// A heading; a run comes from its seed unless something else is said.
+        public init(
+            name: String,
+            topology: String,
+            seed: UInt64,
+            version: String,
+            schedule: String? = nil
+        ) {
             self.name = name
             self.topology = topology
             self.seed = seed
             self.version = version
+            self.schedule = schedule ?? "seed \(seed)"
         }
     }
 
@@ -102,7 +111,7 @@ public final class TraceWriter: Sendable {
                         """,
                     arguments: [
                         heading.name, heading.topology, String(heading.seed), heading.version,
-                        "seed \(heading.seed)", last + 1,
+                        heading.schedule, last + 1,
                     ]
                 )
                 return database.lastInsertedRowID

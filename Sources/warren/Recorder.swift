@@ -14,7 +14,9 @@ final class Recorder {
     private var chunk: [Fact] = []
 
     /// Begins a run in the file at `path`, or in a new file named after the topology.
-    init(path: String?, _ simulation: Simulation) throws {
+    ///
+    /// `schedule` says how the run came to be, if not from its seed.
+    init(path: String?, _ simulation: Simulation, schedule: String? = nil) throws {
         self.path = path ?? Self.defaultPath(simulation.topology.name)
         do {
             // The last run of the same topology gives way.
@@ -25,7 +27,8 @@ final class Recorder {
                     name: simulation.topology.name,
                     topology: simulation.topology.files.map(\.text).joined(separator: "\n---\n"),
                     seed: simulation.seed,
-                    version: Simulation.version
+                    version: Simulation.version,
+                    schedule: schedule
                 ),
                 names: simulation.world.names,
                 nodes: (0..<simulation.world.nodeCount).map {

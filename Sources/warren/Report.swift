@@ -22,10 +22,12 @@ struct OrNull<Value: Encodable>: Encodable {
     }
 }
 
+extension OrNull: Sendable where Value: Sendable {}
+
 /// The result of a run, as JSON says it.
 ///
 /// The shape is stable: keys are added, never renamed.
-struct Report: Encodable {
+struct Report: Encodable, Sendable {
     struct Messages: Encodable {
         var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
             acked, handled, dead_lettered, dropped, expired, remaining, lost, unaccounted: UInt64

@@ -13,7 +13,8 @@ struct Warren: ParsableCommand {
             """,
         version: Simulation.version,
         subcommands: [
-            RunCommand.self, TraceCommand.self, ScenarioCommand.self, ClusterCommand.self,
+            RunCommand.self, TraceCommand.self, ScenarioCommand.self, ReplayCommand.self,
+            ClusterCommand.self,
             SchemaCommand.self,
         ]
     )

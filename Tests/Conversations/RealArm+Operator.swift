@@ -11,8 +11,8 @@ extension RealArm {
         rest.hasRestrictions = BrokerSettings().hasRestrictions
         if rest != BrokerSettings() { scope.giveUp("the broker is configured in another way") }
         for user in settings.users where user.name != "guest" {
-            let body = Self.json([("password", .string(user.password)), ("tags", .string(""))])
-            manage("PUT", "/api/users/\(HTTPRequest.encode(user.name))", body)
+            let management = scope.management
+            manage { try await management.makeUser(user) }
         }
         var defined = definitions
         defined.policies = []
@@ -77,10 +77,11 @@ extension RealArm {
 
     /// Streams need a moment to find their writer after a start; the management plugin says when.
     private func awaitQueues() {
-        let (scope, path) = (scope, path("queues", "/"))
+        let management = scope.management
+        let path = management.path("queues", real("/"))
         for _ in 0..<100 {
             let body = try? self.await {
-                try await scope.cluster.manage("GET", path, on: scope.node).body
+                try await management.ask("GET", path).body
             }
             let isReady =
                 body?.contains(#""state":"down""#) == false
@@ -116,76 +117,29 @@ extension RealArm {
         }
     }
 
-    /// The path of a virtual host's things.
-    private func path(_ kind: String, _ vhost: String, _ name: String...) -> String {
-        (["/api/\(kind)", HTTPRequest.encode(real(vhost))] + name.map { HTTPRequest.encode($0) })
-            .joined(separator: "/")
-    }
-
     private func administer(_ order: Administration) {
         switch order {
-        case .setPolicy(let policy, let vhost):
-            manage("PUT", path("policies", vhost, policy.name), Self.json(policy))
-        case .clearPolicy(let name, let vhost): manage("DELETE", path("policies", vhost, name))
+        case .setPolicy(let policy, let vhost): ask(.setPolicy(policy, vhost: real(vhost)))
+        case .clearPolicy(let name, let vhost): ask(.clearPolicy(name, vhost: real(vhost)))
         case .setOperatorPolicy(let policy, let vhost):
-            manage("PUT", path("operator-policies", vhost, policy.name), Self.json(policy))
+            ask(.setOperatorPolicy(policy, vhost: real(vhost)))
         case .clearOperatorPolicy(let name, let vhost):
-            manage("DELETE", path("operator-policies", vhost, name))
-        case .setPermissions(let one, let vhost):
-            let body = Self.json([
-                ("configure", .string(one.configure)), ("write", .string(one.write)),
-                ("read", .string(one.read)),
-            ])
-            manage("PUT", path("permissions", vhost, one.user), body)
+            ask(.clearOperatorPolicy(name, vhost: real(vhost)))
+        case .setPermissions(let one, let vhost): ask(.setPermissions(one, vhost: real(vhost)))
         case .clearPermissions(let user, let vhost):
-            manage("DELETE", path("permissions", vhost, user))
+            ask(.clearPermissions(user: user, vhost: real(vhost)))
         case .setTopicPermissions(let one, let vhost):
-            let body = Self.json([
-                ("exchange", .string(one.exchange)), ("write", .string(one.write)),
-                ("read", .string(one.read)),
-            ])
-            manage("PUT", path("topic-permissions", vhost, one.user), body)
+            ask(.setTopicPermissions(one, vhost: real(vhost)))
         case .setLimits(let queues, let connections, let vhost):
-            for (name, value) in [("max-queues", queues), ("max-connections", connections)] {
-                guard let value else { continue }
-                let body = Self.json([("value", .int(value))])
-                manage("PUT", path("vhost-limits", vhost, name), body)
-            }
-        case .deleteVirtualHost(let vhost): manage("DELETE", path("vhosts", vhost))
+            ask(.setLimits(maxQueues: queues, maxConnections: connections, vhost: real(vhost)))
+        case .deleteVirtualHost(let vhost): ask(.deleteVirtualHost(real(vhost)))
         case .closeConnections(let reason):
             control(["close_all_connections", "--vhost", real("/"), reason])
         }
     }
 
-    // MARK: JSON
-
-    private static func json(_ policy: Policy) -> String {
-        json([
-            ("pattern", .string(policy.pattern)), ("apply-to", .string(policy.target.rawValue)),
-            ("priority", .int(policy.priority)), ("definition", .table(policy.definition)),
-        ])
-    }
-
-    private static func json(_ fields: [(String, FieldValue)]) -> String {
-        json(.table(fields.map { FieldValue.Field($0.0, $0.1) }))
-    }
-
-    private static func json(_ value: FieldValue) -> String {
-        switch value {
-        case .void: "null"
-        case .bool(let value): "\(value)"
-        case .int(let value): "\(value)"
-        case .double(let value): "\(value)"
-        case .timestamp(let value): "\(value)"
-        case .string(let text):
-            (try? String(decoding: JSONEncoder().encode(text), as: UTF8.self)) ?? "\"\""
-        case .array(let values): "[" + values.map(json).joined(separator: ",") + "]"
-        case .table(let fields):
-            "{"
-                + fields.map { "\(json(.string($0.name))):\(json($0.value))" }.joined(
-                    separator: ","
-                )
-                + "}"
-        }
+    private func ask(_ order: Administration) {
+        let management = scope.management
+        manage { try await management.administer(order) }
     }
 }

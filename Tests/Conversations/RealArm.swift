@@ -56,24 +56,11 @@ final class RealArm: Arm {
         }
         vhost = "talk \(number)"
         let names = [vhost, other]
-        scope.atEnd { [scope] in
-            for name in names {
-                _ = try? await scope.cluster.manage(
-                    "DELETE",
-                    "/api/vhosts/\(HTTPRequest.encode(name))",
-                    on: scope.node
-                )
-            }
+        let management = scope.management
+        scope.atEnd {
+            for name in names { _ = try? await management.administer(.deleteVirtualHost(name)) }
         }
-        for name in names {
-            let path = HTTPRequest.encode(name)
-            manage("PUT", "/api/vhosts/\(path)")
-            manage(
-                "PUT",
-                "/api/permissions/\(path)/guest",
-                #"{"configure": ".*", "write": ".*", "read": ".*"}"#
-            )
-        }
+        for name in names { manage { try await management.makeVirtualHost(name) } }
         configure(settings, definitions)
     }
 
@@ -115,18 +102,15 @@ final class RealArm: Arm {
         let result = Mutex<Result<Value, any Error>?>(nil)
     }
 
-    /// Asks the management plugin.
-    func manage(_ method: String, _ path: String, _ body: String? = nil) {
+    /// Has the management plugin do something.
+    func manage(_ work: @escaping @Sendable () async throws -> (status: Int, body: String)) {
         guard !scope.isOver else { return }
-        let scope = scope
         do {
-            let answer = try self.await {
-                try await scope.cluster.manage(method, path, body: body, on: scope.node)
-            }
+            let answer = try self.await(work)
             if answer.status == 400 {
                 scope.giveUp("the management plugin refuses such a policy")
             } else if answer.status >= 300, answer.status != 404 {
-                scope.giveUp("\(method) \(path): \(answer.status) \(answer.body)")
+                scope.giveUp("the management plugin says \(answer.status): \(answer.body)")
             }
         } catch {
             scope.giveUp("the management plugin does not answer: \(error)")

@@ -12,6 +12,8 @@ final class RealScope: Sendable {
     /// The broker.
     let cluster: LocalCluster
     let node: LocalCluster.Node
+    /// Its management plugin.
+    var management: Management { Management(host: "127.0.0.1", port: node.managementPort) }
     /// How much longer than usual it waits for the broker to have finished.
     let pace: UInt64
     /// Whether nobody else speaks to the broker.

@@ -26,9 +26,8 @@ struct LocalClusterTests {
         let cluster = try await LocalCluster.start(in: folder)
         let node = await cluster.nodes[0]
         #expect(LocalCluster.isRunning(in: folder))
-        #expect(
-            try await cluster.manage("PUT", "/api/vhosts/kept", on: node).status == 201
-        )
+        let management = Management(host: "127.0.0.1", port: node.managementPort)
+        #expect(try await management.makeVirtualHost("kept").status < 300)
         await #expect(throws: LocalCluster.Failure.self) {
             try await LocalCluster.start(in: folder)
         }

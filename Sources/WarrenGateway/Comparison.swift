@@ -1,0 +1,209 @@
+/// What the model said and what the broker did.
+public struct Comparison: Sendable {
+    /// How a difference is to be taken.
+    public enum Kind: String, Sendable, Comparable {
+        /// The model is wrong.
+        case divergence
+        /// Both are allowed: it depends on who was first.
+        case race
+        /// It is listed among the behaviours.
+        case known
+
+        public static func < (one: Kind, other: Kind) -> Bool { one.rank < other.rank }
+
+        private var rank: Int {
+            switch self {
+            case .divergence: 0
+            case .race: 1
+            case .known: 2
+            }
+        }
+    }
+
+    /// A difference.
+    public struct Difference: Sendable {
+        public var kind: Kind
+        /// What differs: a message, a queue or a client.
+        public var subject: String
+        public var model: String
+        public var broker: String
+        /// Why it is a race, or where it is known from.
+        public var why: String?
+    }
+
+    /// How many messages were compared.
+    public let messages: Int
+    /// The differences, divergences first.
+    public let differences: [Difference]
+
+    /// How many differences are of a kind.
+    public func count(_ kind: Kind) -> Int { differences.count { $0.kind == kind } }
+
+    /// Compares what became of each message, what came out of each queue in which order, and what clients were
+    /// told.
+    ///
+    /// `name` names a publisher by its node.
+    public init(
+        model: MessageFates,
+        broker: MessageFates,
+        name: (UInt32) -> String
+    ) {
+        var found: [Difference] = []
+        let keys = Set(model.fates.keys).union(broker.fates.keys).sorted()
+        messages = keys.count
+        var moved: Set<MessageFates.Key> = []
+        for key in keys {
+            let subject = "message \(key.number) of \(name(key.publisher))"
+            guard let one = model.fates[key], let other = broker.fates[key] else {
+                found.append(
+                    Difference(
+                        kind: .race,
+                        subject: subject,
+                        model: model.fates[key] == nil ? "never published" : "published",
+                        broker: broker.fates[key] == nil ? "never published" : "published",
+                        why: "its publisher answers others, or was down"
+                    )
+                )
+                continue
+            }
+            let why = Self.race(one, other)
+            for (said, did) in Self.differences(one, other) {
+                moved.insert(key)
+                found.append(
+                    Difference(
+                        kind: why == nil ? .divergence : .race,
+                        subject: subject,
+                        model: said,
+                        broker: did,
+                        why: why
+                    )
+                )
+            }
+        }
+        found += Self.orders(model, broker, moved, name)
+        found += Self.refusals(model, broker)
+        differences = found.enumerated()
+            .sorted { ($0.element.kind, $0.offset) < ($1.element.kind, $1.offset) }.map(\.element)
+    }
+
+    /// Why the two fates of a message may differ; nil if they may not.
+    private static func race(_ one: MessageFates.Fate, _ other: MessageFates.Fate) -> String? {
+        if one.wasInterrupted || other.wasInterrupted {
+            return "a connection ended while it was out"
+        }
+        if one.wasRetried || other.wasRetried || one.outcome == .unknown
+            || other.outcome == .unknown
+        {
+            return "its publisher did not know what became of it"
+        }
+        if one.failed > 0 || other.failed > 0 {
+            return "whether work fails depends on who gets the message as which"
+        }
+        let reasons = [one, other].flatMap { fate in
+            fate.passages.values.flatMap { Array($0.deadLettered.keys) + Array($0.dropped.keys) }
+        }
+        if reasons.contains("expired") { return "it expired about when a consumer had room" }
+        if reasons.contains("maxlen") { return "whether a queue is full depends on the moment" }
+        return nil
+    }
+
+    private static func differences(_ one: MessageFates.Fate, _ other: MessageFates.Fate)
+        -> [(String, String)]
+    {
+        var found: [(String, String)] = []
+        if one.outcome != other.outcome {
+            found.append((one.outcome.rawValue, other.outcome.rawValue))
+        }
+        for queue in Set(one.passages.keys).union(other.passages.keys).sorted() {
+            let (mine, theirs) = (one.passages[queue], other.passages[queue])
+            guard mine != theirs else { continue }
+            found.append((words(mine, queue), words(theirs, queue)))
+        }
+        if one.handled != other.handled {
+            found.append(("\(one.handled) times worked on", "\(other.handled) times"))
+        }
+        return found
+    }
+
+    private static func words(_ passage: MessageFates.Passage?, _ queue: String) -> String {
+        guard let passage else { return "never in \(queue)" }
+        var parts = ["\(passage.routed) in \(queue)", "out \(passage.delivered)"]
+        if passage.redelivered > 0 { parts.append("redelivered \(passage.redelivered)") }
+        if passage.acked > 0 { parts.append("acked \(passage.acked)") }
+        for (reason, count) in passage.deadLettered.sorted(by: { $0.key < $1.key }) {
+            parts.append("dead-lettered \(count) (\(reason))")
+        }
+        for (reason, count) in passage.dropped.sorted(by: { $0.key < $1.key }) {
+            parts.append("dropped \(count) (\(reason))")
+        }
+        if passage.left != 0 { parts.append("left \(passage.left)") }
+        return parts.joined(separator: ", ")
+    }
+
+    /// The order in which messages came out of each queue; those whose fates differ are left out.
+    private static func orders(
+        _ model: MessageFates,
+        _ broker: MessageFates,
+        _ moved: Set<MessageFates.Key>,
+        _ name: (UInt32) -> String
+    ) -> [Difference] {
+        var found: [Difference] = []
+        for queue in Set(model.order.keys).union(broker.order.keys).sorted() {
+            let mine = (model.order[queue] ?? []).filter { !moved.contains($0) }
+            let theirs = (broker.order[queue] ?? []).filter { !moved.contains($0) }
+            guard mine != theirs else { continue }
+            // One publisher's messages keep their order; those of several may come in any.
+            let publishers = Set((mine + theirs).map(\.publisher)).sorted()
+            let stray = publishers.first { publisher in
+                mine.filter { $0.publisher == publisher }
+                    != theirs.filter { $0.publisher == publisher }
+            }
+            let place = zip(mine, theirs).enumerated().first { $0.element.0 != $0.element.1 }
+            func word(_ key: MessageFates.Key?) -> String {
+                key.map { "message \($0.number) of \(name($0.publisher))" } ?? "nothing"
+            }
+            let index = place?.offset ?? min(mine.count, theirs.count)
+            let takers = model.takers[queue, default: []].union(broker.takers[queue, default: []])
+            let why: String? =
+                if stray == nil {
+                    "\(publishers.count) publishers at once"
+                } else if takers.count > 1 {
+                    "what goes to \(takers.count) connections arrives in any order"
+                } else {
+                    nil
+                }
+            found.append(
+                Difference(
+                    kind: why == nil ? .divergence : .race,
+                    subject: "order of \(queue), place \(index + 1)",
+                    model: word(place?.element.0 ?? (index < mine.count ? mine[index] : nil)),
+                    broker: word(place?.element.1 ?? (index < theirs.count ? theirs[index] : nil)),
+                    why: why
+                )
+            )
+        }
+        return found
+    }
+
+    private static func refusals(_ model: MessageFates, _ broker: MessageFates) -> [Difference] {
+        func count(_ all: [MessageFates.Refusal]) -> [MessageFates.Refusal: Int] {
+            all.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        }
+        let (mine, theirs) = (count(model.refusals), count(broker.refusals))
+        let all = Set(mine.keys).union(theirs.keys).sorted {
+            ($0.client, $0.code, $0.text) < ($1.client, $1.code, $1.text)
+        }
+        return all.compactMap { refusal in
+            let (one, other) = (mine[refusal] ?? 0, theirs[refusal] ?? 0)
+            guard one != other else { return nil }
+            // How often a client tries again is a matter of time; whether it is told so is not.
+            return Difference(
+                kind: one > 0 && other > 0 ? .race : .divergence,
+                subject: "client \(refusal.client)",
+                model: "\(one) times \(refusal.code) \(refusal.text)",
+                broker: "\(other) times",
+                why: one > 0 && other > 0 ? "how often it tried depends on the moment" : nil
+            )
+        }
+    }
+}

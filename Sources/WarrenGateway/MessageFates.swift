@@ -1,0 +1,159 @@
+import WarrenKernel
+public import WarrenTrace
+
+/// What became of each message of a run, in words that two runs of the same scenario share.
+public struct MessageFates: Sendable {
+    /// A message by its publisher and its number there: the same in both runs, whatever else came between.
+    public struct Key: Hashable, Sendable, Comparable {
+        /// The publisher's node.
+        public var publisher: UInt32
+        /// Its number among those of this publisher, from 1.
+        public var number: UInt32
+
+        public static func < (one: Key, other: Key) -> Bool {
+            (one.publisher, one.number) < (other.publisher, other.number)
+        }
+    }
+
+    /// What its publisher knows.
+    public enum Outcome: String, Sendable {
+        case unasked = "never asked"
+        case confirmed, nacked, returned
+        case unknown = "of unknown outcome"
+    }
+
+    /// What became of a message in one queue.
+    public struct Passage: Sendable, Hashable {
+        /// Copies that came.
+        public var routed = 0
+        /// Times it went out, and those of them that were marked as redelivered.
+        public var delivered = 0
+        public var redelivered = 0
+        /// Copies that were settled.
+        public var acked = 0
+        /// Copies that died, by reason, and those that are gone.
+        public var deadLettered: [String: Int] = [:]
+        public var dropped: [String: Int] = [:]
+        /// Copies that are there at the end.
+        public var left = 0
+    }
+
+    /// What became of a message.
+    public struct Fate: Sendable, Hashable {
+        public var outcome = Outcome.unasked
+        /// By queue.
+        public var passages: [String: Passage] = [:]
+        /// Pieces of work that were done on it, and those that went wrong.
+        public var handled = 0
+        public var failed = 0
+        /// Whether a connection ended while it was out, or it was sent again.
+        public var wasInterrupted = false
+        public var wasRetried = false
+    }
+
+    /// An error that a client was told.
+    public struct Refusal: Sendable, Hashable {
+        public var client: String
+        public var code: UInt64
+        public var text: String
+    }
+
+    /// By message.
+    public private(set) var fates: [Key: Fate] = [:]
+    /// By queue: the messages in the order in which they came out first.
+    public private(set) var order: [String: [Key]] = [:]
+    /// By queue: who got something from it.
+    public private(set) var takers: [String: Set<UInt32>] = [:]
+    /// In the order in which they came.
+    public private(set) var refusals: [Refusal] = []
+
+    private var keys: [MessageID: Key] = [:]
+    private var counts: [UInt32: UInt32] = [:]
+    private var cameOut: Set<Exit> = []
+
+    private struct Exit: Hashable {
+        var queue: Symbol
+        var message: MessageID
+    }
+
+    /// Nothing happened yet.
+    public init() {}
+
+    /// Takes in facts, with the names of their run.
+    public mutating func take(
+        _ facts: UnsafeBufferPointer<Fact>,
+        _ names: Names,
+        client: (UInt32) -> String
+    ) {
+        for fact in facts { take(fact, names, client) }
+    }
+
+    private mutating func take(_ fact: Fact, _ names: Names, _ client: (UInt32) -> String) {
+        switch fact.kind {
+        case .messagePublished:
+            counts[fact.node.raw, default: 0] += 1
+            let key = Key(publisher: fact.node.raw, number: counts[fact.node.raw] ?? 0)
+            keys[fact.message] = key
+            fates[key] = Fate()
+            return
+        case .errorRaised:
+            refusals.append(
+                Refusal(client: client(fact.peer), code: fact.detail, text: names[fact.subject])
+            )
+            return
+        default: break
+        }
+        guard let key = keys[fact.message] else { return }
+        take(fact, key, names)
+    }
+
+    private mutating func take(_ fact: Fact, _ key: Key, _ names: Names) {
+        func change(_ body: (inout Passage) -> Void) {
+            body(&fates[key, default: Fate()].passages[names[fact.subject], default: Passage()])
+        }
+        let reason = DropReason(rawValue: fact.variant & 63).map { "\($0)" } ?? "?"
+        switch fact.kind {
+        case .messageConfirmed: fates[key]?.outcome = .confirmed
+        case .messageNacked: fates[key]?.outcome = .nacked
+        case .messageReturned: fates[key]?.outcome = .returned
+        case .messageUnknown: fates[key]?.outcome = .unknown
+        case .messageRetried: fates[key]?.wasRetried = true
+        case .messageRouted:
+            change {
+                $0.routed += 1
+                $0.left += 1
+            }
+        case .messageRecovered where fact.variant == 1: change { $0.left += 1 }
+        case .deliverySent:
+            change {
+                $0.delivered += 1
+                $0.redelivered += Int(fact.variant & 1)
+                if fact.variant & 2 != 0 { $0.left -= 1 }
+            }
+            if cameOut.insert(Exit(queue: fact.subject, message: fact.message)).inserted {
+                order[names[fact.subject], default: []].append(key)
+                takers[names[fact.subject], default: []].insert(fact.peer)
+            }
+        case .deliveryAcked:
+            change {
+                $0.acked += 1
+                $0.left -= 1
+            }
+        case .deliveryRequeued:
+            if fact.variant != ReturnReason.nacked.rawValue { fates[key]?.wasInterrupted = true }
+        case .messageDeadLettered:
+            change {
+                $0.deadLettered[reason, default: 0] += 1
+                $0.left -= 1
+            }
+        case .messageDropped where fact.detail != CopyPlace.transit.rawValue:
+            change {
+                $0.dropped[reason, default: 0] += 1
+                $0.left -= 1
+            }
+        case .messageHandled: fates[key]?.handled += 1
+        case .workFailed: fates[key]?.failed += 1
+        default: break
+        }
+    }
+}

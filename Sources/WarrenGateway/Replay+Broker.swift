@@ -1,0 +1,201 @@
+import AMQPWire
+import Foundation
+import NIOCore
+import RabbitMQModel
+import WarrenBroker
+import WarrenKernel
+import WarrenTopology
+import WarrenTrace
+
+/// What is made on the broker, broken, read out, and removed.
+extension Replay {
+    /// The prefix of each virtual host that a replay makes; the process and a random number follow.
+    static let prefix = "warren-replay-"
+
+    // MARK: Before and after
+
+    /// Removes what a replay that crashed has left: virtual hosts whose process is no more.
+    func removeLeftovers() async throws {
+        let answer: (status: Int, body: String)
+        do { answer = try await target.management.ask("GET", "/api/vhosts") } catch {
+            throw Failure(
+                description:
+                    "the management plugin does not answer on \(target.host):\(target.managementPort): "
+                    + "\(error)\n  it makes the virtual host of a replay. Try: rabbitmq-plugins enable "
+                    + "rabbitmq_management, or say where it is with --management PORT"
+            )
+        }
+        guard answer.status == 200 else {
+            throw Failure(
+                description:
+                    "the management plugin refuses '\(target.user)' with \(answer.status): "
+                    + "the user and password in --against must be those of an administrator"
+            )
+        }
+        struct Row: Decodable { var name: String }
+        let rows = (try? JSONDecoder().decode([Row].self, from: Data(answer.body.utf8))) ?? []
+        for row in rows where row.name.hasPrefix(Self.prefix) {
+            let process = row.name.dropFirst(Self.prefix.count).prefix { $0.isNumber }
+            guard let pid = Int32(process), pid != getpid(), kill(pid, 0) != 0, errno == ESRCH
+            else {
+                continue
+            }
+            _ = try await target.management.administer(.deleteVirtualHost(row.name))
+        }
+    }
+
+    /// Makes the virtual hosts and what is in them.
+    func setUp() async throws {
+        for index in vhosts.indices {
+            let vhost = vhosts[index]
+            let definitions = vhost.definitions
+            try await demand(target.management.makeVirtualHost(vhost.real), "the virtual host")
+            for policy in definitions.policies {
+                try await demand(
+                    target.management.administer(.setPolicy(policy, vhost: vhost.real)),
+                    "the policy '\(policy.name)'"
+                )
+            }
+            for policy in definitions.operatorPolicies {
+                try await demand(
+                    target.management.administer(.setOperatorPolicy(policy, vhost: vhost.real)),
+                    "the operator policy '\(policy.name)'"
+                )
+            }
+            try declare(index)
+        }
+    }
+
+    private func demand(_ answer: (status: Int, body: String), _ what: String) throws {
+        guard answer.status >= 300 else { return }
+        throw Failure(description: "\(what) is refused with \(answer.status): \(answer.body)")
+    }
+
+    private func session(_ vhost: VHost) throws -> AMQPSession {
+        do {
+            return try AMQPSession(
+                AMQPSession.Address(
+                    host: target.host,
+                    port: target.port,
+                    user: target.user,
+                    password: target.password,
+                    vhost: vhost.real
+                )
+            )
+        } catch {
+            throw Failure(
+                description: "\(target.host):\(target.port): \(error); nothing was published"
+            )
+        }
+    }
+
+    private func declare(_ index: Int) throws {
+        let vhost = vhosts[index]
+        let session = try session(vhost)
+        defer { session.close() }
+        do {
+            for one in vhost.definitions.exchanges {
+                try session.ask(.exchange(.declare(Declarations.declare(one))))
+            }
+            for one in vhost.definitions.queues {
+                try session.ask(.queue(.declare(Declarations.declare(one, times: speed))))
+                let queue = simulation.world.intern(.queue, one.name, in: vhost.scope)
+                record { $0.record(.queueDeclared, subject: queue) }
+                if one.deadLetterExchange != nil || isDeadLetteredByPolicy(one.name, vhost) {
+                    vhosts[index].deadLettering.insert(one.name)
+                }
+            }
+            for one in vhost.definitions.bindings {
+                try session.ask(Declarations.bind(one, isGone: false))
+            }
+        } catch {
+            throw Failure(description: "the topology cannot be declared: \(mine("\(error)"))")
+        }
+    }
+
+    private func isDeadLetteredByPolicy(_ queue: String, _ vhost: VHost) -> Bool {
+        vhost.definitions.policies.contains { policy in
+            policy["dead-letter-exchange"] != nil
+                && (try? Regex(policy.pattern).firstMatch(in: queue)) != nil
+        }
+    }
+
+    func password(of user: String) -> String {
+        if user == target.user { return target.password }
+        let broker = simulation.topology.brokers[0]
+        return RabbitMQ.users(of: broker).first { $0.name == user }?.password ?? user
+    }
+
+    /// Finds what is left in the queues, and takes it.
+    func readOut(_ sink: (UnsafeBufferPointer<Fact>) -> Void) throws {
+        for index in vhosts.indices {
+            let vhost = vhosts[index]
+            let session = try session(vhost)
+            defer { session.close() }
+            for one in vhost.definitions.queues where one.type != "stream" {
+                let queue = simulation.world.intern(.queue, one.name, in: vhost.scope)
+                do {
+                    var found: Set<MessageID> = []
+                    for content in try session.drain(one.name) {
+                        let message = MessageBody.message(of: content.body)
+                        guard message != .none else { continue }
+                        found.insert(message)
+                        let deaths = deaths(content, index)
+                        let size = UInt32(content.body.readableBytes)
+                        record {
+                            seen.remain(message, queue, size: size, deaths: deaths, &$0)
+                        }
+                    }
+                    record { seen.miss(queue, keeping: found, &$0) }
+                } catch {
+                    // A queue that is gone holds nothing; one that cannot be fetched from is not looked into.
+                    try? session.reopen()
+                }
+            }
+        }
+        let lines = seen.lines
+        _ = simulation.world.with(port, as: BrokerPort.self) { $0.lines = lines }
+        var facts: [Fact] = []
+        simulation.take { facts.append(contentsOf: $0) }
+        hand(&facts, to: sink)
+        simulation.finish()
+    }
+
+    func tearDown() async {
+        for vhost in vhosts {
+            _ = try? await target.management.administer(.deleteVirtualHost(vhost.real))
+        }
+    }
+
+    // MARK: Faults
+
+    /// Does to the real node what is done to the one of the world.
+    func notice(_ facts: UnsafeBufferPointer<Fact>) {
+        for fact in facts where fact.node == port {
+            switch fact.kind {
+            case .nodeCrashed: suffer([.kill])
+            case .nodeStopped: suffer([.stop])
+            case .nodeStarted: if fact.variant == 1 { suffer([.start]) }
+            case .nodeFrozen: suffer([.freeze])
+            case .nodeThawed: suffer([.thaw])
+            default: break
+            }
+        }
+    }
+
+    /// What an operator orders.
+    func order(_ packet: Packet) {
+        guard packet.word == NodeOrder.memoryAlarm.rawValue else { return }
+        suffer([packet.x == 1 ? .memoryAlarm : .endMemoryAlarm])
+    }
+
+    /// One fault after the other; the clients live on meanwhile.
+    private func suffer(_ wanted: [LocalCluster.Fault]) {
+        guard let cluster = target.cluster else { return }
+        let before = faults
+        faults = Task {
+            await before?.value
+            for fault in wanted { try? await cluster.suffer(fault) }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+import AMQPWire
+import Foundation
+import NIOCore
+import RabbitMQModel
+import Synchronization
+public import WarrenBroker
+import WarrenKernel
+import WarrenTopology
+public import WarrenTrace
+
+/// A scenario with a real broker: the modelled clients live in real time, and what they say goes over real
+/// connections.
+///
+/// The clients are those of a simulation, with the same seed: what they publish, when, how large, how long they work
+/// and where they fail is the same. The node of the broker is a port; what it hears is said to the real broker, and
+/// what that says is told to them. What happens is recorded in the words of a simulation.
+///
+/// - Differs: a broker does not say where it puts a message: that a copy was routed is recorded when it comes out,
+///   or is found in its queue at the end.
+public final class Replay {
+    /// The broker that is asked.
+    public struct Target: Sendable {
+        /// Where AMQP is spoken.
+        public var host: String
+        public var port: Int
+        /// Who connects.
+        public var user: String
+        public var password: String
+        /// Where the management plugin listens.
+        public var managementPort: Int
+        /// The cluster, if it was started for this: only such a one is broken.
+        public var cluster: LocalCluster?
+
+        /// A broker at this address.
+        public init(
+            host: String = "127.0.0.1",
+            port: Int = 5672,
+            user: String = "guest",
+            password: String = "guest",
+            managementPort: Int = 15672,
+            cluster: LocalCluster? = nil
+        ) {
+            self.host = host
+            self.port = port
+            self.user = user
+            self.password = password
+            self.managementPort = managementPort
+            self.cluster = cluster
+        }
+
+        var management: Management {
+            Management(host: host, port: managementPort, user: user, password: password)
+        }
+    }
+
+    /// What ended a replay before its time, with what was done and what was not.
+    public struct Failure: Error, Sendable, CustomStringConvertible {
+        /// A sentence.
+        public var description: String
+    }
+
+    /// The run: its facts are those of the real broker.
+    public internal(set) var simulation: Simulation
+
+    let target: Target
+    /// How much faster than real time.
+    let speed: Double
+    /// When the model was done.
+    let modelEnd: Instant
+    let mailbox = Mailbox()
+    var links: [ConnectionID: Link] = [:]
+    var seen = SeenCopies()
+    var vhosts: [VHost] = []
+    let port: NodeID
+    var lastNews = ContinuousClock.now
+    var faults: Task<Void, Never>?
+
+    /// A virtual host of the topology, and the one that stands for it.
+    struct VHost {
+        var name: String
+        var real: String
+        var scope: Symbol
+        var definitions: Definitions
+        /// Queues whose dead letters go somewhere.
+        var deadLettering: Set<String> = []
+    }
+
+    /// Prepares a replay of a simulation that has run to its end.
+    ///
+    /// - Throws: ``Failure`` if the topology is not for one RabbitMQ node, or cannot be shown by a real one.
+    public init(of model: Simulation, on target: Target, speed: Double = 1) throws {
+        let topology = model.topology
+        guard topology.brokers.count == 1, let broker = topology.brokers.first,
+            broker.kind == RabbitMQ.vocabulary.kind
+        else { throw Failure(description: "only a topology with one RabbitMQ can be replayed") }
+        guard broker.nodes.count == 1 else {
+            throw Failure(
+                description:
+                    "'\(broker.name)' has \(broker.nodes.count) nodes; one can be replayed so far"
+            )
+        }
+        self.target = target
+        self.speed = speed
+        modelEnd = model.world.now
+        simulation = try Simulation(topology, models: [ReplayedRabbitMQ.self], seed: model.seed)
+        guard let node = simulation.nodesByPath["\(broker.name)/\(broker.nodes[0])"] else {
+            throw Failure(description: "'\(broker.name)' has no node")
+        }
+        port = node
+        let base = "warren-replay-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        for (number, definitions) in RabbitMQ.definitions(of: broker).enumerated() {
+            let name = definitions.vhost
+            let scope = simulation.world.intern(
+                .broker,
+                name == "/" ? broker.name : "\(broker.name)/\(name)"
+            )
+            vhosts.append(
+                VHost(
+                    name: name,
+                    real: "\(base)-\(number)",
+                    scope: scope,
+                    definitions: definitions
+                )
+            )
+        }
+    }
+
+    // MARK: Living
+
+    /// Lives in real time until the scenario is over on both sides, and reads out the queues.
+    ///
+    /// - Parameters:
+    ///   - isStopped: asked many times a second; true ends the run.
+    ///   - sink: gets the facts.
+    /// - Throws: ``Failure``; what was made on the broker is removed in any case.
+    public func run(
+        isStopped: () -> Bool,
+        _ sink: (UnsafeBufferPointer<Fact>) -> Void
+    ) async throws {
+        try await removeLeftovers()
+        do {
+            try await setUp()
+            live(isStopped, sink)
+            await faults?.value
+            try readOut(sink)
+        } catch {
+            for link in links.values { link.wire?.close() }
+            await tearDown()
+            throw error as? Failure ?? Failure(description: "\(error)")
+        }
+        for link in links.values { link.wire?.close() }
+        await tearDown()
+    }
+
+    private func live(_ isStopped: () -> Bool, _ sink: (UnsafeBufferPointer<Fact>) -> Void) {
+        let clock = ContinuousClock()
+        let start = clock.now
+        lastNews = start
+        // After the model's time the broker has a while to finish.
+        let quiet = Duration.milliseconds(700)
+        var facts: [Fact] = []
+        while true {
+            let passed = (clock.now - start) / .nanoseconds(1)
+            let moment = Instant(nanoseconds: UInt64(passed * speed))
+            let mails = mailbox.take()
+            if !mails.isEmpty { lastNews = clock.now }
+            for mail in mails { open(mail) }
+            simulation.live(until: moment) { facts.append(contentsOf: $0) }
+            hand(&facts, to: sink)
+            carryOut()
+            if isStopped() {
+                simulation.stop(because: "stopped by Ctrl-C")
+                break
+            }
+            if moment >= modelEnd, clock.now - lastNews > quiet, faults == nil { break }
+            if moment >= modelEnd, clock.now - lastNews > .seconds(60) { break }
+            mailbox.wait(atMost: 0.001)
+        }
+    }
+
+    /// Hands facts on once nothing changes the simulation.
+    func hand(_ facts: inout [Fact], to sink: (UnsafeBufferPointer<Fact>) -> Void) {
+        guard !facts.isEmpty else { return }
+        facts.withUnsafeBufferPointer {
+            notice($0)
+            sink($0)
+        }
+        facts.removeAll(keepingCapacity: true)
+    }
+
+    /// Says on the broker's behalf what is seen.
+    func record(_ body: (inout Turn) -> Void) { simulation.world.speak(as: port, body) }
+
+    // MARK: Mail
+
+    /// What the event loop has for the driver.
+    struct Mail: Sendable {
+        var connection: ConnectionID
+        var event: AMQPLink.Event
+    }
+
+    /// Written by the event loop, read by the driver.
+    final class Mailbox: Sendable {
+        private let mails = Mutex<[Mail]>([])
+        private let wires = Mutex<[ConnectionID: AMQPLink]>([:])
+        private let bell = DispatchSemaphore(value: 0)
+
+        func put(_ mail: Mail) {
+            let isFirst = mails.withLock { mails in
+                mails.append(mail)
+                return mails.count == 1
+            }
+            if isFirst { bell.signal() }
+        }
+
+        /// Keeps a socket until the driver wants it.
+        func dialed(_ connection: ConnectionID, _ wire: AMQPLink) {
+            wires.withLock { $0[connection] = wire }
+            bell.signal()
+        }
+
+        func takeWire(_ connection: ConnectionID) -> AMQPLink? {
+            wires.withLock { $0.removeValue(forKey: connection) }
+        }
+
+        func take() -> [Mail] {
+            mails.withLock { mails in
+                defer { mails = [] }
+                return mails
+            }
+        }
+
+        func wait(atMost seconds: Double) { _ = bell.wait(timeout: .now() + seconds) }
+    }
+}

@@ -1,0 +1,322 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Synchronization
+import TextTable
+import WarrenBroker
+import WarrenCatalog
+import WarrenGateway
+import WarrenKernel
+import WarrenTopology
+import WarrenTrace
+import WarrenView
+
+struct ReplayCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "replay",
+        abstract: "Drives a scenario against a real RabbitMQ, and compares it with the model.",
+        discussion: """
+            The scenario is simulated first. Then the same clients, with the same seed, live in real time and speak to \
+            the broker, in a virtual host that is made for them and removed afterwards. Each difference is a \
+            divergence (the model is wrong) or a race (both are allowed).
+
+            Exit codes: 0 no divergence, 1 a divergence, 2 the input is wrong, 3 the broker is not there or fails.
+
+            Example: warren replay Topologies/rabbitmq/worker-queue.yaml --cluster
+            """
+    )
+
+    @Argument(help: "The topology file.")
+    var file: String
+
+    @Option(help: "A broker that runs: amqp://USER:PASSWORD@HOST:PORT.")
+    var against: String?
+
+    @Flag(help: "Start a broker of its own from the installed rabbitmq-server, and take it down.")
+    var cluster = false
+
+    @Option(help: "The port of the management plugin of --against.")
+    var management = 15672
+
+    @Option(help: "How much faster than real time; times to live are shortened as well.")
+    var speed = 1.0
+
+    @Option(
+        help: "Where to record what the broker did; a file that is there already gets one more run."
+    )
+    var trace: String?
+
+    @Flag(help: "Record nothing.")
+    var noTrace = false
+
+    @Option(help: "How to print the result: text or json.")
+    var format = OutputFormat.text
+
+    @Option(help: "How many differences to print.")
+    var show = 20
+
+    func validate() throws {
+        guard cluster != (against != nil) else {
+            throw ValidationError(
+                "say which broker: --cluster starts one, --against amqp://guest:guest@localhost:5672 takes one that runs"
+            )
+        }
+        guard speed > 0, speed <= 1000 else {
+            throw ValidationError("--speed \(speed); from 0.001 to 1000")
+        }
+        if let against, Self.address(against) == nil {
+            throw ValidationError(
+                "--against '\(against)' is no address; amqp://USER:PASSWORD@HOST:PORT is one"
+            )
+        }
+    }
+
+    /// What an address names; ports and users have their defaults.
+    private static func address(_ text: String) -> URLComponents? {
+        guard let parts = URLComponents(string: text), parts.scheme == "amqp",
+            parts.host?.isEmpty == false
+        else { return nil }
+        return parts
+    }
+
+    func run() throws {
+        let topology = try Files.topology(file, format)
+        var model: Simulation
+        do { model = try Simulation(topology, models: Catalog.models) } catch {
+            throw try Files.rejected(error.findings, topology.files, format)
+        }
+        for warning in model.warnings { Console.error(warning.text(in: topology.files)) }
+        var said = MessageFates()
+        let time = Self.timed {
+            var facts: [Fact] = []
+            while model.state == .running {
+                model.advance { facts.append(contentsOf: $0) }
+                facts.withUnsafeBufferPointer {
+                    said.take($0, model.world.names) { Self.name(of: $0, in: model.world) }
+                }
+                facts.removeAll(keepingCapacity: true)
+            }
+        }
+        let command = self
+        // The model has run to its end; the replay alone looks at it meanwhile.
+        nonisolated(unsafe) let lived = model
+        let did = try Waiting.run { try await command.replay(lived) }
+        let comparison = Comparison(model: said, broker: did.fates) {
+            Self.name(of: $0, in: model.world)
+        }
+        let result = ReplayReport(
+            comparison,
+            model: Report(model, wall: time, trace: nil),
+            broker: did.report,
+            brokerName: did.broker,
+            shown: show
+        )
+        try Console.print(format == .json ? Report.json(of: result) : result.text)
+        if Interrupt.happened { throw ExitCode(Failure.outside) }
+        if comparison.count(.divergence) > 0 { throw ExitCode(Failure.broken) }
+    }
+
+    /// A client's or a node's name.
+    private static func name(of node: UInt32, in world: World) -> String {
+        world.names[world.name(of: NodeID(node))]
+    }
+
+    private static func timed(_ body: () -> Void) -> UInt64 {
+        let started = DispatchTime.now().uptimeNanoseconds
+        body()
+        return DispatchTime.now().uptimeNanoseconds - started
+    }
+
+    /// What a real run brought.
+    private struct Deed: Sendable {
+        var fates: MessageFates
+        var report: Report
+        var broker: String
+    }
+
+    private func replay(_ model: Simulation) async throws -> Deed {
+        var target = Replay.Target()
+        var folder: String?
+        var started: LocalCluster?
+        if let parts = against.flatMap(Self.address) {
+            target = Replay.Target(
+                host: parts.host ?? "127.0.0.1",
+                port: parts.port ?? 5672,
+                user: parts.user ?? "guest",
+                password: parts.password ?? "guest",
+                managementPort: management
+            )
+        } else {
+            let place = FileManager.default.temporaryDirectory
+                .appending(path: "warren-replay-\(getpid())").path
+            folder = place
+            let cluster = try await LocalCluster.start(in: place) { Console.error($0) }
+            started = cluster
+            let node = await cluster.nodes[0]
+            target = Replay.Target(
+                port: node.port,
+                managementPort: node.managementPort,
+                cluster: cluster
+            )
+        }
+        defer { if let folder { LocalCluster.end(in: folder) } }
+        let version = started.map { "RabbitMQ \($0.version)" } ?? "the broker"
+        return try await live(model, target, version)
+    }
+
+    private func live(_ model: Simulation, _ target: Replay.Target, _ broker: String) async throws
+        -> Deed
+    {
+        let replay: Replay
+        do { replay = try Replay(of: model, on: target, speed: speed) } catch {
+            throw Failure(code: Failure.input, text: "error: \(error)")
+        }
+        var recorder: Recorder?
+        if !noTrace {
+            let path = trace ?? Recorder.defaultPath(model.topology.name + ".real")
+            recorder = try Recorder(path: path, replay.simulation, schedule: "real: \(broker)")
+        }
+        var did = MessageFates()
+        let begun = DispatchTime.now().uptimeNanoseconds
+        var unrecorded: (any Error)?
+        do {
+            try await replay.run(isStopped: { Interrupt.happened || Task.isCancelled }) { facts in
+                let world = replay.simulation.world
+                did.take(facts, world.names) { Self.name(of: $0, in: world) }
+                do { try recorder?.take(facts) } catch { unrecorded = unrecorded ?? error }
+            }
+        } catch {
+            throw Failure(code: Failure.outside, text: "error: \(error)")
+        }
+        let wall = DispatchTime.now().uptimeNanoseconds - begun
+        let report = Report(replay.simulation, wall: wall, trace: recorder?.path)
+        if let unrecorded {
+            Console.error("\(unrecorded)")
+        } else {
+            try recorder?.finish(replay.simulation, report)
+        }
+        return Deed(fates: did, report: report, broker: broker)
+    }
+}
+
+/// The result of a replay, as JSON says it.
+struct ReplayReport: Encodable {
+    struct Line: Encodable {
+        var kind, subject, model, broker: String
+        @OrNull var why: String?
+    }
+
+    let compared: Int
+    let divergences, races, known: Int
+    let differences: [Line]
+    let broker_name: String
+    let model, broker: Report
+    private let shown: Int
+
+    private enum CodingKeys: String, CodingKey {
+        case compared, divergences, races, known, differences, broker_name, model, broker
+    }
+
+    init(
+        _ comparison: Comparison,
+        model: Report,
+        broker: Report,
+        brokerName: String,
+        shown: Int
+    ) {
+        compared = comparison.messages
+        divergences = comparison.count(.divergence)
+        races = comparison.count(.race)
+        known = comparison.count(.known)
+        differences = comparison.differences.map {
+            Line(
+                kind: $0.kind.rawValue,
+                subject: $0.subject,
+                model: $0.model,
+                broker: $0.broker,
+                why: $0.why
+            )
+        }
+        self.model = model
+        self.broker = broker
+        broker_name = brokerName
+        self.shown = shown
+    }
+
+    /// For people: both ledgers side by side, then the differences.
+    var text: String {
+        var lines = [
+            Console.strong(model.topology)
+                + "  \(FactText.length(Interval(nanoseconds: model.simulated_ns))) simulated; "
+                + "\(broker_name) took \(FactText.length(Interval(nanoseconds: broker.wall_ns)))",
+            "", ledgers,
+        ]
+        if !model.queues.isEmpty { lines += ["", waits] }
+        for imbalance in broker.imbalances { lines.append(Console.bad("imbalance  \(imbalance)")) }
+        lines.append("")
+        for one in differences.prefix(shown) {
+            let word = one.kind == "divergence" ? Console.bad(one.kind) : one.kind
+            lines.append("\(word)  \(one.subject)")
+            lines.append("    model said  \(one.model)")
+            lines.append("    broker did  \(one.broker)")
+            if let why = one.why { lines.append("    why         \(why)") }
+        }
+        if differences.count > shown {
+            lines.append(
+                "… and \(differences.count - shown) more; --show \(differences.count) prints them"
+            )
+        }
+        if !differences.isEmpty { lines.append("") }
+        let verdict =
+            divergences == 0
+            ? Console.good("no divergence") : Console.bad("\(divergences) divergences")
+        lines.append("\(verdict) in \(compared) messages; \(races) races, \(known) known")
+        if let trace = broker.trace { lines.append("trace  \(trace)") }
+        return lines.joined(separator: "\n")
+    }
+
+    private var ledgers: String {
+        let (one, other) = (model.messages, broker.messages)
+        let rows: [(String, UInt64, UInt64)] = [
+            ("published", one.published, other.published),
+            ("confirmed", one.confirmed, other.confirmed), ("nacked", one.nacked, other.nacked),
+            ("returned", one.returned, other.returned), ("unknown", one.unknown, other.unknown),
+            ("routed copies", one.routed_copies, other.routed_copies),
+            ("delivered", one.delivered, other.delivered),
+            ("redelivered", one.redelivered, other.redelivered), ("acked", one.acked, other.acked),
+            ("handled", one.handled, other.handled),
+            ("dead-lettered", one.dead_lettered, other.dead_lettered),
+            ("dropped", one.dropped, other.dropped),
+            ("remaining", one.remaining, other.remaining), ("lost", one.lost, other.lost),
+            ("errors", model.errors, broker.errors),
+        ].filter { $0.1 > 0 || $0.2 > 0 }
+        let table = TextTable<(String, UInt64, UInt64)> { row in
+            [
+                Column(title: "", value: row.0),
+                Column(title: "model", value: row.1, align: .right),
+                Column(title: "broker", value: row.2, align: .right),
+            ]
+        }
+        return table.string(for: rows, style: Style.plain) ?? ""
+    }
+
+    /// Times are shown, not judged.
+    private var waits: String {
+        let table = TextTable<(Report.QueueLine, Report.QueueLine?)> { pair in
+            func time(_ nanoseconds: UInt64?) -> String {
+                nanoseconds.map { FactText.length(Interval(nanoseconds: $0)) } ?? "-"
+            }
+            return [
+                Column(title: "queue", value: pair.0.name),
+                Column(title: "model p50", value: time(pair.0.wait_p50_ns), align: .right),
+                Column(title: "broker p50", value: time(pair.1?.wait_p50_ns), align: .right),
+                Column(title: "model p99", value: time(pair.0.wait_p99_ns), align: .right),
+                Column(title: "broker p99", value: time(pair.1?.wait_p99_ns), align: .right),
+            ]
+        }
+        let rows = model.queues.prefix(20).map { line in
+            (line, broker.queues.first { $0.name == line.name && $0.broker == line.broker })
+        }
+        return table.string(for: rows, style: Style.plain) ?? ""
+    }
+}
