@@ -9,6 +9,7 @@ public struct Comparison: Sendable {
         /// It is listed among the behaviours.
         case known
 
+        /// Divergences first.
         public static func < (one: Kind, other: Kind) -> Bool { one.rank < other.rank }
 
         private var rank: Int {
@@ -42,10 +43,11 @@ public struct Comparison: Sendable {
     /// Compares what became of each message, what came out of each queue in which order, and what clients were
     /// told.
     ///
-    /// `name` names a publisher by its node.
+    /// `name` names a publisher by its node, `unordered` says why the order of a queue is a matter of the moment.
     public init(
         model: MessageFates,
         broker: MessageFates,
+        unordered: [String: String] = [:],
         name: (UInt32) -> String
     ) {
         var found: [Difference] = []
@@ -80,7 +82,7 @@ public struct Comparison: Sendable {
                 )
             }
         }
-        found += Self.orders(model, broker, moved, name)
+        found += Self.orders(model, broker, moved, unordered, name)
         found += Self.refusals(model, broker)
         differences = found.enumerated()
             .sorted { ($0.element.kind, $0.offset) < ($1.element.kind, $1.offset) }.map(\.element)
@@ -145,6 +147,7 @@ public struct Comparison: Sendable {
         _ model: MessageFates,
         _ broker: MessageFates,
         _ moved: Set<MessageFates.Key>,
+        _ unordered: [String: String],
         _ name: (UInt32) -> String
     ) -> [Difference] {
         var found: [Difference] = []
@@ -170,7 +173,7 @@ public struct Comparison: Sendable {
                 } else if takers.count > 1 {
                     "what goes to \(takers.count) connections arrives in any order"
                 } else {
-                    nil
+                    unordered[queue]
                 }
             found.append(
                 Difference(

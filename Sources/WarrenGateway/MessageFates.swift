@@ -10,6 +10,7 @@ public struct MessageFates: Sendable {
         /// Its number among those of this publisher, from 1.
         public var number: UInt32
 
+        /// By publisher, then by number.
         public static func < (one: Key, other: Key) -> Bool {
             (one.publisher, one.number) < (other.publisher, other.number)
         }
@@ -107,9 +108,18 @@ public struct MessageFates: Sendable {
         take(fact, key, names)
     }
 
+    /// A queue's name without what a broker makes up: its own names differ from run to run.
+    private static func shared(_ name: String) -> String {
+        for prefix in ["amq.gen-", "amq.rabbitmq.reply-to"] where name.hasPrefix(prefix) {
+            return prefix + "*"
+        }
+        return name
+    }
+
     private mutating func take(_ fact: Fact, _ key: Key, _ names: Names) {
+        let queue = Self.shared(names[fact.subject])
         func change(_ body: (inout Passage) -> Void) {
-            body(&fates[key, default: Fate()].passages[names[fact.subject], default: Passage()])
+            body(&fates[key, default: Fate()].passages[queue, default: Passage()])
         }
         let reason = DropReason(rawValue: fact.variant & 63).map { "\($0)" } ?? "?"
         switch fact.kind {
@@ -131,8 +141,8 @@ public struct MessageFates: Sendable {
                 if fact.variant & 2 != 0 { $0.left -= 1 }
             }
             if cameOut.insert(Exit(queue: fact.subject, message: fact.message)).inserted {
-                order[names[fact.subject], default: []].append(key)
-                takers[names[fact.subject], default: []].insert(fact.peer)
+                order[queue, default: []].append(key)
+                takers[queue, default: []].insert(fact.peer)
             }
         case .deliveryAcked:
             change {

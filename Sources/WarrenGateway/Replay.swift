@@ -125,6 +125,17 @@ public final class Replay {
         }
     }
 
+    /// By queue: why its messages may come out in another order at another time.
+    public var unordered: [String: String] {
+        var reasons: [String: String] = [:]
+        for vhost in vhosts {
+            for queue in vhost.definitions.queues where queue["x-max-priority"] != nil {
+                reasons[queue.name] = "which of several priorities waits depends on the moment"
+            }
+        }
+        return reasons
+    }
+
     // MARK: Living
 
     /// Lives in real time until the scenario is over on both sides, and reads out the queues.
@@ -172,10 +183,26 @@ public final class Replay {
                 simulation.stop(because: "stopped by Ctrl-C")
                 break
             }
-            if moment >= modelEnd, clock.now - lastNews > quiet, faults == nil { break }
+            if moment >= modelEnd, clock.now - lastNews > quiet, faults == nil,
+                !seen.awaitsLetter(moment, within: longestLife)
+            {
+                break
+            }
             if moment >= modelEnd, clock.now - lastNews > .seconds(60) { break }
             mailbox.wait(atMost: 0.001)
         }
+    }
+
+    /// The longest that a queue keeps a message, in the time of the world, and a second.
+    private var longestLife: Interval {
+        let lives = vhosts.flatMap { vhost in
+            vhost.definitions.queues.map { $0["x-message-ttl"] }
+                + vhost.definitions.policies.map { $0["message-ttl"] }
+        }
+        let longest = lives.reduce(Int64(0)) { longest, life in
+            if case .int(let milliseconds)? = life { max(longest, milliseconds) } else { longest }
+        }
+        return Interval.milliseconds(UInt64(longest)) + Interval(nanoseconds: UInt64(1e9 * speed))
     }
 
     /// Hands facts on once nothing changes the simulation.

@@ -23,6 +23,14 @@ struct SeenCopies {
     /// When each message was published last.
     private var published: [MessageID: Instant] = [:]
 
+    /// When each dead letter left that was not seen anywhere since.
+    private var letters: [MessageID: Instant] = [:]
+
+    /// Whether a dead letter that left less than `time` ago was not seen since: it may wait somewhere.
+    func awaitsLetter(_ now: Instant, within time: Interval) -> Bool {
+        letters.values.contains { $0 + time >= now }
+    }
+
     /// What the queues are known to hold.
     var lines: [Inventory.Line] {
         var byQueue: [Symbol: (ready: UInt64, held: UInt64)] = [:]
@@ -112,6 +120,7 @@ struct SeenCopies {
         _ turn: inout Turn
     ) {
         let key = Key(queue: queue, message: message)
+        letters[message] = nil
         if redelivered, counts[key, default: Count()].ready == 0,
             counts[key, default: Count()].held > 0
         {
@@ -176,6 +185,7 @@ struct SeenCopies {
         if isDeadLettered {
             record(.messageDeadLettered, key, &turn, variant: DropReason.rejected.rawValue | 128)
             deaths[key, default: [:]][DropReason.rejected.word, default: 0] += 1
+            letters[message] = turn.now
         } else {
             record(
                 .messageDropped,

@@ -43,6 +43,8 @@ struct QuorumMember: Sendable {
     /// Commands that will be the next entry.
     var gathering = ContiguousArray<QuorumCommand>()
     var isApplying = false
+    /// Whether the next entry says by what the queue goes.
+    var mustConfigure = true
     /// Whether it has seen, as the leader that it is, which clients are there.
     var knowsClients = false
     /// Dead copies that their targets have, and that the log does not know yet; and all that they were asked
@@ -171,7 +173,14 @@ extension RabbitMQNode {
         else { return }
         var commands = ContiguousArray<QuorumCommand>()
         swap(&commands, &members[member].gathering)
-        let batch = QuorumBatch(time: clock(turn.now), commands: commands)
+        var batch = QuorumBatch(time: clock(turn.now), commands: commands)
+        if members[member].mustConfigure {
+            members[member].mustConfigure = false
+            batch.configuration = QuorumConfiguration(
+                rules: queues[quorums[members[member].quorum].queue].rules,
+                honoursPriority: settings.version >= .v4_0
+            )
+        }
         members[member].raft.append(turn.parcels.put(batch), &wishes)
         carryOut(member, &turn)
     }
@@ -183,6 +192,7 @@ extension RabbitMQNode {
         members[member].gathering = []
         if isClustered { turn.record(.leaderElected, subject: symbol(quorum), detail: term) }
         members[member].gathering.append(QuorumCommand(kind: .nothing))
+        members[member].mustConfigure = true
         members[member].knowsClients = false
         announce(quorum, term, &turn)
         flush(member, &turn)
@@ -417,6 +427,9 @@ extension RabbitMQNode {
         // What is sent depends on who leads, and what is told on what is known: a leader that goes through
         // what it inherited sends it once more, and whoever got it before knows it by its number.
         let leads = members[member].raft.isLeader
+        if let configuration = batch.configuration {
+            members[member].machine.follow(configuration)
+        }
         for command in batch.commands {
             members[member].machine.apply(command, at: batch.time, &effects)
             if isNews || leads, !effects.isEmpty {

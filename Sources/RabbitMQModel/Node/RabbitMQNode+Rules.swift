@@ -338,7 +338,7 @@ extension RabbitMQNode {
             refreshMirrors(queue, &turn)
             let quorum = queues[queue].quorum
             if quorum >= 0, quorums[quorum].member >= 0 {
-                members[quorums[quorum].member].machine.follow(rules)
+                members[quorums[quorum].member].mustConfigure = true
                 expire(quorum: quorum, &turn)
             } else if isHere(queue) {
                 keepLimits(queue, &turn)

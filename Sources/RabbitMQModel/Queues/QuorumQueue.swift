@@ -61,9 +61,27 @@ struct QuorumBatch: ParcelBundle {
     /// What the leader's clock said.
     var time: Instant
     var commands: ContiguousArray<QuorumCommand>
+    /// By what the queue goes from here on, if that may have changed: the first entry of each leader says it.
+    var configuration: QuorumConfiguration?
 
     func parcels(_ holding: inout ParcelMarks) {
         for command in commands { holding.keep(command.packet.parcel) }
+    }
+}
+
+/// By what a quorum queue goes.
+///
+/// It is part of the log, so that a log that is gone through once more, by a later version perhaps, comes to the
+/// same end.
+///
+/// - Source: RabbitMQ's `update_config` command and Ra's machine versions, which are entries of the log as well.
+final class QuorumConfiguration: Sendable {
+    let rules: QueueRules
+    let honoursPriority: Bool
+
+    init(rules: QueueRules, honoursPriority: Bool) {
+        self.rules = rules
+        self.honoursPriority = honoursPriority
     }
 }
 
@@ -186,18 +204,20 @@ struct QuorumQueue: Sendable {
     private var heldCount = 0
     /// Whether it is gone, and only its members do not know yet.
     private var isDeleted = false
-    private let honoursPriority: Bool
+    private var honoursPriority: Bool
 
     init(_ rules: QueueRules, honoursPriority: Bool) {
         self.rules = rules
         self.honoursPriority = honoursPriority
-        let count =
-            switch rules.quorumPriorities {
-            case .none: 1
-            case .twoClasses: 2
-            case .strict: 32
-            }
-        lanes = Array(repeating: Deque(), count: count)
+        lanes = Array(repeating: Deque(), count: Self.laneCount(rules))
+    }
+
+    private static func laneCount(_ rules: QueueRules) -> Int {
+        switch rules.quorumPriorities {
+        case .none: 1
+        case .twoClasses: 2
+        case .strict: 32
+        }
     }
 
     /// Copies that could go out.
@@ -210,7 +230,15 @@ struct QuorumQueue: Sendable {
     var presentCount: Int { readyCount + discards.count }
 
     /// Goes by other rules; the limits are looked at with the next command.
-    mutating func follow(_ rules: QueueRules) { self.rules = rules }
+    mutating func follow(_ configuration: QuorumConfiguration) {
+        rules = configuration.rules
+        honoursPriority = configuration.honoursPriority
+        guard lanes.count != Self.laneCount(rules) else { return }
+        let waiting = lanes.flatMap { $0 }.sorted { $0.id < $1.id }
+        lanes = Array(repeating: Deque(), count: Self.laneCount(rules))
+        for copy in waiting { lanes[lane(of: copy)].append(copy) }
+        highServed = 0
+    }
 
     /// When the next copy expires, in nanoseconds; nil if none does.
     var nextExpiry: UInt64? { head.flatMap { $0.expiry == .max ? nil : $0.expiry } }

@@ -101,7 +101,11 @@ struct ReplayCommand: ParsableCommand {
         // The model has run to its end; the replay alone looks at it meanwhile.
         nonisolated(unsafe) let lived = model
         let did = try Waiting.run { try await command.replay(lived) }
-        let comparison = Comparison(model: said, broker: did.fates) {
+        let comparison = Comparison(
+            model: said,
+            broker: did.fates,
+            unordered: did.unordered
+        ) {
             Self.name(of: $0, in: model.world)
         }
         let result = ReplayReport(
@@ -132,6 +136,7 @@ struct ReplayCommand: ParsableCommand {
         var fates: MessageFates
         var report: Report
         var broker: String
+        var unordered: [String: String]
     }
 
     private func replay(_ model: Simulation) async throws -> Deed {
@@ -195,7 +200,12 @@ struct ReplayCommand: ParsableCommand {
         } else {
             try recorder?.finish(replay.simulation, report)
         }
-        return Deed(fates: did, report: report, broker: broker)
+        return Deed(
+            fates: did,
+            report: report,
+            broker: broker,
+            unordered: replay.unordered
+        )
     }
 }
 
