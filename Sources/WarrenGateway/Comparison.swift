@@ -43,11 +43,19 @@ public struct Comparison: Sendable {
     /// Compares what became of each message, what came out of each queue in which order, and what clients were
     /// told.
     ///
-    /// `name` names a publisher by its node, `unordered` says why the order of a queue is a matter of the moment.
+    /// - Parameters:
+    ///   - model: what the model said.
+    ///   - broker: what the broker did.
+    ///   - unordered: by queue, why the order of its messages is a matter of the moment.
+    ///   - losing: by queue, why it is a matter of the moment which messages it keeps.
+    ///   - isCut: whether the run ends at a moment, whatever is under way.
+    ///   - name: names a publisher by its node.
     public init(
         model: MessageFates,
         broker: MessageFates,
         unordered: [String: String] = [:],
+        losing: [String: String] = [:],
+        isCut: Bool = false,
         name: (UInt32) -> String
     ) {
         var found: [Difference] = []
@@ -68,7 +76,7 @@ public struct Comparison: Sendable {
                 )
                 continue
             }
-            let why = Self.race(one, other)
+            let why = Self.race(one, other, losing, isCut)
             for (said, did) in Self.differences(one, other) {
                 moved.insert(key)
                 found.append(
@@ -89,7 +97,12 @@ public struct Comparison: Sendable {
     }
 
     /// Why the two fates of a message may differ; nil if they may not.
-    private static func race(_ one: MessageFates.Fate, _ other: MessageFates.Fate) -> String? {
+    private static func race(
+        _ one: MessageFates.Fate,
+        _ other: MessageFates.Fate,
+        _ losing: [String: String],
+        _ isCut: Bool
+    ) -> String? {
         if one.wasInterrupted || other.wasInterrupted {
             return "a connection ended while it was out"
         }
@@ -106,6 +119,14 @@ public struct Comparison: Sendable {
         }
         if reasons.contains("expired") { return "it expired about when a consumer had room" }
         if reasons.contains("maxlen") { return "whether a queue is full depends on the moment" }
+        let queues = Set(one.passages.keys).union(other.passages.keys).sorted()
+        if let queue = queues.first(where: { losing[$0] != nil }) { return losing[queue] }
+        if isCut,
+            [one, other].contains(where: { $0.passages.values.contains { $0.left > 0 } })
+                || one.outcome == .unasked || other.outcome == .unasked
+        {
+            return "the run ended while it was under way"
+        }
         return nil
     }
 
@@ -117,7 +138,7 @@ public struct Comparison: Sendable {
             found.append((one.outcome.rawValue, other.outcome.rawValue))
         }
         for queue in Set(one.passages.keys).union(other.passages.keys).sorted() {
-            let (mine, theirs) = (one.passages[queue], other.passages[queue])
+            let (mine, theirs) = (visible(one.passages[queue]), visible(other.passages[queue]))
             guard mine != theirs else { continue }
             found.append((words(mine, queue), words(theirs, queue)))
         }
@@ -125,6 +146,13 @@ public struct Comparison: Sendable {
             found.append(("\(one.handled) times worked on", "\(other.handled) times"))
         }
         return found
+    }
+
+    /// A passage, unless nobody outside could see it: a copy that came and went without a word.
+    private static func visible(_ passage: MessageFates.Passage?) -> MessageFates.Passage? {
+        guard let passage, passage.delivered == 0, passage.left == 0, passage.deadLettered.isEmpty
+        else { return passage }
+        return nil
     }
 
     private static func words(_ passage: MessageFates.Passage?, _ queue: String) -> String {

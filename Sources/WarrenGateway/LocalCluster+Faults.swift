@@ -56,9 +56,14 @@ extension LocalCluster {
         case .endMemoryAlarm: try await control(["set_vm_memory_high_watermark", "0.4"], on: node)
         case .rename:
             try await stop(node)
-            nodes[node].name = "renamed-" + nodes[node].name
-            try await restart(node)
+            try await startAnew(node)
         }
+    }
+
+    /// Starts a node that is down under another name, without its data.
+    func startAnew(_ node: Int) async throws {
+        nodes[node].name = "renamed-" + nodes[node].name
+        try await restart(node)
     }
 
     /// Has a node evaluate an Erlang expression, and returns what comes of it.

@@ -135,6 +135,10 @@ public struct MessageFates: Sendable {
             }
         case .messageRecovered where fact.variant == 1: change { $0.left += 1 }
         case .deliverySent:
+            // What comes as redelivered for the first time was on its way to somebody who was gone.
+            if fact.variant & 1 != 0, (fates[key]?.passages[queue]?.delivered ?? 0) == 0 {
+                fates[key]?.wasInterrupted = true
+            }
             change {
                 $0.delivered += 1
                 $0.redelivered += Int(fact.variant & 1)

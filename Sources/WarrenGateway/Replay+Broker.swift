@@ -173,29 +173,52 @@ extension Replay {
     func notice(_ facts: UnsafeBufferPointer<Fact>) {
         for fact in facts where fact.node == port {
             switch fact.kind {
-            case .nodeCrashed: suffer([.kill])
-            case .nodeStopped: suffer([.stop])
-            case .nodeStarted: if fact.variant == 1 { suffer([.start]) }
-            case .nodeFrozen: suffer([.freeze])
-            case .nodeThawed: suffer([.thaw])
+            case .nodeCrashed: suffer(.kill)
+            case .nodeStopped: suffer(.stop)
+            case .nodeStarted:
+                if fact.variant == 1 { comesBackBlank ? startAnew() : suffer(.start) }
+            case .nodeFrozen: suffer(.freeze)
+            case .nodeThawed: suffer(.thaw)
             default: break
             }
+        }
+    }
+
+    /// Whether the node comes back without its data: under another name, or with a disk that is not kept.
+    private var comesBackBlank: Bool {
+        simulation.topology.faults.contains { $0.renames }
+            || !simulation.topology.brokers[0].forgetful.isEmpty
+    }
+
+    /// The node comes back as a blank one, which knows the virtual hosts and nothing in them.
+    private func startAnew() {
+        guard let cluster = target.cluster else { return }
+        let (management, names) = (target.management, vhosts.map(\.real))
+        begin {
+            try? await cluster.startAnew(0)
+            for name in names { _ = try? await management.makeVirtualHost(name) }
         }
     }
 
     /// What an operator orders.
     func order(_ packet: Packet) {
         guard packet.word == NodeOrder.memoryAlarm.rawValue else { return }
-        suffer([packet.x == 1 ? .memoryAlarm : .endMemoryAlarm])
+        suffer(packet.x == 1 ? .memoryAlarm : .endMemoryAlarm)
+    }
+
+    private func suffer(_ fault: LocalCluster.Fault) {
+        guard let cluster = target.cluster else { return }
+        begin { try? await cluster.suffer(fault) }
     }
 
     /// One fault after the other; the clients live on meanwhile.
-    private func suffer(_ wanted: [LocalCluster.Fault]) {
-        guard let cluster = target.cluster else { return }
-        let before = faults
+    private func begin(_ work: @escaping @Sendable () async -> Void) {
+        let (before, underWay) = (faults, faultsUnderWay)
+        underWay.add(1)
         faults = Task {
             await before?.value
-            for fault in wanted { try? await cluster.suffer(fault) }
+            await work()
+            underWay.add(-1)
         }
     }
 }

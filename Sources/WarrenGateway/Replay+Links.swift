@@ -303,7 +303,8 @@ extension Replay {
     }
 
     private func refuse(_ code: UInt16, _ text: String, isHard: Bool, _ connection: ConnectionID) {
-        guard let peer = links[connection]?.peer else { return }
+        // A node that is stopped says so to all; that is the fault's doing, and no refusal.
+        guard let peer = links[connection]?.peer, code != 320 else { return }
         let text = mine(text)
         record {
             $0.record(

@@ -74,6 +74,7 @@ public final class Replay {
     let port: NodeID
     var lastNews = ContinuousClock.now
     var faults: Task<Void, Never>?
+    let faultsUnderWay = Counter()
 
     /// A virtual host of the topology, and the one that stands for it.
     struct VHost {
@@ -97,6 +98,16 @@ public final class Replay {
             throw Failure(
                 description:
                     "'\(broker.name)' has \(broker.nodes.count) nodes; one can be replayed so far"
+            )
+        }
+        let breaking = topology.faults.first { fault in
+            [fault.node, fault.broker, fault.leaderOf].contains { $0 != nil }
+        }
+        guard breaking == nil || target.cluster != nil else {
+            throw Failure(
+                description:
+                    "its faults break the broker, and a broker that others use is not broken. "
+                    + "Try: --cluster, which starts one of its own"
             )
         }
         self.target = target
@@ -131,6 +142,29 @@ public final class Replay {
         for vhost in vhosts {
             for queue in vhost.definitions.queues where queue["x-max-priority"] != nil {
                 reasons[queue.name] = "which of several priorities waits depends on the moment"
+            }
+        }
+        return reasons
+    }
+
+    /// By queue: why it is a matter of the moment which messages it keeps.
+    public var losing: [String: String] {
+        var reasons: [String: String] = [:]
+        for vhost in vhosts {
+            for queue in vhost.definitions.queues {
+                let policies = vhost.definitions.policies + vhost.definitions.operatorPolicies
+                func has(_ key: String) -> Bool {
+                    queue["x-" + key] != nil
+                        || policies.contains { policy in
+                            policy[key] != nil
+                                && (try? Regex(policy.pattern).firstMatch(in: queue.name)) != nil
+                        }
+                }
+                if has("max-length") || has("max-length-bytes") {
+                    reasons[queue.name] = "whether a queue is full depends on the moment"
+                } else if has("message-ttl") {
+                    reasons[queue.name] = "it expired about when a consumer had room"
+                }
             }
         }
         return reasons
@@ -183,8 +217,11 @@ public final class Replay {
                 simulation.stop(because: "stopped by Ctrl-C")
                 break
             }
-            if moment >= modelEnd, clock.now - lastNews > quiet, faults == nil,
-                !seen.awaitsLetter(moment, within: longestLife)
+            if moment >= modelEnd, simulation.topology.duration != nil, faultsUnderWay.isZero {
+                break
+            }
+            if moment >= modelEnd, clock.now - lastNews > quiet, faultsUnderWay.isZero,
+                !simulation.world.isBusy, !seen.awaitsLetter(moment, within: longestLife)
             {
                 break
             }
@@ -217,6 +254,13 @@ public final class Replay {
 
     /// Says on the broker's behalf what is seen.
     func record(_ body: (inout Turn) -> Void) { simulation.world.speak(as: port, body) }
+
+    /// Counts what is under way elsewhere.
+    final class Counter: Sendable {
+        private let count = Mutex(0)
+        var isZero: Bool { count.withLock { $0 == 0 } }
+        func add(_ change: Int) { count.withLock { $0 += change } }
+    }
 
     // MARK: Mail
 

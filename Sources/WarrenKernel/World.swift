@@ -180,6 +180,9 @@ public struct World {
 
     // MARK: Looking
 
+    /// Whether something is left to happen, clocks that tick by themselves aside.
+    package var isBusy: Bool { turn.agenda.pointee.live > 0 }
+
     /// The names of the run.
     public var names: Names { turn.names }
 
@@ -593,7 +596,8 @@ public struct World {
         case .mount(let node, let directory):
             mount(node, directory)
         case .leave(let node):
-            nodes[Int(node.raw)].leaves = true
+            // Who is down already is not renamed by a restart that finds nobody to stop.
+            nodes[Int(node.raw)].leaves = nodes[Int(node.raw)].up
         case .sever(let node):
             sever(node, from: nil)
         case .severBetween(let node, let other):

@@ -104,7 +104,9 @@ struct ReplayCommand: ParsableCommand {
         let comparison = Comparison(
             model: said,
             broker: did.fates,
-            unordered: did.unordered
+            unordered: did.unordered,
+            losing: did.losing,
+            isCut: topology.duration != nil
         ) {
             Self.name(of: $0, in: model.world)
         }
@@ -136,7 +138,7 @@ struct ReplayCommand: ParsableCommand {
         var fates: MessageFates
         var report: Report
         var broker: String
-        var unordered: [String: String]
+        var unordered, losing: [String: String]
     }
 
     private func replay(_ model: Simulation) async throws -> Deed {
@@ -204,7 +206,8 @@ struct ReplayCommand: ParsableCommand {
             fates: did,
             report: report,
             broker: broker,
-            unordered: replay.unordered
+            unordered: replay.unordered,
+            losing: replay.losing
         )
     }
 }
@@ -297,7 +300,7 @@ struct ReplayReport: Encodable {
             ("handled", one.handled, other.handled),
             ("dead-lettered", one.dead_lettered, other.dead_lettered),
             ("dropped", one.dropped, other.dropped),
-            ("remaining", one.remaining, other.remaining), ("lost", one.lost, other.lost),
+            ("remaining", one.remaining, other.remaining),
             ("errors", model.errors, broker.errors),
         ].filter { $0.1 > 0 || $0.2 > 0 }
         let table = TextTable<(String, UInt64, UInt64)> { row in
