@@ -138,7 +138,10 @@ let package = Package(
         ),
         .testTarget(
             name: "WarrenGatewayTests",
-            dependencies: ["Support", "WarrenGateway", "warren"],
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenCatalog", "WarrenGateway", "WarrenTopology",
+                "WarrenTrace", "warren",
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -1,3 +1,4 @@
+public import WarrenBroker
 import WarrenKernel
 public import WarrenTrace
 
@@ -80,13 +81,15 @@ public struct MessageFates: Sendable {
     /// Nothing happened yet.
     public init() {}
 
-    /// Takes in facts, with the names of their run.
-    public mutating func take(
-        _ facts: UnsafeBufferPointer<Fact>,
-        _ names: Names,
-        client: (UInt32) -> String
-    ) {
-        for fact in facts { take(fact, names, client) }
+    /// Takes in facts of a run.
+    public mutating func take(_ facts: UnsafeBufferPointer<Fact>, in run: Simulation) {
+        let names = run.world.names
+        for fact in facts { take(fact, names) { Self.name(of: $0, in: run) } }
+    }
+
+    /// A client's or a node's name.
+    static func name(of node: UInt32, in run: Simulation) -> String {
+        run.world.names[run.world.name(of: NodeID(node))]
     }
 
     private mutating func take(_ fact: Fact, _ names: Names, _ client: (UInt32) -> String) {

@@ -5,7 +5,7 @@ import RabbitMQModel
 import Synchronization
 public import WarrenBroker
 import WarrenKernel
-import WarrenTopology
+public import WarrenTopology
 public import WarrenTrace
 
 /// A scenario with a real broker: the modelled clients live in real time, and what they say goes over real
@@ -136,8 +136,51 @@ public final class Replay {
         }
     }
 
+    // MARK: Judging
+
+    /// Lives a simulation to its end, and says what became of each message.
+    public static func live(_ model: inout Simulation) -> MessageFates {
+        var fates = MessageFates()
+        var facts: [Fact] = []
+        while model.state == .running {
+            model.advance { facts.append(contentsOf: $0) }
+            facts.withUnsafeBufferPointer { fates.take($0, in: model) }
+            facts.removeAll(keepingCapacity: true)
+        }
+        return fates
+    }
+
+    /// Simulates a topology, drives it against a broker, and compares the two.
+    ///
+    /// - Throws: ``Failure``; `Simulation.Rejection`.
+    public static func judge(
+        _ topology: Topology,
+        _ models: [any BrokerModel.Type],
+        on target: Target,
+        speed: Double
+    ) async throws -> Comparison {
+        var model = try Simulation(topology, models: models)
+        let said = live(&model)
+        let replay = try Replay(of: model, on: target, speed: speed)
+        var did = MessageFates()
+        try await replay.run(isStopped: { false }) { did.take($0, in: replay.simulation) }
+        return replay.compare(said, did)
+    }
+
+    /// Compares what the model said with what the broker did here.
+    public func compare(_ said: MessageFates, _ did: MessageFates) -> Comparison {
+        Comparison(
+            model: said,
+            broker: did,
+            unordered: unordered,
+            losing: losing,
+            isCut: simulation.topology.duration != nil,
+            name: { MessageFates.name(of: $0, in: self.simulation) }
+        )
+    }
+
     /// By queue: why its messages may come out in another order at another time.
-    public var unordered: [String: String] {
+    private var unordered: [String: String] {
         var reasons: [String: String] = [:]
         for vhost in vhosts {
             for queue in vhost.definitions.queues where queue["x-max-priority"] != nil {
@@ -148,7 +191,7 @@ public final class Replay {
     }
 
     /// By queue: why it is a matter of the moment which messages it keeps.
-    public var losing: [String: String] {
+    private var losing: [String: String] {
         var reasons: [String: String] = [:]
         for vhost in vhosts {
             for queue in vhost.definitions.queues {

@@ -178,8 +178,9 @@ public struct HeldWithBoth: TestTrait, SuiteTrait, TestScoping {
     ) async throws {
         guard testCase != nil else { return try await function() }
         try await function()
-        guard ProcessInfo.processInfo.environment["WARREN_QUICK"] == nil, Installation.find() != nil
-        else { return }
+        guard ProcessInfo.processInfo.environment["WARREN_QUICK"] == nil, hasRealBroker else {
+            return
+        }
         let name = test.displayName ?? test.name
         let broker = try await RealBroker.shared.running()
         let scope = await hold(broker, pace: 1, isAlone: false, function)

@@ -1,3 +1,4 @@
+import Foundation
 public import WarrenBroker
 import WarrenCatalog
 public import WarrenTopology
@@ -10,6 +11,16 @@ public enum Simulate {
         TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
             Array(text.utf8)
         }
+    }
+
+    /// Reads a topology from a file; nil if something is wrong with it.
+    public static func topology(_ path: String) -> Topology? {
+        TopologyReader.read(path, vocabularies: Catalog.vocabularies) { path throws(ReadFailure) in
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw ReadFailure("it is not there")
+            }
+            return Array(data)
+        }.topology
     }
 
     /// A simulation of a text that is without fault.

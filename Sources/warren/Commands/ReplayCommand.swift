@@ -86,62 +86,33 @@ struct ReplayCommand: ParsableCommand {
             throw try Files.rejected(error.findings, topology.files, format)
         }
         for warning in model.warnings { Console.error(warning.text(in: topology.files)) }
-        var said = MessageFates()
-        let time = Self.timed {
-            var facts: [Fact] = []
-            while model.state == .running {
-                model.advance { facts.append(contentsOf: $0) }
-                facts.withUnsafeBufferPointer {
-                    said.take($0, model.world.names) { Self.name(of: $0, in: model.world) }
-                }
-                facts.removeAll(keepingCapacity: true)
-            }
-        }
+        let begun = DispatchTime.now().uptimeNanoseconds
+        let said = Replay.live(&model)
+        let time = DispatchTime.now().uptimeNanoseconds - begun
         let command = self
         // The model has run to its end; the replay alone looks at it meanwhile.
         nonisolated(unsafe) let lived = model
-        let did = try Waiting.run { try await command.replay(lived) }
-        let comparison = Comparison(
-            model: said,
-            broker: did.fates,
-            unordered: did.unordered,
-            losing: did.losing,
-            isCut: topology.duration != nil
-        ) {
-            Self.name(of: $0, in: model.world)
-        }
+        let deed = try Waiting.run { try await command.replay(lived, said) }
         let result = ReplayReport(
-            comparison,
+            deed.comparison,
             model: Report(model, wall: time, trace: nil),
-            broker: did.report,
-            brokerName: did.broker,
+            broker: deed.report,
+            brokerName: deed.broker,
             shown: show
         )
         try Console.print(format == .json ? Report.json(of: result) : result.text)
         if Interrupt.happened { throw ExitCode(Failure.outside) }
-        if comparison.count(.divergence) > 0 { throw ExitCode(Failure.broken) }
-    }
-
-    /// A client's or a node's name.
-    private static func name(of node: UInt32, in world: World) -> String {
-        world.names[world.name(of: NodeID(node))]
-    }
-
-    private static func timed(_ body: () -> Void) -> UInt64 {
-        let started = DispatchTime.now().uptimeNanoseconds
-        body()
-        return DispatchTime.now().uptimeNanoseconds - started
+        if deed.comparison.count(.divergence) > 0 { throw ExitCode(Failure.broken) }
     }
 
     /// What a real run brought.
     private struct Deed: Sendable {
-        var fates: MessageFates
+        var comparison: Comparison
         var report: Report
         var broker: String
-        var unordered, losing: [String: String]
     }
 
-    private func replay(_ model: Simulation) async throws -> Deed {
+    private func replay(_ model: Simulation, _ said: MessageFates) async throws -> Deed {
         var target = Replay.Target()
         var folder: String?
         var started: LocalCluster?
@@ -168,12 +139,15 @@ struct ReplayCommand: ParsableCommand {
         }
         defer { if let folder { LocalCluster.end(in: folder) } }
         let version = started.map { "RabbitMQ \($0.version)" } ?? "the broker"
-        return try await live(model, target, version)
+        return try await live(model, said, target, version)
     }
 
-    private func live(_ model: Simulation, _ target: Replay.Target, _ broker: String) async throws
-        -> Deed
-    {
+    private func live(
+        _ model: Simulation,
+        _ said: MessageFates,
+        _ target: Replay.Target,
+        _ broker: String
+    ) async throws -> Deed {
         let replay: Replay
         do { replay = try Replay(of: model, on: target, speed: speed) } catch {
             throw Failure(code: Failure.input, text: "error: \(error)")
@@ -188,8 +162,7 @@ struct ReplayCommand: ParsableCommand {
         var unrecorded: (any Error)?
         do {
             try await replay.run(isStopped: { Interrupt.happened || Task.isCancelled }) { facts in
-                let world = replay.simulation.world
-                did.take(facts, world.names) { Self.name(of: $0, in: world) }
+                did.take(facts, in: replay.simulation)
                 do { try recorder?.take(facts) } catch { unrecorded = unrecorded ?? error }
             }
         } catch {
@@ -202,13 +175,7 @@ struct ReplayCommand: ParsableCommand {
         } else {
             try recorder?.finish(replay.simulation, report)
         }
-        return Deed(
-            fates: did,
-            report: report,
-            broker: broker,
-            unordered: replay.unordered,
-            losing: replay.losing
-        )
+        return Deed(comparison: replay.compare(said, did), report: report, broker: broker)
     }
 }
 

@@ -1,0 +1,215 @@
+import Foundation
+import Support
+import Synchronization
+import Testing
+import WarrenBroker
+import WarrenCatalog
+import WarrenGateway
+import WarrenTopology
+import WarrenTrace
+
+/// Every topology of the repository that one 3.10.8 node can run, with the model and with the broker.
+///
+/// `WARREN_WRITE=1 swift test --filter ReplayTests` writes the page "How true is it?".
+@Suite("A replay", .serialized, .tags(.slow), .realBroker, .unlessQuick) struct ReplayTests {
+    /// What one node of 3.10.8 cannot show.
+    private static let others = [
+        "losses/autoheal-losing-side": "a cluster of three nodes",
+        "losses/unsynchronised-mirror-promoted": "a cluster of two nodes",
+    ]
+
+    /// Those that break their broker, each on a broker of its own and in real time.
+    private static let breaking: Set<String> = [
+        "lost-hostname", "memory-alarm", "order-pipeline", "persistence",
+        "losses/single-node-disk-lost", "losses/transient-message", "losses/unconfirmed-publish",
+    ]
+
+    private static var files: [String] {
+        let folder = Repository.root.appending(path: "Topologies/rabbitmq").path
+        let names = ["", "losses/"].flatMap { part in
+            ((try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(part)")) ?? [])
+                .filter { $0.hasSuffix(".yaml") }.map { part + $0.dropLast(5) }
+        }
+        return names.filter { others[$0] == nil }.sorted()
+    }
+
+    /// A row of the table.
+    private struct Row: Sendable {
+        var name: String
+        var messages: Int
+        var divergences, races, known: Int
+    }
+    private static let rows = Mutex<[Row]>([])
+
+    @Test("of every topology that one node can run has no divergence", arguments: files)
+    func topologies(_ name: String) async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "warren replay \(getpid()) \(name.hashValue)").path
+        var target: Replay.Target
+        if Self.breaking.contains(name) {
+            target = try await Self.target(LocalCluster.start(in: folder))
+        } else {
+            target = try await Self.target(Shared.cluster.value)
+            target.cluster = nil
+        }
+        defer { LocalCluster.end(in: folder) }
+        let speed = Self.breaking.contains(name) ? 1.0 : 4
+        let comparison = try await Self.compare(name, target, speed)
+        let differences = comparison.differences.filter { $0.kind == .divergence }
+        #expect(
+            differences.isEmpty,
+            "\(name): \(differences.prefix(5).map { "\($0.subject): \($0.model) / \($0.broker)" })"
+        )
+        #expect(comparison.messages > 0)
+        Self.note(
+            Row(
+                name: name,
+                messages: comparison.messages,
+                divergences: comparison.count(.divergence),
+                races: comparison.count(.race),
+                known: comparison.count(.known)
+            )
+        )
+    }
+
+    /// A broker that all may use.
+    private enum Shared {
+        static let cluster = Task {
+            try await LocalCluster.start(
+                in: FileManager.default.temporaryDirectory
+                    .appending(path: "warren replays \(getpid())").path
+            )
+        }
+    }
+
+    private static func target(_ cluster: LocalCluster) async throws -> Replay.Target {
+        let node = await cluster.nodes[0]
+        return Replay.Target(
+            port: node.port,
+            managementPort: node.managementPort,
+            cluster: cluster
+        )
+    }
+
+    private static func compare(_ name: String, _ target: Replay.Target, _ speed: Double)
+        async throws -> Comparison
+    {
+        let path = Repository.root.appending(path: "Topologies/rabbitmq/\(name).yaml").path
+        let topology = try #require(Simulate.topology(path))
+        return try await Replay.judge(topology, Catalog.models, on: target, speed: speed)
+    }
+
+    private static func note(_ row: Row) {
+        let all = rows.withLock { rows in
+            rows.append(row)
+            return rows
+        }
+        print(
+            "\(row.name): \(row.messages) messages, \(row.divergences) divergences, \(row.races) races"
+        )
+        guard all.count == files.count, ProcessInfo.processInfo.environment["WARREN_WRITE"] != nil
+        else { return }
+        let page = Repository.root
+            .appending(path: "Sources/WarrenGateway/WarrenGateway.docc/HowTrue.md")
+        try? Self.page(all).write(to: page, atomically: true, encoding: .utf8)
+    }
+
+    private static func page(_ rows: [Row]) -> String {
+        var text = """
+            # How true is it?
+
+            Every topology of the repository that one node of RabbitMQ \(Installation.find()?.version ?? "") can run, \
+            simulated and then driven against that node by the same clients with the same seed. A divergence would \
+            mean that the model is wrong; a race, that both are allowed, because it depends on who was first. \
+            `warren replay FILE --cluster` shows the differences of one of them.
+
+            This page is written by
+
+                WARREN_WRITE=1 swift test --filter ReplayTests
+
+            The races differ from run to run.
+
+            | topology | messages | divergences | races | known |
+            |---|---:|---:|---:|---:|
+
+            """
+        for row in rows.sorted(by: { $0.name < $1.name }) {
+            text +=
+                "| \(row.name) | \(row.messages) | \(row.divergences) | \(row.races) | \(row.known) |\n"
+        }
+        text += "\nNot replayed, because one node cannot show them:\n\n"
+        for (name, why) in others.sorted(by: { $0.key < $1.key }) {
+            text += "- \(name): \(why)\n"
+        }
+        return text
+    }
+}
+
+@Suite("A replay that cannot be") struct ReplayTroubleTests {
+    private let file = Repository.root.appending(path: "Topologies/rabbitmq/queue.yaml").path
+
+    private func replay(_ arguments: String...) throws -> Programs.Outcome {
+        let scratch = try Scratch()
+        return try Programs.run(
+            Programs.warren,
+            ["replay", file, "--no-trace"] + arguments,
+            in: scratch.path("")
+        )
+    }
+
+    @Test("says that nobody is there, and what was not done") func nobody() throws {
+        let outcome = try replay("--against", "amqp://guest:guest@127.0.0.1:1", "--management", "1")
+        #expect(outcome.code == 3)
+        #expect(outcome.errors.contains("the management plugin does not answer on 127.0.0.1:1"))
+        #expect(outcome.errors.contains("Try:"))
+    }
+
+    @Test("wants to know which broker, and an address that is one") func address() throws {
+        let nothing = try replay()
+        #expect(nothing.code == 2)
+        #expect(nothing.errors.contains("say which broker"))
+        let both = try replay("--cluster", "--against", "amqp://localhost")
+        #expect(both.code == 2)
+        let wrong = try replay("--against", "http://localhost")
+        #expect(wrong.code == 2)
+        #expect(wrong.errors.contains("is no address"))
+    }
+}
+
+@Suite("A replay with a broker in trouble", .realBroker, .unlessQuick, .tags(.slow), .serialized)
+struct ReplayRefusalTests {
+    @Test("says what is refused, and leaves nothing behind") func refusals() async throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appending(path: "warren refusals \(getpid())").path
+        let cluster = try await LocalCluster.start(in: folder)
+        let node = await cluster.nodes[0]
+        let queue = Repository.root.appending(path: "Topologies/rabbitmq/queue.yaml").path
+        let persistence = Repository.root.appending(path: "Topologies/rabbitmq/persistence.yaml")
+            .path
+        let scratch = try Scratch()
+        func replay(_ file: String, _ user: String) throws -> Programs.Outcome {
+            try Programs.run(
+                Programs.warren,
+                [
+                    "replay", file, "--no-trace", "--speed", "10", "--against",
+                    "amqp://\(user)@127.0.0.1:\(node.port)", "--management",
+                    "\(node.managementPort)",
+                ],
+                in: scratch.path("")
+            )
+        }
+        let stranger = try replay(queue, "guest:wrong")
+        #expect(stranger.code == 3)
+        #expect(stranger.errors.contains("refuses 'guest' with 401"))
+        let breaking = try replay(persistence, "guest:guest")
+        #expect(breaking.code == 2)
+        #expect(breaking.errors.contains("--cluster"))
+        let fine = try replay(queue, "guest:guest")
+        #expect(fine.code == 0)
+        #expect(fine.output.contains("no divergence"))
+        let management = Management(host: "127.0.0.1", port: node.managementPort)
+        let hosts = try await management.ask("GET", "/api/vhosts").body
+        #expect(!hosts.contains("warren-replay"))
+        await cluster.end()
+    }
+}
