@@ -86,14 +86,20 @@ public final class Replay {
         var deadLettering: Set<String> = []
     }
 
-    /// Prepares a replay of a simulation that has run to its end.
+    /// Looks whether a topology can be replayed.
     ///
-    /// - Throws: ``Failure`` if the topology is not for one RabbitMQ node, or cannot be shown by a real one.
-    public init(of model: Simulation, on target: Target, speed: Double = 1) throws {
-        let topology = model.topology
+    /// - Parameters:
+    ///   - topology: the topology.
+    ///   - mayBreak: whether the broker was started for this, and may be broken.
+    /// - Throws: ``Failure`` if it is not for one RabbitMQ node, or breaks a broker that may not be.
+    public static func check(_ topology: Topology, mayBreak: Bool) throws(Failure) {
         guard topology.brokers.count == 1, let broker = topology.brokers.first,
             broker.kind == RabbitMQ.vocabulary.kind
-        else { throw Failure(description: "only a topology with one RabbitMQ can be replayed") }
+        else {
+            throw Failure(
+                description: "only a topology with one broker, a RabbitMQ, can be replayed"
+            )
+        }
         guard broker.nodes.count == 1 else {
             throw Failure(
                 description:
@@ -103,13 +109,22 @@ public final class Replay {
         let breaking = topology.faults.first { fault in
             [fault.node, fault.broker, fault.leaderOf].contains { $0 != nil }
         }
-        guard breaking == nil || target.cluster != nil else {
+        guard breaking == nil || mayBreak else {
             throw Failure(
                 description:
                     "its faults break the broker, and a broker that others use is not broken. "
                     + "Try: --cluster, which starts one of its own"
             )
         }
+    }
+
+    /// Prepares a replay of a simulation that has run to its end.
+    ///
+    /// - Throws: ``Failure`` if the topology is not for one RabbitMQ node, or cannot be shown by a real one.
+    public init(of model: Simulation, on target: Target, speed: Double = 1) throws {
+        let topology = model.topology
+        try Self.check(topology, mayBreak: target.cluster != nil)
+        let broker = topology.brokers[0]
         self.target = target
         self.speed = speed
         modelEnd = model.world.now

@@ -85,6 +85,9 @@ struct ReplayCommand: ParsableCommand {
         do { model = try Simulation(topology, models: Catalog.models) } catch {
             throw try Files.rejected(error.findings, topology.files, format)
         }
+        do { try Replay.check(topology, mayBreak: cluster) } catch {
+            throw Failure(code: Failure.input, text: "error: \(file): \(error)")
+        }
         for warning in model.warnings { Console.error(warning.text(in: topology.files)) }
         let begun = DispatchTime.now().uptimeNanoseconds
         let said = Replay.live(&model)
@@ -101,7 +104,7 @@ struct ReplayCommand: ParsableCommand {
             shown: show
         )
         try Console.print(format == .json ? Report.json(of: result) : result.text)
-        if Interrupt.happened { throw ExitCode(Failure.outside) }
+        if deed.isStopped { throw ExitCode(Failure.outside) }
         if deed.comparison.count(.divergence) > 0 { throw ExitCode(Failure.broken) }
     }
 
@@ -110,6 +113,8 @@ struct ReplayCommand: ParsableCommand {
         var comparison: Comparison
         var report: Report
         var broker: String
+        /// Whether it ended before its time.
+        var isStopped: Bool
     }
 
     private func replay(_ model: Simulation, _ said: MessageFates) async throws -> Deed {
@@ -175,7 +180,12 @@ struct ReplayCommand: ParsableCommand {
         } else {
             try recorder?.finish(replay.simulation, report)
         }
-        return Deed(comparison: replay.compare(said, did), report: report, broker: broker)
+        return Deed(
+            comparison: replay.compare(said, did),
+            report: report,
+            broker: broker,
+            isStopped: replay.simulation.state != .ended
+        )
     }
 }
 
@@ -234,6 +244,11 @@ struct ReplayReport: Encodable {
         if !model.queues.isEmpty { lines += ["", waits] }
         for imbalance in broker.imbalances { lines.append(Console.bad("imbalance  \(imbalance)")) }
         lines.append("")
+        if let stopped = broker.stopped {
+            lines.append("\(Console.bad("stopped")): \(stopped); nothing was compared")
+            if let trace = broker.trace { lines.append("trace  \(trace)") }
+            return lines.joined(separator: "\n")
+        }
         for one in differences.prefix(shown) {
             let word = one.kind == "divergence" ? Console.bad(one.kind) : one.kind
             lines.append("\(word)  \(one.subject)")
