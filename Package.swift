@@ -105,9 +105,10 @@ let package = Package(
         .executableTarget(
             name: "warren-bench",
             dependencies: [
-                "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger", "WarrenStore",
-                "WarrenTopology", "WarrenTrace", "TextTable",
+                "AMQPWire", "WarrenBroker", "WarrenCatalog", "WarrenGateway", "WarrenKernel",
+                "WarrenLedger", "WarrenStore", "WarrenTopology", "WarrenTrace", "TextTable",
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             exclude: ["Peers", "Results.md"],
             swiftSettings: settings

@@ -68,6 +68,14 @@ enum Bench {
             return try BrokerWorkloads.recorded(number(0, 1_000_000), scratch)
         case "raw":
             return RawInsert.run(number(0, 5_000_000), scratch)
+        case "encode": return try WireWorkloads.encode(number(0, 1_000_000))
+        case "decode": return try WireWorkloads.decode(number(0, 1_000_000))
+        case "confirms":
+            return try WireWorkloads.confirms(
+                number(0, 100_000),
+                port: number(1, 5672),
+                management: number(2, 15672)
+            )
         default:
             throw BrokerWorkloads.Unfit(sentence: "there is no workload '\(word)'")
         }

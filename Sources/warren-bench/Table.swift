@@ -1,5 +1,6 @@
 import Foundation
 import TextTable
+import WarrenGateway
 
 /// The whole table: every workload beside its peers, in rounds, medians at the end.
 ///
@@ -94,7 +95,7 @@ struct Table {
         let parts: [(String, () -> [Line])] = [
             ("hold", hold), ("kernel", kernel), ("broker", broker), ("instructions", instructions),
             ("quorum", quorum), ("recorded", recorded), ("memory", memory), ("bindings", bindings),
-            ("start", start),
+            ("wire", wire), ("start", start),
         ]
         for (name, part) in parts where only.isEmpty || only == name { lines += part() }
         let table = TextTable<Line> { line in
@@ -340,6 +341,47 @@ struct Table {
         }
     }
 
+    /// The wire, and one producer with confirms beside the same in C, on a real broker that is started for it.
+    private func wire() -> [Line] {
+        _ = shell("cc -O2 -o \(bin)/confirms \(peers)/confirms.c -lrabbitmq")
+        let broker = Waiting.cluster(in: "\(bin)/broker")
+        defer { if broker != nil { LocalCluster.end(in: "\(bin)/broker") } }
+        var programs: [(String, () -> Double?)] = [
+            ("encode", { ours("encode 1000000").map { 1e9 / $0.perSecond } }),
+            ("decode", { ours("decode 1000000").map { 1e9 / $0.perSecond } }),
+        ]
+        if let broker {
+            programs += [
+                (
+                    "confirms",
+                    { ours("confirms 200000 \(broker.port) \(broker.managementPort)")?.perSecond }
+                ),
+                (
+                    "rabbitmq-c",
+                    { peer("\(bin)/confirms \(broker.port) 200000 2000", "msgs_per_s") }
+                ),
+            ]
+        }
+        let values = interleave(programs)
+        return ["encode", "decode"].map { word in
+            Line(
+                what: "\(word) a publication of 1 KiB, ns",
+                ours: figure(values[word] ?? .nan),
+                peer: "",
+                ratio: "",
+                wanted: "< 1000"
+            )
+        } + [
+            Line(
+                what: "published to a real broker and confirmed, messages/s",
+                ours: figure(values["confirms"] ?? .nan),
+                peer: "rabbitmq-c " + figure(values["rabbitmq-c"] ?? .nan),
+                ratio: ratio(values["confirms"], values["rabbitmq-c"]),
+                wanted: "≥ 0.8"
+            )
+        ]
+    }
+
     private func start() -> [Line] {
         let warren = URL(filePath: own).deletingLastPathComponent().appending(path: "warren").path
         // One shell starts the program a hundred times, so that the shell's own start does not count.
@@ -361,4 +403,28 @@ struct Table {
             )
         ]
     }
+}
+
+/// A real broker for the table.
+private enum Waiting {
+    private final class Box: @unchecked Sendable {
+        var node: LocalCluster.Node?
+    }
+
+    /// Starts one; nil if there is none on this machine.
+    static func cluster(in folder: String) -> LocalCluster.Node? {
+        let (box, done) = (Box(), DispatchSemaphore(value: 0))
+        Task {
+            if let cluster = try? await LocalCluster.start(in: folder) {
+                box.node = await cluster.nodes[0]
+                kept = cluster
+            }
+            done.signal()
+        }
+        done.wait()
+        return box.node
+    }
+
+    /// Its lifeline must live as long as the table is made.
+    private nonisolated(unsafe) static var kept: LocalCluster?
 }
