@@ -46,16 +46,12 @@ public struct Comparison: Sendable {
     /// - Parameters:
     ///   - model: what the model said.
     ///   - broker: what the broker did.
-    ///   - unordered: by queue, why the order of its messages is a matter of the moment.
-    ///   - losing: by queue, why it is a matter of the moment which messages it keeps.
-    ///   - isCut: whether the run ends at a moment, whatever is under way.
+    ///   - leeway: what the topology leaves to the moment.
     ///   - name: names a publisher by its node.
     public init(
         model: MessageFates,
         broker: MessageFates,
-        unordered: [String: String] = [:],
-        losing: [String: String] = [:],
-        isCut: Bool = false,
+        leeway: Leeway,
         name: (UInt32) -> String
     ) {
         var found: [Difference] = []
@@ -76,7 +72,7 @@ public struct Comparison: Sendable {
                 )
                 continue
             }
-            let why = Self.race(one, other, losing, isCut)
+            let why = Self.race(one, other, leeway)
             for (said, did) in Self.differences(one, other) {
                 moved.insert(key)
                 found.append(
@@ -90,7 +86,7 @@ public struct Comparison: Sendable {
                 )
             }
         }
-        found += Self.orders(model, broker, moved, unordered, name)
+        found += Self.orders(model, broker, moved, leeway.unordered, name)
         found += Self.refusals(model, broker)
         differences = found.enumerated()
             .sorted { ($0.element.kind, $0.offset) < ($1.element.kind, $1.offset) }.map(\.element)
@@ -100,8 +96,7 @@ public struct Comparison: Sendable {
     private static func race(
         _ one: MessageFates.Fate,
         _ other: MessageFates.Fate,
-        _ losing: [String: String],
-        _ isCut: Bool
+        _ leeway: Leeway
     ) -> String? {
         if one.wasInterrupted || other.wasInterrupted {
             return "a connection ended while it was out"
@@ -120,8 +115,10 @@ public struct Comparison: Sendable {
         if reasons.contains("expired") { return "it expired about when a consumer had room" }
         if reasons.contains("maxlen") { return "whether a queue is full depends on the moment" }
         let queues = Set(one.passages.keys).union(other.passages.keys).sorted()
-        if let queue = queues.first(where: { losing[$0] != nil }) { return losing[queue] }
-        if isCut,
+        if let queue = queues.first(where: { leeway.losing[$0] != nil }) {
+            return leeway.losing[queue]
+        }
+        if leeway.isCut,
             [one, other].contains(where: { $0.passages.values.contains { $0.left > 0 } })
                 || one.outcome == .unasked || other.outcome == .unasked
         {

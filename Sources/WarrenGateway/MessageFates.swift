@@ -92,7 +92,8 @@ public struct MessageFates: Sendable {
         run.world.names[run.world.name(of: NodeID(node))]
     }
 
-    private mutating func take(_ fact: Fact, _ names: Names, _ client: (UInt32) -> String) {
+    /// Takes in one fact, with the names of its run and those of its nodes.
+    public mutating func take(_ fact: Fact, _ names: Names, _ client: (UInt32) -> String) {
         switch fact.kind {
         case .messagePublished:
             counts[fact.node.raw, default: 0] += 1

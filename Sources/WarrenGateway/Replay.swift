@@ -187,45 +187,9 @@ public final class Replay {
         Comparison(
             model: said,
             broker: did,
-            unordered: unordered,
-            losing: losing,
-            isCut: simulation.topology.duration != nil,
+            leeway: Leeway(of: simulation.topology),
             name: { MessageFates.name(of: $0, in: self.simulation) }
         )
-    }
-
-    /// By queue: why its messages may come out in another order at another time.
-    private var unordered: [String: String] {
-        var reasons: [String: String] = [:]
-        for vhost in vhosts {
-            for queue in vhost.definitions.queues where queue["x-max-priority"] != nil {
-                reasons[queue.name] = "which of several priorities waits depends on the moment"
-            }
-        }
-        return reasons
-    }
-
-    /// By queue: why it is a matter of the moment which messages it keeps.
-    private var losing: [String: String] {
-        var reasons: [String: String] = [:]
-        for vhost in vhosts {
-            for queue in vhost.definitions.queues {
-                let policies = vhost.definitions.policies + vhost.definitions.operatorPolicies
-                func has(_ key: String) -> Bool {
-                    queue["x-" + key] != nil
-                        || policies.contains { policy in
-                            policy[key] != nil
-                                && (try? Regex(policy.pattern).firstMatch(in: queue.name)) != nil
-                        }
-                }
-                if has("max-length") || has("max-length-bytes") {
-                    reasons[queue.name] = "whether a queue is full depends on the moment"
-                } else if has("message-ttl") {
-                    reasons[queue.name] = "it expired about when a consumer had room"
-                }
-            }
-        }
-        return reasons
     }
 
     // MARK: Living

@@ -176,6 +176,53 @@ import WarrenTrace
     }
 }
 
+@Suite("Two traces of one scenario") struct TraceDiffTests {
+    private static let text = """
+        warren: 1
+        name: picks
+        brokers: { main: { kind: rabbitmq, queues: { a: {}, b: {} } } }
+        producers: { p: { to: { key: { pick: { a: 1, b: 1 } } }, arrivals: 1ms, count: 50 } }
+        consumers: { c: { from: a } }
+        """
+
+    private func diff(_ seeds: [String], _ texts: [String]) throws -> Programs.Outcome {
+        let scratch = try Scratch()
+        var traces: [String] = []
+        for (number, (seed, text)) in zip(seeds, texts).enumerated() {
+            let file = try scratch.write("\(number).yaml", text)
+            let trace = scratch.path("\(number).trace.sqlite")
+            let run = try Programs.run(
+                Programs.warren,
+                ["run", file, "--seed", seed, "--trace", trace]
+            )
+            #expect(run.code == 0)
+            traces.append(trace)
+        }
+        return try Programs.run(Programs.warren, ["trace", "diff"] + traces)
+    }
+
+    @Test("do not differ if they are the same run") func same() throws {
+        let outcome = try diff(["1", "1"], [Self.text, Self.text])
+        #expect(outcome.code == 0)
+        #expect(outcome.output == "no divergence in 50 messages; 0 races, 0 known\n")
+    }
+
+    @Test("differ where messages went elsewhere") func elsewhere() throws {
+        let outcome = try diff(["1", "2"], [Self.text, Self.text])
+        #expect(outcome.code == 1)
+        #expect(outcome.output.contains("model said  1 in a, out 1, acked 1"))
+        #expect(outcome.output.contains("broker did  never in a"))
+        #expect(outcome.errors.contains("the seeds differ"))
+    }
+
+    @Test("of two scenarios are not compared") func others() throws {
+        let other = Self.text.replacing("count: 50", with: "count: 51")
+        let outcome = try diff(["1", "1"], [Self.text, other])
+        #expect(outcome.code == 2)
+        #expect(outcome.errors.contains("different topologies"))
+    }
+}
+
 @Suite("A replay with a broker in trouble", .realBroker, .unlessQuick, .tags(.slow), .serialized)
 struct ReplayRefusalTests {
     @Test("says what is refused, and leaves nothing behind") func refusals() async throws {

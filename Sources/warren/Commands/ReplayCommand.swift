@@ -191,21 +191,9 @@ struct ReplayCommand: ParsableCommand {
 
 /// The result of a replay, as JSON says it.
 struct ReplayReport: Encodable {
-    struct Line: Encodable {
-        var kind, subject, model, broker: String
-        @OrNull var why: String?
-    }
-
-    let compared: Int
-    let divergences, races, known: Int
-    let differences: [Line]
+    let comparison: Differences
     let broker_name: String
     let model, broker: Report
-    private let shown: Int
-
-    private enum CodingKeys: String, CodingKey {
-        case compared, divergences, races, known, differences, broker_name, model, broker
-    }
 
     init(
         _ comparison: Comparison,
@@ -214,23 +202,10 @@ struct ReplayReport: Encodable {
         brokerName: String,
         shown: Int
     ) {
-        compared = comparison.messages
-        divergences = comparison.count(.divergence)
-        races = comparison.count(.race)
-        known = comparison.count(.known)
-        differences = comparison.differences.map {
-            Line(
-                kind: $0.kind.rawValue,
-                subject: $0.subject,
-                model: $0.model,
-                broker: $0.broker,
-                why: $0.why
-            )
-        }
+        self.comparison = Differences(comparison, shown: shown)
         self.model = model
         self.broker = broker
         broker_name = brokerName
-        self.shown = shown
     }
 
     /// For people: both ledgers side by side, then the differences.
@@ -249,23 +224,7 @@ struct ReplayReport: Encodable {
             if let trace = broker.trace { lines.append("trace  \(trace)") }
             return lines.joined(separator: "\n")
         }
-        for one in differences.prefix(shown) {
-            let word = one.kind == "divergence" ? Console.bad(one.kind) : one.kind
-            lines.append("\(word)  \(one.subject)")
-            lines.append("    model said  \(one.model)")
-            lines.append("    broker did  \(one.broker)")
-            if let why = one.why { lines.append("    why         \(why)") }
-        }
-        if differences.count > shown {
-            lines.append(
-                "… and \(differences.count - shown) more; --show \(differences.count) prints them"
-            )
-        }
-        if !differences.isEmpty { lines.append("") }
-        let verdict =
-            divergences == 0
-            ? Console.good("no divergence") : Console.bad("\(divergences) divergences")
-        lines.append("\(verdict) in \(compared) messages; \(races) races, \(known) known")
+        lines.append(comparison.text)
         if let trace = broker.trace { lines.append("trace  \(trace)") }
         return lines.joined(separator: "\n")
     }

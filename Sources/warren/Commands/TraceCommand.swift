@@ -14,6 +14,7 @@ struct TraceCommand: ParsableCommand {
         discussion: "Example: warren trace message m41 order-pipeline.trace.sqlite",
         subcommands: [
             TraceSummary.self, TraceMessage.self, TraceAt.self, TraceSQL.self, TraceExport.self,
+            TraceDiff.self,
         ],
         defaultSubcommand: TraceSummary.self
     )

@@ -1,0 +1,44 @@
+import RabbitMQModel
+public import WarrenTopology
+
+/// What a topology leaves to the moment, so that two runs may differ in it.
+public struct Leeway: Sendable {
+    /// By queue: why its messages may come out in another order at another time.
+    var unordered: [String: String] = [:]
+    /// By queue: why it is a matter of the moment which messages it keeps.
+    var losing: [String: String] = [:]
+    /// Whether the run ends at a moment, whatever is under way.
+    var isCut = false
+
+    /// Nothing is left to the moment.
+    public init() {}
+
+    /// What a topology with one RabbitMQ leaves to the moment.
+    public init(of topology: Topology) {
+        isCut = topology.duration != nil
+        for broker in topology.brokers where broker.kind == RabbitMQ.vocabulary.kind {
+            for definitions in RabbitMQ.definitions(of: broker) {
+                for queue in definitions.queues { add(queue, definitions) }
+            }
+        }
+    }
+
+    private mutating func add(_ queue: QueueDeclaration, _ definitions: Definitions) {
+        let policies = definitions.policies + definitions.operatorPolicies
+        func has(_ key: String) -> Bool {
+            queue["x-" + key] != nil
+                || policies.contains { policy in
+                    policy[key] != nil
+                        && (try? Regex(policy.pattern).firstMatch(in: queue.name)) != nil
+                }
+        }
+        if queue["x-max-priority"] != nil {
+            unordered[queue.name] = "which of several priorities waits depends on the moment"
+        }
+        if has("max-length") || has("max-length-bytes") {
+            losing[queue.name] = "whether a queue is full depends on the moment"
+        } else if has("message-ttl") {
+            losing[queue.name] = "it expired about when a consumer had room"
+        }
+    }
+}
