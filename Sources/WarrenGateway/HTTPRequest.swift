@@ -121,6 +121,9 @@ private final class AnswerHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) { finish(ChannelError.eof) }
 
+    /// A connection that never came to be.
+    func handlerRemoved(context: ChannelHandlerContext) { finish(ChannelError.eof) }
+
     private func finish(_ error: any Error) {
         guard !isDone else { return }
         isDone = true

@@ -180,8 +180,8 @@ import WarrenTrace
     private static let text = """
         warren: 1
         name: picks
-        brokers: { main: { kind: rabbitmq, queues: { a: {}, b: {} } } }
-        producers: { p: { to: { key: { pick: { a: 1, b: 1 } } }, arrivals: 1ms, count: 50 } }
+        brokers: { main: { kind: rabbitmq, queues: { a: { bind: { amq.direct: [a] } }, b: { bind: { amq.direct: [b] } } } } }
+        producers: { p: { to: { exchange: amq.direct, key: { pick: { a: 1, b: 1 } } }, arrivals: 1ms, count: 50 } }
         consumers: { c: { from: a } }
         """
 
