@@ -83,8 +83,11 @@ extension Replay {
                 )
             )
         } catch {
+            let count = simulation.world.messageCount
+            let done = count == 0 ? "nothing was" : "\(count) messages were"
             throw Failure(
-                description: "\(target.host):\(target.port): \(error); nothing was published"
+                description:
+                    "\(target.host):\(target.port): \(error)\n  \(done) published until then"
             )
         }
     }
@@ -185,7 +188,7 @@ extension Replay {
     }
 
     /// Whether the node comes back without its data: under another name, or with a disk that is not kept.
-    private var comesBackBlank: Bool {
+    var comesBackBlank: Bool {
         simulation.topology.faults.contains { $0.renames }
             || !simulation.topology.brokers[0].forgetful.isEmpty
     }

@@ -47,7 +47,7 @@ extension Replay {
             let wire = links[connection]?.wire
         else { return }
         links[connection]?.commands = []
-        lastNews = .now
+        if links[connection]?.phase == .open { lastNews = .now }
         do { try wire.send(commands, frameMax: links[connection]?.frameMax ?? 131_072) } catch {
             lose(connection, because: "\(error)")
         }
@@ -218,6 +218,9 @@ extension Replay {
         case .connection(.openOk):
             links[connection]?.phase = .open
             inject(Packet(.connectionOpenOk, channel: 0), connection)
+        case .connection(.close(let close)) where close.code == 530 && comesBackBlank:
+            // A blank node that does not have its virtual host yet, which a blank broker would have.
+            lose(connection, because: close.text.text)
         case .connection(.close(let close)):
             refuse(close.code, close.text.text, isHard: true, connection)
             endDeliveries(connection)
@@ -321,6 +324,7 @@ extension Replay {
     private func lose(_ connection: ConnectionID, because why: String) {
         guard links[connection]?.phase != .over else { return }
         let wasDialing = links[connection]?.phase == .dialing
+        if wasDialing { refusedSince = refusedSince ?? .now }
         links[connection]?.phase = .over
         links[connection]?.wire?.close()
         endDeliveries(connection)

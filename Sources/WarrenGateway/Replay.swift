@@ -72,7 +72,10 @@ public final class Replay {
     var seen = SeenCopies()
     var vhosts: [VHost] = []
     let port: NodeID
+    /// When the broker said something, or was told something, last.
     var lastNews = ContinuousClock.now
+    /// Since when it takes no connections.
+    var refusedSince: ContinuousClock.Instant?
     var faults: Task<Void, Never>?
     let faultsUnderWay = Counter()
 
@@ -207,7 +210,7 @@ public final class Replay {
         try await removeLeftovers()
         do {
             try await setUp()
-            live(isStopped, sink)
+            try live(isStopped, sink)
             await faults?.value
             try readOut(sink)
         } catch {
@@ -219,7 +222,9 @@ public final class Replay {
         await tearDown()
     }
 
-    private func live(_ isStopped: () -> Bool, _ sink: (UnsafeBufferPointer<Fact>) -> Void) {
+    private func live(_ isStopped: () -> Bool, _ sink: (UnsafeBufferPointer<Fact>) -> Void)
+        throws(Failure)
+    {
         let clock = ContinuousClock()
         let start = clock.now
         lastNews = start
@@ -230,8 +235,21 @@ public final class Replay {
             let passed = (clock.now - start) / .nanoseconds(1)
             let moment = Instant(nanoseconds: UInt64(passed * speed))
             let mails = mailbox.take()
-            if !mails.isEmpty { lastNews = clock.now }
-            for mail in mails { open(mail) }
+            for mail in mails {
+                if case .command = mail.event {
+                    lastNews = clock.now
+                    refusedSince = nil
+                }
+                open(mail)
+            }
+            if let refusedSince, faultsUnderWay.isZero, clock.now - refusedSince > .seconds(15) {
+                let count = simulation.world.messageCount
+                throw Failure(
+                    description:
+                        "\(target.host):\(target.port) takes no connections any more, for 15 seconds: "
+                        + "\(count) messages were published until then, and nothing was compared"
+                )
+            }
             simulation.live(until: moment) { facts.append(contentsOf: $0) }
             hand(&facts, to: sink)
             carryOut()
@@ -247,7 +265,9 @@ public final class Replay {
             {
                 break
             }
-            if moment >= modelEnd, clock.now - lastNews > .seconds(60) { break }
+            if moment >= modelEnd, faultsUnderWay.isZero, clock.now - lastNews > .seconds(20) {
+                break
+            }
             mailbox.wait(atMost: 0.001)
         }
     }
