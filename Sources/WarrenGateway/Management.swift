@@ -44,6 +44,11 @@ package struct Management: Sendable {
         return try await ask("PUT", "/api/users/\(HTTPRequest.encode(user.name))", body: body)
     }
 
+    /// Removes a user.
+    package func deleteUser(_ name: String) async throws -> (status: Int, body: String) {
+        try await ask("DELETE", "/api/users/\(HTTPRequest.encode(name))")
+    }
+
     /// Does what an administrator does; connections are closed with rabbitmqctl instead.
     package func administer(_ order: Administration) async throws -> (status: Int, body: String) {
         switch order {

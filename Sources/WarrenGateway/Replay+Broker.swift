@@ -32,20 +32,32 @@ extension Replay {
                     + "the user and password in --against must be those of an administrator"
             )
         }
-        struct Row: Decodable { var name: String }
-        let rows = (try? JSONDecoder().decode([Row].self, from: Data(answer.body.utf8))) ?? []
-        for row in rows where row.name.hasPrefix(Self.prefix) {
-            let process = row.name.dropFirst(Self.prefix.count).prefix { $0.isNumber }
-            guard let pid = Int32(process), pid != getpid(), kill(pid, 0) != 0, errno == ESRCH
-            else {
-                continue
-            }
-            _ = try await target.management.administer(.deleteVirtualHost(row.name))
+        for name in Self.orphans(answer.body) {
+            _ = try await target.management.administer(.deleteVirtualHost(name))
+        }
+        for name in Self.orphans(try await target.management.ask("GET", "/api/users").body) {
+            _ = try await target.management.deleteUser(name)
         }
     }
 
-    /// Makes the virtual hosts and what is in them.
+    /// The names in a list that a replay has made whose process is no more.
+    private static func orphans(_ list: String) -> [String] {
+        struct Row: Decodable { var name: String }
+        let rows = (try? JSONDecoder().decode([Row].self, from: Data(list.utf8))) ?? []
+        return rows.map(\.name).filter { name in
+            guard name.hasPrefix(prefix) else { return false }
+            let process = name.dropFirst(prefix.count).prefix { $0.isNumber }
+            guard let pid = Int32(process), pid != getpid() else { return false }
+            return kill(pid, 0) != 0 && errno == ESRCH
+        }
+    }
+
+    /// Makes the users, the virtual hosts, and what is in them.
     func setUp() async throws {
+        for (user, real) in users {
+            let made = User(name: real, password: user.password)
+            try await demand(target.management.makeUser(made), "the user '\(user.name)'")
+        }
         for index in vhosts.indices {
             let vhost = vhosts[index]
             let definitions = vhost.definitions
@@ -62,7 +74,29 @@ extension Replay {
                     "the operator policy '\(policy.name)'"
                 )
             }
+            for permissions in permissions(in: vhost) {
+                try await demand(
+                    target.management.administer(.setPermissions(permissions, vhost: vhost.real)),
+                    "what '\(mine(permissions.user))' may do"
+                )
+            }
             try declare(index)
+        }
+    }
+
+    /// What the topology's users may do in a virtual host: everything, unless the file says something.
+    private func permissions(in vhost: VHost) -> [UserPermissions] {
+        let said = vhost.definitions.permissions
+        guard !said.isEmpty else {
+            return users.map {
+                UserPermissions(user: $0.real, configure: ".*", write: ".*", read: ".*")
+            }
+        }
+        return said.compactMap { one in
+            guard let known = users.first(where: { $0.user.name == one.user }) else { return nil }
+            var mine = one
+            mine.user = known.real
+            return mine
         }
     }
 
@@ -123,12 +157,6 @@ extension Replay {
         }
     }
 
-    func password(of user: String) -> String {
-        if user == target.user { return target.password }
-        let broker = simulation.topology.brokers[0]
-        return RabbitMQ.users(of: broker).first { $0.name == user }?.password ?? user
-    }
-
     /// Finds what is left in the queues, and takes it.
     func readOut(_ sink: (UnsafeBufferPointer<Fact>) -> Void) throws {
         for index in vhosts.indices {
@@ -167,6 +195,14 @@ extension Replay {
     func tearDown() async {
         for vhost in vhosts {
             _ = try? await target.management.administer(.deleteVirtualHost(vhost.real))
+        }
+        for user in users { _ = try? await target.management.deleteUser(user.real) }
+    }
+
+    /// Whether the file has the broker run short of something.
+    var hasAlarms: Bool {
+        simulation.topology.faults.contains {
+            [.memoryAlarm, .diskAlarm, .diskFull].contains($0.action)
         }
     }
 

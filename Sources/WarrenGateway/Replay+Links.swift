@@ -113,8 +113,11 @@ extension Replay {
             return
         }
         let name = simulation.world.names[wish.subject]
-        let user = wish.subject == .none || name == target.user ? target.user : name
-        let startOk = Handshake.startOk(user: user, password: password(of: user))
+        let known = wish.subject == .none ? nil : users.first { $0.user.name == name }
+        let startOk = Handshake.startOk(
+            user: known?.real ?? target.user,
+            password: known?.user.password ?? target.password
+        )
         links[connection]?.commands.append(Command(startOk, channel: 0))
         links[connection]?.phase = .opening
     }
@@ -229,6 +232,12 @@ extension Replay {
             refuse(close.code, close.text.text, isHard: false, connection)
             endDeliveries(connection, channel: command.channel, .channelClosed)
             translate(command, connection)
+        case .connection(.blocked):
+            if !hasAlarms { blockedSince = blockedSince ?? .now }
+            translate(command, connection)
+        case .connection(.unblocked):
+            blockedSince = nil
+            translate(command, connection)
         case .basic(.consumeOk(let answer)):
             if let consumer = link.translator?.consumers[answer.consumerTag.text] {
                 record {
@@ -333,9 +342,8 @@ extension Replay {
 
     /// A text of the broker with the names of the topology.
     func mine(_ text: String) -> String {
-        vhosts.reduce(text) { text, vhost in
-            text.replacing(vhost.real, with: vhost.name)
-        }
+        let text = vhosts.reduce(text) { $0.replacing($1.real, with: $1.name) }
+        return users.reduce(text) { $0.replacing($1.real, with: $1.user.name) }
     }
 
     private func mine(_ command: Command) -> Command {

@@ -71,11 +71,13 @@ public final class Replay {
     var links: [ConnectionID: Link] = [:]
     var seen = SeenCopies()
     var vhosts: [VHost] = []
+    /// The users of the topology but for guest, and those that stand for them.
+    var users: [(user: User, real: String)] = []
     let port: NodeID
     /// When the broker said something, or was told something, last.
     var lastNews = ContinuousClock.now
-    /// Since when it takes no connections.
-    var refusedSince: ContinuousClock.Instant?
+    /// Since when it takes no connections, and since when it reads no publications although the file has no alarm.
+    var refusedSince, blockedSince: ContinuousClock.Instant?
     var faults: Task<Void, Never>?
     let faultsUnderWay = Counter()
 
@@ -109,6 +111,13 @@ public final class Replay {
                     "'\(broker.name)' has \(broker.nodes.count) nodes; one can be replayed so far"
             )
         }
+        for key in ["memory", "consumer_timeout", "max_message_size"]
+        where broker.tree[key] != nil {
+            throw Failure(
+                description:
+                    "`\(key):` is part of a broker's own configuration, which a replay leaves alone"
+            )
+        }
         let breaking = topology.faults.first { fault in
             [fault.node, fault.broker, fault.leaderOf].contains { $0 != nil }
         }
@@ -137,6 +146,8 @@ public final class Replay {
         }
         port = node
         let base = "warren-replay-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        users = RabbitMQ.users(of: broker).filter { $0.name != "guest" }
+            .map { (user: $0, real: "\(base)-\($0.name)") }
         for (number, definitions) in RabbitMQ.definitions(of: broker).enumerated() {
             let name = definitions.vhost
             let scope = simulation.world.intern(
@@ -248,6 +259,13 @@ public final class Replay {
                     description:
                         "\(target.host):\(target.port) takes no connections any more, for 15 seconds: "
                         + "\(count) messages were published until then, and nothing was compared"
+                )
+            }
+            if let blockedSince, clock.now - blockedSince > .seconds(15) {
+                throw Failure(
+                    description:
+                        "\(target.host):\(target.port) is short of memory or disk, and has read no "
+                        + "publications for 15 seconds: nothing was compared"
                 )
             }
             simulation.live(until: moment) { facts.append(contentsOf: $0) }

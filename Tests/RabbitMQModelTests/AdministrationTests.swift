@@ -256,6 +256,13 @@ struct PermissionTests {
         #expect(try refusal { talk.talk.publish("x", to: "alq", on: $0) } == nil)
     }
 
+    @Test func `RMQ-PERM-04 the default exchange is refused under its other name`() throws {
+        let nobody = UserPermissions(user: "al", configure: "", write: "^$", read: "")
+        talk.talk.administer(.setPermissions(nobody, vhost: "/"))
+        let text = try refusal { talk.talk.publish("x", to: "q", on: $0) }
+        #expect(text == refused("exchange 'amq.default'"))
+    }
+
     @Test func `RMQ-PERM-05 binding needs write on the queue and read on the exchange`() throws {
         try talk.queue("alq")
         try talk.queue("other")

@@ -43,7 +43,7 @@ extension RabbitMQNode {
         let checked = resource == .exchange && name.isEmpty ? "amq.default" : name
         guard let pattern, Self.matches(pattern, checked) else {
             throw .accessRefused(
-                "access to \(resource.rawValue) '\(name)' in vhost '\(session.vhost)' refused for user "
+                "access to \(resource.rawValue) '\(checked)' in vhost '\(session.vhost)' refused for user "
                     + "'\(session.user)'"
             )
         }

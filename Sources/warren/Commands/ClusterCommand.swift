@@ -126,11 +126,13 @@ struct ClusterCommand: ParsableCommand {
 
         @OptionGroup var place: Place
 
-        @Option(help: "How many lines of each, from 1.")
+        @Option(help: "How many lines of each, 1 to 1000000.")
         var lines = 20
 
         func validate() throws {
-            guard lines > 0 else { throw ValidationError("--lines \(lines); say 1 or more") }
+            guard (1...1_000_000).contains(lines) else {
+                throw ValidationError("--lines \(lines); 1 to 1000000 can be printed")
+            }
         }
 
         func run() throws {

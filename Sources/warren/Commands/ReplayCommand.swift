@@ -61,9 +61,13 @@ struct ReplayCommand: ParsableCommand {
                 "say which broker: --cluster starts one, --against amqp://guest:guest@localhost:5672 takes one that runs"
             )
         }
-        guard speed > 0, speed <= 1000 else {
+        guard (0.001...1000).contains(speed) else {
             throw ValidationError("--speed \(speed); from 0.001 to 1000")
         }
+        guard (1...65_535).contains(management) else {
+            throw ValidationError("--management \(management) is no port; 1 to 65535 are")
+        }
+        guard show >= 0 else { throw ValidationError("--show \(show); say 0 or more") }
         if let against, Self.address(against) == nil {
             throw ValidationError(
                 "--against '\(against)' is no address; amqp://USER:PASSWORD@HOST:PORT is one"
@@ -74,7 +78,7 @@ struct ReplayCommand: ParsableCommand {
     /// What an address names; ports and users have their defaults.
     private static func address(_ text: String) -> URLComponents? {
         guard let parts = URLComponents(string: text), parts.scheme == "amqp",
-            parts.host?.isEmpty == false
+            parts.host?.isEmpty == false, (1...65_535).contains(parts.port ?? 5672)
         else { return nil }
         return parts
     }

@@ -28,6 +28,10 @@ struct TraceDiff: ParsableCommand {
     @Option(help: "How many differences to print.")
     var show = 20
 
+    func validate() throws {
+        guard show >= 0 else { throw ValidationError("--show \(show); say 0 or more") }
+    }
+
     /// A run as the comparison sees it.
     private struct Side {
         var run: TraceReader.Run
