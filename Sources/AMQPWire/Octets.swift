@@ -24,7 +24,10 @@ public struct Octets: Sendable {
     }
 
     init(copying bytes: UnsafeBufferPointer<UInt8>) {
-        if let text = String(validating: bytes, as: UTF8.self) {
+        // Names and keys are ASCII nearly always, which needs no closer look.
+        if bytes.allSatisfy({ $0 < 0x80 }) {
+            storage = .text(String(decoding: bytes, as: UTF8.self))
+        } else if let text = String(validating: bytes, as: UTF8.self) {
             storage = .text(text)
         } else {
             storage = .raw(Array(bytes))

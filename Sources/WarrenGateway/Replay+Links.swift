@@ -47,7 +47,8 @@ extension Replay {
             let wire = links[connection]?.wire
         else { return }
         links[connection]?.commands = []
-        if links[connection]?.phase == .open { lastNews = .now }
+        // Writing much takes its time: the silence begins after it.
+        defer { if links[connection]?.phase == .open { lastNews = .now } }
         do { try wire.send(commands, frameMax: links[connection]?.frameMax ?? 131_072) } catch {
             lose(connection, because: "\(error)")
         }
@@ -83,7 +84,8 @@ extension Replay {
     }
 
     private func say(_ packet: Packet, _ connection: ConnectionID) {
-        guard let link = links[connection], link.phase != .over else { return }
+        // A link is changed in its place: a copy of it would make each change copy what waits to be sent.
+        guard let phase = links[connection]?.phase, phase != .over else { return }
         switch packet.method {
         case .connectionOpen:
             links[connection]?.wish = packet
@@ -91,7 +93,7 @@ extension Replay {
             links[connection]?.vhost = vhost
             links[connection]?.translator = ClientTranslator(scope: vhosts[vhost].scope)
             answerStart(connection)
-        case .heartbeat: link.wire?.beat()
+        case .heartbeat: links[connection]?.wire?.beat()
         default:
             note(packet, connection)
             do {
@@ -124,25 +126,27 @@ extension Replay {
 
     /// What a client's word means for its deliveries.
     private func note(_ packet: Packet, _ connection: ConnectionID) {
-        guard let link = links[connection] else { return }
+        guard let peer = links[connection]?.peer, let vhost = links[connection]?.vhost else {
+            return
+        }
         let channel = packet.channel
         switch packet.method {
         case .basicPublish: seen.publish(packet.message, at: simulation.world.now)
         case .basicAck:
             for (message, queue) in take(packet, connection) {
-                record { seen.acknowledge(message, queue, by: link.peer, &$0) }
+                record { seen.acknowledge(message, queue, by: peer, &$0) }
             }
         case .basicNack, .basicReject:
             let requeue = packet.has(Flag.requeue)
             for (message, queue) in take(packet, connection) {
-                let isDeadLettered = vhosts[link.vhost].deadLettering.contains(
+                let isDeadLettered = vhosts[vhost].deadLettering.contains(
                     simulation.world.names[queue]
                 )
                 record {
                     seen.reject(
                         message,
                         queue,
-                        by: link.peer,
+                        by: peer,
                         requeue: requeue,
                         isDeadLettered: isDeadLettered,
                         &$0

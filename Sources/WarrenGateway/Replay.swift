@@ -275,6 +275,8 @@ public final class Replay {
                 simulation.stop(because: "stopped by Ctrl-C")
                 break
             }
+            // What has come and was not looked at yet is no silence.
+            if !mails.isEmpty || !mailbox.isEmpty { continue }
             if moment >= modelEnd, simulation.topology.duration != nil, faultsUnderWay.isZero {
                 break
             }
@@ -343,6 +345,8 @@ public final class Replay {
             }
             if isFirst { bell.signal() }
         }
+
+        var isEmpty: Bool { mails.withLock { $0.isEmpty } }
 
         /// Keeps a socket until the driver wants it.
         func dialed(_ connection: ConnectionID, _ wire: AMQPLink) {

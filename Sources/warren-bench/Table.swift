@@ -262,7 +262,7 @@ struct Table {
     /// Instructions per event, from the difference of two lengths.
     private func instructions() -> [Line] {
         let ours = slope("\(stripped()) broker").map { $0 / 7.25 }
-        let theirs = slope("\(bin)/broker").map { $0 / 7.25 }
+        let theirs = slope("\(bin)/node").map { $0 / 7.25 }
         return [
             Line(
                 what: "broker workload, instructions/event",
@@ -344,8 +344,8 @@ struct Table {
     /// The wire, and one producer with confirms beside the same in C, on a real broker that is started for it.
     private func wire() -> [Line] {
         _ = shell("cc -O2 -o \(bin)/confirms \(peers)/confirms.c -lrabbitmq")
-        let broker = Waiting.cluster(in: "\(bin)/broker")
-        defer { if broker != nil { LocalCluster.end(in: "\(bin)/broker") } }
+        let broker = Waiting.cluster(in: "\(bin)/node")
+        defer { if broker != nil { LocalCluster.end(in: "\(bin)/node") } }
         var programs: [(String, () -> Double?)] = [
             ("encode", { ours("encode 1000000").map { 1e9 / $0.perSecond } }),
             ("decode", { ours("decode 1000000").map { 1e9 / $0.perSecond } }),

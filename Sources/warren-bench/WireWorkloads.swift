@@ -65,7 +65,7 @@ enum WireWorkloads {
             warren: 1
             name: confirms
             brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
-            producers: { p: { to: q, arrivals: 1us, count: \(count), size: 1024, confirms: true } }
+            producers: { p: { to: q, arrivals: 1us, count: \(count), size: 1KiB, confirms: true } }
             """
         var model = try BrokerWorkloads.simulation(text)
         model.run()
