@@ -111,7 +111,7 @@ public final class Replay {
                     "'\(broker.name)' has \(broker.nodes.count) nodes; one can be replayed so far"
             )
         }
-        for key in ["memory", "consumer_timeout", "max_message_size"]
+        for key in ["consumer_timeout", "max_message_size"]
         where broker.tree[key] != nil {
             throw Failure(
                 description:
@@ -253,7 +253,7 @@ public final class Replay {
                 }
                 open(mail)
             }
-            if let refusedSince, faultsUnderWay.isZero, clock.now - refusedSince > .seconds(15) {
+            if let refusedSince, target.cluster == nil, clock.now - refusedSince > .seconds(15) {
                 let count = simulation.world.messageCount
                 throw Failure(
                     description:
