@@ -118,13 +118,19 @@ public struct Comparison: Sendable {
         if let queue = queues.first(where: { leeway.losing[$0] != nil }) {
             return leeway.losing[queue]
         }
-        if leeway.isCut,
-            [one, other].contains(where: { $0.passages.values.contains { $0.left > 0 } })
-                || one.outcome == .unasked || other.outcome == .unasked
-        {
-            return "the run ended while it was under way"
-        }
+        if leeway.isCut, wasCut(one, other) { return "the run ended while it was under way" }
         return nil
+    }
+
+    /// Whether a message was under way on one side when the run ended: it waits there for its confirm, or lies in a
+    /// queue where the other has no copy left.
+    private static func wasCut(_ one: MessageFates.Fate, _ other: MessageFates.Fate) -> Bool {
+        if one.outcome != other.outcome, one.outcome == .waiting || other.outcome == .waiting {
+            return true
+        }
+        return Set(one.passages.keys).union(other.passages.keys).contains { queue in
+            (one.passages[queue]?.left ?? 0) != (other.passages[queue]?.left ?? 0)
+        }
     }
 
     private static func differences(_ one: MessageFates.Fate, _ other: MessageFates.Fate)

@@ -20,6 +20,7 @@ public struct MessageFates: Sendable {
     /// What its publisher knows.
     public enum Outcome: String, Sendable {
         case unasked = "never asked"
+        case waiting = "waiting for its confirm"
         case confirmed, nacked, returned
         case unknown = "of unknown outcome"
     }
@@ -99,7 +100,9 @@ public struct MessageFates: Sendable {
             counts[fact.node.raw, default: 0] += 1
             let key = Key(publisher: fact.node.raw, number: counts[fact.node.raw] ?? 0)
             keys[fact.message] = key
-            fates[key] = Fate()
+            var fate = Fate()
+            if fact.variant & 1 == 1 { fate.outcome = .waiting }
+            fates[key] = fate
             return
         case .errorRaised:
             refusals.append(
