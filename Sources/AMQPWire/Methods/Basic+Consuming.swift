@@ -220,25 +220,7 @@ extension Basic {
     }
 
     /// Has everything unacknowledged sent again, without an answer.
-    public struct RecoverAsync: Sendable, Hashable {
-        /// Whether it goes back to the queue.
-        public var requeue: Bool
-
-        /// The method; what is left out is as the protocol has it.
-        public init(
-            requeue: Bool = false
-        ) {
-            self.requeue = requeue
-        }
-
-        init(_ reader: inout WireReader) throws(WireError) {
-            requeue = try reader.bit()
-        }
-
-        func write(_ writer: inout WireWriter) throws(WireError) {
-            writer.bit(requeue)
-        }
-    }
+    public typealias RecoverAsync = Recover
 
     /// Has everything unacknowledged sent again.
     public struct Recover: Sendable, Hashable {

@@ -191,37 +191,7 @@ public enum Connection: Sendable, Hashable {
     }
 
     /// The client settles the limits.
-    public struct TuneOk: Sendable, Hashable {
-        /// The highest channel number; 0 for no limit.
-        public var channelMax: UInt16
-        /// Octets of a frame with all that belongs to it; 0 for no limit.
-        public var frameMax: UInt32
-        /// Seconds; 0 for none.
-        public var heartbeat: UInt16
-
-        /// The method; what is left out is as the protocol has it.
-        public init(
-            channelMax: UInt16 = 0,
-            frameMax: UInt32 = 0,
-            heartbeat: UInt16 = 0
-        ) {
-            self.channelMax = channelMax
-            self.frameMax = frameMax
-            self.heartbeat = heartbeat
-        }
-
-        init(_ reader: inout WireReader) throws(WireError) {
-            channelMax = try reader.uint16()
-            frameMax = try reader.uint32()
-            heartbeat = try reader.uint16()
-        }
-
-        func write(_ writer: inout WireWriter) throws(WireError) {
-            writer.uint16(channelMax)
-            writer.uint32(frameMax)
-            writer.uint16(heartbeat)
-        }
-    }
+    public typealias TuneOk = Tune
 
     /// The client enters a virtual host.
     public struct Open: Sendable, Hashable {
@@ -249,43 +219,7 @@ public enum Connection: Sendable, Hashable {
     }
 
     /// One side ends the connection.
-    public struct Close: Sendable, Hashable {
-        /// The reply code.
-        public var code: UInt16
-        /// The reply text.
-        public var text: Octets
-        /// The class of the method that was to blame, or 0.
-        public var classID: UInt16
-        /// That method, or 0.
-        public var methodID: UInt16
-
-        /// The method; what is left out is as the protocol has it.
-        public init(
-            code: UInt16 = 0,
-            text: Octets = "",
-            classID: UInt16 = 0,
-            methodID: UInt16 = 0
-        ) {
-            self.code = code
-            self.text = text
-            self.classID = classID
-            self.methodID = methodID
-        }
-
-        init(_ reader: inout WireReader) throws(WireError) {
-            code = try reader.uint16()
-            text = try reader.shortString()
-            classID = try reader.uint16()
-            methodID = try reader.uint16()
-        }
-
-        func write(_ writer: inout WireWriter) throws(WireError) {
-            writer.uint16(code)
-            try writer.shortString(text)
-            writer.uint16(classID)
-            writer.uint16(methodID)
-        }
-    }
+    public typealias Close = AMQPWire.Close
 
     /// The server reads no publications for now (RabbitMQ).
     public struct Blocked: Sendable, Hashable {

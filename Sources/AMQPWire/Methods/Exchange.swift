@@ -179,55 +179,7 @@ public enum Exchange: Sendable, Hashable {
     }
 
     /// Takes a binding between exchanges away (RabbitMQ).
-    public struct Unbind: Sendable, Hashable {
-        /// Reserved; 0.
-        public var ticket: UInt16
-        /// Where messages went.
-        public var destination: Octets
-        /// Where they came from.
-        public var source: Octets
-        /// The binding key.
-        public var routingKey: Octets
-        /// Whether no answer is wanted.
-        public var nowait: Bool
-        /// Further arguments.
-        public var arguments: FieldTable
-
-        /// The method; what is left out is as the protocol has it.
-        public init(
-            ticket: UInt16 = 0,
-            destination: Octets = "",
-            source: Octets = "",
-            routingKey: Octets = "",
-            nowait: Bool = false,
-            arguments: FieldTable = [:]
-        ) {
-            self.ticket = ticket
-            self.destination = destination
-            self.source = source
-            self.routingKey = routingKey
-            self.nowait = nowait
-            self.arguments = arguments
-        }
-
-        init(_ reader: inout WireReader) throws(WireError) {
-            ticket = try reader.uint16()
-            destination = try reader.shortString()
-            source = try reader.shortString()
-            routingKey = try reader.shortString()
-            nowait = try reader.bit()
-            arguments = try reader.table()
-        }
-
-        func write(_ writer: inout WireWriter) throws(WireError) {
-            writer.uint16(ticket)
-            try writer.shortString(destination)
-            try writer.shortString(source)
-            try writer.shortString(routingKey)
-            writer.bit(nowait)
-            try writer.table(arguments)
-        }
-    }
+    public typealias Unbind = Bind
 }
 
 extension Exchange {
