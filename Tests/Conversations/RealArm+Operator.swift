@@ -106,14 +106,14 @@ extension RealArm {
     private func suffer(_ fault: LocalCluster.Fault) {
         let scope = scope
         do { try self.await { try await scope.cluster.suffer(fault) } } catch {
-            scope.giveUp("\(fault.rawValue): \(error)")
+            scope.note(problem: "\(fault.rawValue): \(error)")
         }
     }
 
     private func control(_ words: [String]) {
         let scope = scope
         do { _ = try self.await { try await scope.cluster.control(words) } } catch {
-            scope.giveUp("\(error)")
+            scope.note(problem: "\(error)")
         }
     }
 

@@ -110,10 +110,10 @@ final class RealArm: Arm {
             if answer.status == 400 {
                 scope.giveUp("the management plugin refuses such a policy")
             } else if answer.status >= 300, answer.status != 404 {
-                scope.giveUp("the management plugin says \(answer.status): \(answer.body)")
+                scope.note(problem: "the management plugin says \(answer.status): \(answer.body)")
             }
         } catch {
-            scope.giveUp("the management plugin does not answer: \(error)")
+            scope.note(problem: "the management plugin does not answer: \(error)")
         }
     }
 
@@ -142,7 +142,7 @@ final class RealArm: Arm {
             commands.append(Command(.exchange(.declare(barrier)), channel: command.channel))
             links[link].barriers[command.channel, default: 0] += 1
         }
-        do { try wire.send(commands) } catch { scope.giveUp("it cannot be said: \(error)") }
+        do { try wire.send(commands) } catch { scope.note(problem: "it cannot be said: \(error)") }
     }
 
     private func note(_ command: Command, _ link: Int) {
