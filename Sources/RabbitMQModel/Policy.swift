@@ -176,7 +176,9 @@ public struct Policy: Sendable, Hashable {
     /// The one policy that counts: the highest priority, the first name among equals.
     ///
     /// - Source: RMQ-POL-05.
-    static func effective(_ policies: [Policy], _ name: String, _ targets: [Target]) -> Policy? {
+    package static func effective(_ policies: [Policy], _ name: String, _ targets: [Target])
+        -> Policy?
+    {
         var best: Policy?
         for policy in policies where policy.applies(to: name, targets) {
             if let known = best, known.priority >= policy.priority { continue }

@@ -24,6 +24,14 @@ public final class AMQPLink: Sendable {
         case unreadable(WireError)
     }
 
+    /// The largest frame that is agreed to, in octets.
+    public static let largestFrame: UInt32 = 131_072
+
+    /// The frame size that is agreed to when a server offers one, 0 for any.
+    static func agree(to offer: UInt32) -> UInt32 {
+        offer == 0 ? largestFrame : min(offer, largestFrame)
+    }
+
     private let channel: any NIOCore.Channel
 
     private init(_ channel: any NIOCore.Channel) {
@@ -61,7 +69,9 @@ public final class AMQPLink: Sendable {
     /// Says something.
     ///
     /// - Throws: ``WireError`` if it cannot be written; nothing is sent then.
-    public func send(_ commands: [Command], frameMax: UInt32 = 131_072) throws(WireError) {
+    public func send(_ commands: [Command], frameMax: UInt32 = AMQPLink.largestFrame)
+        throws(WireError)
+    {
         var buffer = channel.allocator.buffer(capacity: 256)
         for command in commands { try buffer.write(command, frameMax: frameMax) }
         send(octets: buffer)
@@ -79,14 +89,6 @@ public final class AMQPLink: Sendable {
         send(octets: buffer)
     }
 
-    /// Reads no more until told to; the system's buffers fill up then, and the broker notices.
-    public func setReading(_ isOn: Bool) {
-        _ = channel.setOption(.autoRead, value: isOn)
-    }
-
-    /// Whether the socket takes more at once.
-    public var isWritable: Bool { channel.isWritable }
-
     /// Closes the socket after what was sent.
     public func close() {
         channel.flush()
@@ -96,14 +98,13 @@ public final class AMQPLink: Sendable {
     /// Cuts the socket as a crash does: the broker gets a reset.
     public func cut() {
         let channel = channel
-        // The option's value depends on the platform; without it the broker sees an end instead of a reset.
-        _ = (channel as? any SocketOptionProvider)?
-            .unsafeSetSocketOption(
-                level: .socket,
-                name: .so_linger,
-                value: Lingering(isOn: 1, seconds: 0)
-            )
-            .always { _ in channel.close(promise: nil) }
+        guard let socket = channel as? any SocketOptionProvider else { return close() }
+        socket.unsafeSetSocketOption(
+            level: .socket,
+            name: .so_linger,
+            value: Lingering(isOn: 1, seconds: 0)
+        )
+        .whenComplete { _ in channel.close(promise: nil) }
     }
 
     /// `struct linger` of the system's `setsockopt`.
@@ -118,7 +119,7 @@ private final class LinkHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let receive: (AMQPLink.Event) -> Void
-    private var decoder = FrameDecoder(frameMax: 0)
+    private var decoder = FrameDecoder(frameMax: AMQPLink.largestFrame)
     private var assemblers: [UInt16: CommandAssembler] = [:]
     private var end: AMQPLink.End?
 

@@ -71,7 +71,11 @@ final class AMQPSession {
     }
 
     private func say(_ method: Method, channel: UInt16) throws(Failure) {
-        do { try link?.send([Command(method, channel: channel)]) } catch {
+        try say([method], channel: channel)
+    }
+
+    private func say(_ methods: [Method], channel: UInt16 = 1) throws(Failure) {
+        do { try link?.send(methods.map { Command($0, channel: channel) }) } catch {
             throw .ended("\(error)")
         }
     }
@@ -102,13 +106,22 @@ final class AMQPSession {
         }
     }
 
-    /// Takes everything out of a queue.
+    /// Takes everything out of a queue; many gets are under way at once.
     func drain(_ queue: String) throws(Failure) -> [Content] {
+        let get = Method.basic(.get(.init(queue: Octets(queue), noAck: true)))
         var found: [Content] = []
         while true {
-            let answer = try ask(.basic(.get(.init(queue: Octets(queue), noAck: true))))
-            guard let content = answer.content else { return found }
-            found.append(content)
+            let count = found.isEmpty ? 1 : 500
+            try say(Array(repeating: get, count: count))
+            var isEmpty = false
+            for _ in 0..<count {
+                guard let content = try hear("\(get)").content else {
+                    isEmpty = true
+                    continue
+                }
+                found.append(content)
+            }
+            if isEmpty { return found }
         }
     }
 
@@ -146,7 +159,7 @@ enum Handshake {
             .tuneOk(
                 .init(
                     channelMax: tune.channelMax,
-                    frameMax: tune.frameMax == 0 ? 131_072 : min(tune.frameMax, 131_072),
+                    frameMax: AMQPLink.agree(to: tune.frameMax),
                     heartbeat: heartbeat
                 )
             )

@@ -411,14 +411,28 @@ enum Declarations {
         )
     }
 
+    /// Shortens the times among some values by the factor `times`.
+    private static func shorten(_ fields: [RabbitMQModel.FieldValue.Field], times: Double)
+        -> [RabbitMQModel.FieldValue.Field]
+    {
+        let lengths: Set = ["x-message-ttl", "x-expires", "message-ttl", "expires"]
+        return fields.map { field in
+            guard times != 1, lengths.contains(field.name), case .int(let length) = field.value
+            else { return field }
+            return .init(field.name, .int(Int64(Double(length) / times)))
+        }
+    }
+
+    /// A policy whose times are shortened by the factor `times`.
+    static func shorten(_ policy: Policy, times: Double) -> Policy {
+        var shorter = policy
+        shorter.definition = shorten(policy.definition, times: times)
+        return shorter
+    }
+
     /// Times among the arguments are shortened by the factor `times`.
     static func declare(_ one: QueueDeclaration, times: Double) -> AMQPWire.Queue.Declare {
-        let arguments = one.arguments.map { field -> RabbitMQModel.FieldValue.Field in
-            guard times != 1, ["x-message-ttl", "x-expires"].contains(field.name),
-                case .int(let milliseconds) = field.value
-            else { return field }
-            return .init(field.name, .int(Int64(Double(milliseconds) / times)))
-        }
+        let arguments = shorten(one.arguments, times: times)
         return .init(
             queue: Octets(one.name),
             passive: one.passive,

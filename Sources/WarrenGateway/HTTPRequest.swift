@@ -1,9 +1,10 @@
+import Foundation
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 
 /// One request to a server on this machine, such as RabbitMQ's management plugin.
-package struct HTTPRequest {
+struct HTTPRequest {
     /// What the server answered.
     struct Answer: Sendable {
         /// The status, such as 200.
@@ -42,7 +43,7 @@ package struct HTTPRequest {
         head.headers.add(name: "Host", value: "\(request.host):\(request.port)")
         head.headers.add(
             name: "Authorization",
-            value: "Basic \(Self.base64("\(user):\(password)"))"
+            value: "Basic \(Data("\(user):\(password)".utf8).base64EncodedString())"
         )
         head.headers.add(name: "Connection", value: "close")
         let body = ByteBuffer(string: request.body ?? "")
@@ -58,36 +59,12 @@ package struct HTTPRequest {
         return try await channel.1.get()
     }
 
-    /// - Source: RFC 4648, section 4.
-    private static func base64(_ text: String) -> String {
-        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-        var encoded = ""
-        let bytes = Array(text.utf8)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-            for place in 0..<4 {
-                encoded.append(
-                    place > group.count ? "=" : letters[bits >> (18 - 6 * place) & 63]
-                )
-            }
-        }
-        return encoded
-    }
-
     /// A part of a path, with all but letters, digits and `-._~` percent-encoded.
-    package static func encode(_ part: String) -> String {
-        part.utf8.reduce(into: "") { encoded, octet in
-            let scalar = Unicode.Scalar(octet)
-            if scalar.properties.isAlphabetic && octet < 128 || (48...57).contains(octet)
-                || "-._~".unicodeScalars.contains(scalar)
-            {
-                encoded.unicodeScalars.append(scalar)
-            } else {
-                let digits = String(octet, radix: 16, uppercase: true)
-                encoded += "%" + (digits.count == 1 ? "0" : "") + digits
-            }
-        }
+    static func encode(_ part: String) -> String {
+        let plain = CharacterSet(
+            charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+        )
+        return part.addingPercentEncoding(withAllowedCharacters: plain) ?? part
     }
 }
 

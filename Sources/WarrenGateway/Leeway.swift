@@ -24,13 +24,11 @@ public struct Leeway: Sendable {
     }
 
     private mutating func add(_ queue: QueueDeclaration, _ definitions: Definitions) {
-        let policies = definitions.policies + definitions.operatorPolicies
+        let policies = [definitions.policies, definitions.operatorPolicies].compactMap {
+            Policy.effective($0, queue.name, [.queues])
+        }
         func has(_ key: String) -> Bool {
-            queue["x-" + key] != nil
-                || policies.contains { policy in
-                    policy[key] != nil
-                        && (try? Regex(policy.pattern).firstMatch(in: queue.name)) != nil
-                }
+            queue["x-" + key] != nil || policies.contains { $0[key] != nil }
         }
         if queue["x-max-priority"] != nil {
             unordered[queue.name] = "which of several priorities waits depends on the moment"

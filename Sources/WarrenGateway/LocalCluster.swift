@@ -311,12 +311,10 @@ public actor LocalCluster {
     /// One call takes about a second.
     @discardableResult
     public func control(_ arguments: [String], on node: Int = 0) async throws -> String {
-        var environment = environment(nodes[node])
-        environment["RABBITMQ_CTL_DIST_PORT_MIN"] = nil
-        return try await Self.run(
+        try await Self.run(
             installation.control,
             ["-n", nodes[node].name] + arguments,
-            environment
+            environment(nodes[node])
         )
     }
 

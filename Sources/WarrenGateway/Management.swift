@@ -112,25 +112,23 @@ package struct Management: Sendable {
     }
 
     private static func json(_ fields: [(String, FieldValue)]) -> String {
-        json(.table(fields.map { FieldValue.Field($0.0, $0.1) }))
+        let table = object(.table(fields.map { FieldValue.Field($0.0, $0.1) }))
+        let data = try? JSONSerialization.data(withJSONObject: table)
+        return String(decoding: data ?? Data(), as: UTF8.self)
     }
 
-    private static func json(_ value: FieldValue) -> String {
+    /// A value as Foundation's JSON has it.
+    private static func object(_ value: FieldValue) -> Any {
         switch value {
-        case .void: "null"
-        case .bool(let value): "\(value)"
-        case .int(let value): "\(value)"
-        case .double(let value): "\(value)"
-        case .timestamp(let value): "\(value)"
-        case .string(let text):
-            (try? String(decoding: JSONEncoder().encode(text), as: UTF8.self)) ?? "\"\""
-        case .array(let values): "[" + values.map(json).joined(separator: ",") + "]"
+        case .void: NSNull()
+        case .bool(let value): value
+        case .int(let value): value
+        case .double(let value): value
+        case .timestamp(let value): value
+        case .string(let text): text
+        case .array(let values): values.map(object)
         case .table(let fields):
-            "{"
-                + fields.map { "\(json(.string($0.name))):\(json($0.value))" }.joined(
-                    separator: ","
-                )
-                + "}"
+            Dictionary(fields.map { ($0.name, object($0.value)) }) { _, last in last }
         }
     }
 }

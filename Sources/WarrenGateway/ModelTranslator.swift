@@ -178,28 +178,24 @@ package struct ModelTranslator {
             packet.flags = method.ifUnused ? Flag.ifUnused : 0
             return packet
         case .bind(let method):
-            var binding = BindingDeclaration(
-                source: method.source.text,
-                destination: method.destination.text,
-                key: method.routingKey.text
-            )
-            binding.toExchange = true
-            binding.nowait = method.nowait
-            binding.arguments = ModelValues.model(method.arguments)
-            return parcel(binding, .exchangeBind, command, &world)
+            return parcel(binding(method), .exchangeBind, command, &world)
         case .unbind(let method):
-            var binding = BindingDeclaration(
-                source: method.source.text,
-                destination: method.destination.text,
-                key: method.routingKey.text
-            )
-            binding.toExchange = true
-            binding.nowait = method.nowait
-            binding.arguments = ModelValues.model(method.arguments)
-            return parcel(binding, .exchangeUnbind, command, &world)
+            return parcel(binding(method), .exchangeUnbind, command, &world)
         case .declareOk, .deleteOk, .bindOk, .unbindOk:
             throw Untranslatable(method: command.method)
         }
+    }
+
+    private func binding(_ method: AMQPWire.Exchange.Bind) -> BindingDeclaration {
+        var binding = BindingDeclaration(
+            source: method.source.text,
+            destination: method.destination.text,
+            key: method.routingKey.text
+        )
+        binding.toExchange = true
+        binding.nowait = method.nowait
+        binding.arguments = ModelValues.model(method.arguments)
+        return binding
     }
 
     private func parcel(

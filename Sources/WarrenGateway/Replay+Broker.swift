@@ -9,8 +9,11 @@ import WarrenTrace
 
 /// What is made on the broker, broken, read out, and removed.
 extension Replay {
-    /// The prefix of each virtual host that a replay makes; the process and a random number follow.
-    static let prefix = "warren-replay-"
+    /// The prefix of each virtual host and user that a replay on this machine makes; the process and a random number
+    /// follow. Another machine's are not looked at: nobody here knows whether their process lives.
+    static let prefix =
+        "warren-replay-" + ProcessInfo.processInfo.hostName.filter { $0.isLetter || $0.isNumber }
+        + "-"
 
     // MARK: Before and after
 
@@ -63,25 +66,43 @@ extension Replay {
             let definitions = vhost.definitions
             try await demand(target.management.makeVirtualHost(vhost.real), "the virtual host")
             for policy in definitions.policies {
+                let policy = Declarations.shorten(policy, times: speed)
                 try await demand(
-                    target.management.administer(.setPolicy(policy, vhost: vhost.real)),
+                    .setPolicy(policy, vhost: vhost.real),
                     "the policy '\(policy.name)'"
                 )
             }
             for policy in definitions.operatorPolicies {
+                let policy = Declarations.shorten(policy, times: speed)
                 try await demand(
-                    target.management.administer(.setOperatorPolicy(policy, vhost: vhost.real)),
+                    .setOperatorPolicy(policy, vhost: vhost.real),
                     "the operator policy '\(policy.name)'"
                 )
             }
-            for permissions in permissions(in: vhost) {
+            for one in permissions(in: vhost) {
                 try await demand(
-                    target.management.administer(.setPermissions(permissions, vhost: vhost.real)),
-                    "what '\(mine(permissions.user))' may do"
+                    .setPermissions(one, vhost: vhost.real),
+                    "what '\(mine(one.user))' may do"
                 )
             }
+            for var one in definitions.topicPermissions {
+                one.user = users.first { $0.user.name == one.user }?.real ?? target.user
+                try await demand(
+                    .setTopicPermissions(one, vhost: vhost.real),
+                    "the topics of '\(mine(one.user))'"
+                )
+            }
+            let limits = (definitions.maxQueues, definitions.maxConnections)
+            try await demand(
+                .setLimits(maxQueues: limits.0, maxConnections: limits.1, vhost: vhost.real),
+                "the limits of the virtual host"
+            )
             try declare(index)
         }
+    }
+
+    private func demand(_ order: Administration, _ what: String) async throws {
+        try await demand(target.management.administer(order), what)
     }
 
     /// What the topology's users may do in a virtual host: everything, unless the file says something.
@@ -138,7 +159,8 @@ extension Replay {
                 try session.ask(.queue(.declare(Declarations.declare(one, times: speed))))
                 let queue = simulation.world.intern(.queue, one.name, in: vhost.scope)
                 record { $0.record(.queueDeclared, subject: queue) }
-                if one.deadLetterExchange != nil || isDeadLetteredByPolicy(one.name, vhost) {
+                let policy = Policy.effective(vhost.definitions.policies, one.name, [.queues])
+                if one.deadLetterExchange != nil || policy?["dead-letter-exchange"] != nil {
                     vhosts[index].deadLettering.insert(one.name)
                 }
             }
@@ -147,13 +169,6 @@ extension Replay {
             }
         } catch {
             throw Failure(description: "the topology cannot be declared: \(mine("\(error)"))")
-        }
-    }
-
-    private func isDeadLetteredByPolicy(_ queue: String, _ vhost: VHost) -> Bool {
-        vhost.definitions.policies.contains { policy in
-            policy["dead-letter-exchange"] != nil
-                && (try? Regex(policy.pattern).firstMatch(in: queue)) != nil
         }
     }
 
@@ -178,9 +193,9 @@ extension Replay {
                         }
                     }
                     record { seen.miss(queue, keeping: found, &$0) }
-                } catch {
+                } catch AMQPSession.Failure.refused {
                     // A queue that is gone holds nothing; one that cannot be fetched from is not looked into.
-                    try? session.reopen()
+                    try session.reopen()
                 }
             }
         }
@@ -192,11 +207,16 @@ extension Replay {
         simulation.finish()
     }
 
+    /// Removes what was made, and notes what cannot be removed.
     func tearDown() async {
         for vhost in vhosts {
-            _ = try? await target.management.administer(.deleteVirtualHost(vhost.real))
+            let answer = try? await target.management.administer(.deleteVirtualHost(vhost.real))
+            if answer?.status != 204, answer?.status != 404 { leftBehind.append(vhost.real) }
         }
-        for user in users { _ = try? await target.management.deleteUser(user.real) }
+        for user in users {
+            let answer = try? await target.management.deleteUser(user.real)
+            if answer?.status != 204, answer?.status != 404 { leftBehind.append(user.real) }
+        }
     }
 
     /// Whether the file has the broker run short of something.
@@ -214,8 +234,6 @@ extension Replay {
             switch fact.kind {
             case .nodeCrashed: suffer(.kill)
             case .nodeStopped: suffer(.stop)
-            case .nodeStarted:
-                if fact.variant == 1 { comesBackBlank ? startAnew() : suffer(.start) }
             case .nodeFrozen: suffer(.freeze)
             case .nodeThawed: suffer(.thaw)
             default: break
@@ -223,19 +241,25 @@ extension Replay {
         }
     }
 
-    /// Whether the node comes back without its data: under another name, or with a disk that is not kept.
-    var comesBackBlank: Bool {
-        simulation.topology.faults.contains { $0.renames }
-            || !simulation.topology.brokers[0].forgetful.isEmpty
-    }
-
-    /// The node comes back as a blank one, which knows the virtual hosts and nothing in them.
-    private func startAnew() {
-        guard let cluster = target.cluster else { return }
+    /// The node comes back: with its data, or as a blank one, which knows the virtual hosts and nothing in them.
+    func comeBack(_ recovery: Recovery) {
+        // At the first start the broker is there already.
+        guard hasStarted else {
+            hasStarted = true
+            return
+        }
+        guard recovery.first, let cluster = target.cluster else {
+            suffer(.start)
+            return
+        }
+        hasBeenBlank = true
         let (management, names) = (target.management, vhosts.map(\.real))
-        begin {
-            try? await cluster.startAnew(0)
-            for name in names { _ = try? await management.makeVirtualHost(name) }
+        begin("a start without data") {
+            try await cluster.startAnew(0)
+            for name in names {
+                let answer = try await management.makeVirtualHost(name)
+                if answer.status >= 300 { throw Failure(description: answer.body) }
+            }
         }
     }
 
@@ -247,16 +271,16 @@ extension Replay {
 
     private func suffer(_ fault: LocalCluster.Fault) {
         guard let cluster = target.cluster else { return }
-        begin { try? await cluster.suffer(fault) }
+        begin(fault.rawValue) { try await cluster.suffer(fault) }
     }
 
     /// One fault after the other; the clients live on meanwhile.
-    private func begin(_ work: @escaping @Sendable () async -> Void) {
+    private func begin(_ name: String, _ work: @escaping @Sendable () async throws -> Void) {
         let (before, underWay) = (faults, faultsUnderWay)
         underWay.add(1)
         faults = Task {
             await before?.value
-            await work()
+            do { try await work() } catch { underWay.note("\(name) cannot be done: \(error)") }
             underWay.add(-1)
         }
     }

@@ -16,7 +16,7 @@ extension Replay {
         let peer: NodeID
         var phase = Phase.dialing
         var wire: AMQPLink?
-        var frameMax: UInt32 = 131_072
+        var frameMax = AMQPLink.largestFrame
         /// What the client said when it opened the connection.
         var wish: Packet?
         var vhost = 0
@@ -49,7 +49,9 @@ extension Replay {
         links[connection]?.commands = []
         // Writing much takes its time: the silence begins after it.
         defer { if links[connection]?.phase == .open { lastNews = .now } }
-        do { try wire.send(commands, frameMax: links[connection]?.frameMax ?? 131_072) } catch {
+        do {
+            try wire.send(commands, frameMax: links[connection]?.frameMax ?? AMQPLink.largestFrame)
+        } catch {
             lose(connection, because: "\(error)")
         }
     }
@@ -79,6 +81,7 @@ extension Replay {
             endDeliveries(connection)
             links[connection]?.phase = .over
         case .ordered(let packet): order(packet)
+        case .started(let recovery): comeBack(recovery)
         default: break
         }
     }
@@ -217,7 +220,7 @@ extension Replay {
             let heartbeat = UInt16(clamping: link.wish?.c ?? 0)
             let tuneOk = Handshake.tuneOk(tune, heartbeat: heartbeat)
             let vhost = Octets(vhosts[link.vhost].real)
-            links[connection]?.frameMax = min(tune.frameMax == 0 ? 131_072 : tune.frameMax, 131_072)
+            links[connection]?.frameMax = AMQPLink.agree(to: tune.frameMax)
             links[connection]?.commands += [
                 Command(tuneOk, channel: 0),
                 Command(.connection(.open(.init(vhost: vhost))), channel: 0),
@@ -225,7 +228,7 @@ extension Replay {
         case .connection(.openOk):
             links[connection]?.phase = .open
             inject(Packet(.connectionOpenOk, channel: 0), connection)
-        case .connection(.close(let close)) where close.code == 530 && comesBackBlank:
+        case .connection(.close(let close)) where close.code == 530 && hasBeenBlank:
             // A blank node that does not have its virtual host yet, which a blank broker would have.
             lose(connection, because: close.text.text)
         case .connection(.close(let close)):
@@ -305,7 +308,7 @@ extension Replay {
         return entries.compactMap { entry -> SeenCopies.Death? in
             guard case .table(let table) = entry, case .longString(let queue)? = table["queue"],
                 case .longString(let word)? = table["reason"],
-                let reason = DropReason(word: word.text)
+                let reason = DropReason(deathWord: word.text)
             else { return nil }
             var count: Int64 = 1
             if case .int64(let number)? = table["count"] { count = number }

@@ -79,7 +79,11 @@ public final class Replay {
     /// Since when it takes no connections, and since when it reads no publications although the file has no alarm.
     var refusedSince, blockedSince: ContinuousClock.Instant?
     var faults: Task<Void, Never>?
-    let faultsUnderWay = Counter()
+    let faultsUnderWay = UnderWay()
+    /// Whether the node was started, and whether it has come back without its data.
+    var hasStarted = false, hasBeenBlank = false
+    /// What was made on the broker and could not be removed.
+    public internal(set) var leftBehind: [String] = []
 
     /// A virtual host of the topology, and the one that stands for it.
     struct VHost {
@@ -121,6 +125,12 @@ public final class Replay {
         let breaking = topology.faults.first { fault in
             [fault.node, fault.broker, fault.leaderOf].contains { $0 != nil }
         }
+        let impossible: [FaultWord] = [.diskAlarm, .diskFull, .slowDisk, .clockJump, .upgrade]
+        if let fault = topology.faults.first(where: { impossible.contains($0.action) }) {
+            throw Failure(
+                description: "`do: \(fault.action.rawValue)` cannot be done to a real broker so far"
+            )
+        }
         guard breaking == nil || mayBreak else {
             throw Failure(
                 description:
@@ -145,7 +155,7 @@ public final class Replay {
             throw Failure(description: "'\(broker.name)' has no node")
         }
         port = node
-        let base = "warren-replay-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        let base = "\(Self.prefix)\(getpid())-\(UInt32.random(in: 0 ... .max))"
         users = RabbitMQ.users(of: broker).filter { $0.name != "guest" }
             .map { (user: $0, real: "\(base)-\($0.name)") }
         for (number, definitions) in RabbitMQ.definitions(of: broker).enumerated() {
@@ -223,6 +233,7 @@ public final class Replay {
             try await setUp()
             try live(isStopped, sink)
             await faults?.value
+            try checkFaults()
             try readOut(sink)
         } catch {
             for link in links.values { link.wire?.close() }
@@ -261,6 +272,7 @@ public final class Replay {
                         + "\(count) messages were published until then, and nothing was compared"
                 )
             }
+            try checkFaults()
             if let blockedSince, clock.now - blockedSince > .seconds(15) {
                 throw Failure(
                     description:
@@ -292,6 +304,11 @@ public final class Replay {
         }
     }
 
+    /// A fault that the broker did not suffer makes the comparison one of two stories.
+    private func checkFaults() throws(Failure) {
+        if let trouble = faultsUnderWay.trouble { throw Failure(description: trouble) }
+    }
+
     /// The longest that a queue keeps a message, in the time of the world, and a second.
     private var longestLife: Interval {
         let lives = vhosts.flatMap { vhost in
@@ -317,11 +334,13 @@ public final class Replay {
     /// Says on the broker's behalf what is seen.
     func record(_ body: (inout Turn) -> Void) { simulation.world.speak(as: port, body) }
 
-    /// Counts what is under way elsewhere.
-    final class Counter: Sendable {
-        private let count = Mutex(0)
-        var isZero: Bool { count.withLock { $0 == 0 } }
-        func add(_ change: Int) { count.withLock { $0 += change } }
+    /// Counts what is under way elsewhere, and keeps the first that failed.
+    final class UnderWay: Sendable {
+        private let state = Mutex((count: 0, trouble: String?.none))
+        var isZero: Bool { state.withLock { $0.count == 0 } }
+        var trouble: String? { state.withLock { $0.trouble } }
+        func add(_ change: Int) { state.withLock { $0.count += change } }
+        func note(_ trouble: String) { state.withLock { $0.trouble = $0.trouble ?? trouble } }
     }
 
     // MARK: Mail

@@ -57,7 +57,7 @@ struct SeenCopies {
         // The oldest first, as they happened.
         for death in stations.reversed() {
             let key = Key(queue: death.queue, message: message)
-            let told = deaths[key]?[death.reason.word] ?? 0
+            let told = deaths[key]?[death.reason.deathWord] ?? 0
             for _ in 0..<max(death.count - told, 0) {
                 var count = counts[key] ?? Count()
                 if count.ready == 0, count.held == 0 {
@@ -74,7 +74,7 @@ struct SeenCopies {
                 )
                 counts[key] = count.ready == 0 && count.held == 0 ? nil : count
             }
-            deaths[key, default: [:]][death.reason.word] = max(death.count, told)
+            deaths[key, default: [:]][death.reason.deathWord] = max(death.count, told)
         }
         let key = Key(queue: queue, message: message)
         if counts[key, default: Count()].ready == 0 {
@@ -184,7 +184,7 @@ struct SeenCopies {
         }
         if isDeadLettered {
             record(.messageDeadLettered, key, &turn, variant: DropReason.rejected.rawValue | 128)
-            deaths[key, default: [:]][DropReason.rejected.word, default: 0] += 1
+            deaths[key, default: [:]][DropReason.rejected.deathWord, default: 0] += 1
             letters[message] = turn.now
         } else {
             record(
@@ -235,28 +235,5 @@ struct SeenCopies {
 
     private mutating func tidy(_ key: Key) {
         if let count = counts[key], count.ready == 0, count.held == 0 { counts[key] = nil }
-    }
-}
-
-extension DropReason {
-    /// As x-death names it.
-    var word: String {
-        switch self {
-        case .rejected: "rejected"
-        case .expired: "expired"
-        case .maxlen: "maxlen"
-        default: "delivery_limit"
-        }
-    }
-
-    /// The reason that x-death names.
-    init?(word: String) {
-        switch word {
-        case "rejected": self = .rejected
-        case "expired": self = .expired
-        case "maxlen": self = .maxlen
-        case "delivery_limit": self = .deliveryLimit
-        default: return nil
-        }
     }
 }

@@ -9,14 +9,15 @@ enum Interrupt {
     /// Whether Ctrl-C was pressed since ``watch()``.
     static var happened: Bool { flag.load(ordering: .relaxed) }
 
-    /// Catches Ctrl-C from now on; a second one ends the program at once.
+    /// Catches Ctrl-C from now on; the first has `body` called, a second one ends the program at once.
     ///
     /// Keep what is returned.
-    static func watch() -> any DispatchSourceSignal {
+    static func watch(_ body: @escaping @Sendable () -> Void = {}) -> any DispatchSourceSignal {
         signal(SIGINT, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
         source.setEventHandler {
             if flag.exchange(true, ordering: .relaxed) { Foundation_exit(130) }
+            body()
         }
         source.resume()
         return source

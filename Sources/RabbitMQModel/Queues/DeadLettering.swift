@@ -194,7 +194,7 @@ extension RabbitMQNode {
 
 extension DropReason {
     /// The word that RabbitMQ puts into x-death.
-    var deathWord: String {
+    package var deathWord: String {
         switch self {
         case .expired: "expired"
         case .maxlen: "maxlen"
@@ -204,6 +204,13 @@ extension DropReason {
             .rolledBack:
             "rejected"
         }
+    }
+
+    /// The reason that a word in x-death stands for.
+    package init?(deathWord: String) {
+        let reasons: [DropReason] = [.rejected, .expired, .maxlen, .deliveryLimit]
+        guard let reason = reasons.first(where: { $0.deathWord == deathWord }) else { return nil }
+        self = reason
     }
 }
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Dispatch
 import Foundation
-import Synchronization
 import TextTable
 import WarrenBroker
 import WarrenCatalog
@@ -139,6 +138,7 @@ struct ReplayCommand: ParsableCommand {
             folder = place
             let cluster = try await LocalCluster.start(in: place) { Console.error($0) }
             started = cluster
+            compareVersions(model.topology, cluster.version)
             let node = await cluster.nodes[0]
             target = Replay.Target(
                 port: node.port,
@@ -170,13 +170,15 @@ struct ReplayCommand: ParsableCommand {
         let begun = DispatchTime.now().uptimeNanoseconds
         var unrecorded: (any Error)?
         do {
-            try await replay.run(isStopped: { Interrupt.happened || Task.isCancelled }) { facts in
+            try await replay.run(isStopped: { Interrupt.happened }) { facts in
                 did.take(facts, in: replay.simulation)
                 do { try recorder?.take(facts) } catch { unrecorded = unrecorded ?? error }
             }
         } catch {
-            throw Failure(code: Failure.outside, text: "error: \(error)")
+            throw Failure(code: Failure.outside, text: "error: \(error)\(Self.leftBehind(replay))")
         }
+        let left = Self.leftBehind(replay)
+        if !left.isEmpty { Console.error("warning:\(left)") }
         let wall = DispatchTime.now().uptimeNanoseconds - begun
         let report = Report(replay.simulation, wall: wall, trace: recorder?.path)
         if let unrecorded {
@@ -189,6 +191,25 @@ struct ReplayCommand: ParsableCommand {
             report: report,
             broker: broker,
             isStopped: replay.simulation.state != .ended
+        )
+    }
+}
+
+extension ReplayCommand {
+    /// What could not be removed from the broker, as a line; empty if all was.
+    private static func leftBehind(_ replay: Replay) -> String {
+        guard !replay.leftBehind.isEmpty else { return "" }
+        let names = replay.leftBehind.joined(separator: ", ")
+        return "\n  left on the broker: \(names); the next replay from this machine removes it"
+    }
+
+    /// Says if the broker that is asked is of another version than the file's.
+    private func compareVersions(_ topology: Topology, _ version: String) {
+        guard let wanted = topology.brokers.first?.version,
+            !version.hasPrefix(wanted + "."), version != wanted
+        else { return }
+        Console.error(
+            "warning: the file says version \(wanted), and the broker is \(version): what changed between them differs"
         )
     }
 }

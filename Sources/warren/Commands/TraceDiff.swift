@@ -77,6 +77,11 @@ struct TraceDiff: ParsableCommand {
         let topology = TopologyReader.read(one.run.name, vocabularies: Catalog.vocabularies) {
             _ throws(ReadFailure) in Array(one.run.topology.utf8)
         }.topology
+        if topology == nil {
+            Console.error(
+                "warning: the topology of the runs cannot be read alone; what its limits leave to the moment is taken for a divergence"
+            )
+        }
         let comparison = Comparison(
             model: one.fates,
             broker: other.fates,
