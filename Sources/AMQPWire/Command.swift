@@ -35,17 +35,17 @@ public struct Command: Sendable, Hashable {
 ///
 /// - Source: AMQP 0-9-1, section 2.3.5.2 (content framing); rabbitmq-server `rabbit_command_assembler.erl`.
 public struct CommandAssembler: Sendable {
-    private enum State: Sendable {
-        case idle
-        /// A header comes next.
-        case header(Method)
-        /// The body comes, in one or more parts; so much is missing.
-        case body(Method, Content, missing: UInt64)
-    }
+    /// What comes next.
+    private enum Expectation: Sendable { case method, header, body }
 
     /// How large a body may be, in octets.
     public var bodyMax: UInt64
-    private var state = State.idle
+    private var expectation = Expectation.method
+    /// The method whose content comes, and as much of it as has come.
+    private var method: Method?
+    private var content = Content()
+    /// How much of the body is missing.
+    private var missing: UInt64 = 0
 
     /// An assembler of a channel on which nothing was said.
     ///
@@ -58,8 +58,8 @@ public struct CommandAssembler: Sendable {
     ///
     /// - Returns: the command that it completes, if it does.
     public mutating func take(_ frame: Frame) throws(WireError) -> Command? {
-        switch (frame.kind, state) {
-        case (.method, .idle):
+        switch (frame.kind, expectation) {
+        case (.method, .method):
             let method = try Method(payload: frame.payload)
             if case .connection = method {
                 guard frame.channel == 0 else { throw .wrongChannel(frame.channel) }
@@ -67,12 +67,13 @@ public struct CommandAssembler: Sendable {
                 throw .wrongChannel(0)
             }
             guard method.hasContent else { return Command(method, channel: frame.channel) }
-            state = .header(method)
+            self.method = method
+            expectation = .header
             return nil
-        case (.header, .header(let method)):
-            return try begin(method, frame)
-        case (.body, .body(let method, var content, let missing)):
-            state = .idle
+        case (.header, .header):
+            try begin(frame)
+            return missing == 0 ? finish(frame.channel) : nil
+        case (.body, .body):
             let count = UInt64(frame.payload.readableBytes)
             guard count <= missing else {
                 throw .bodyTooLong(UInt64(content.body.readableBytes) + missing)
@@ -82,32 +83,33 @@ public struct CommandAssembler: Sendable {
             } else {
                 content.body.writeImmutableBuffer(frame.payload)
             }
-            if count == missing {
-                return Command(method, channel: frame.channel, content: content)
-            }
-            state = .body(method, content, missing: missing - count)
-            return nil
+            missing -= count
+            return missing == 0 ? finish(frame.channel) : nil
         case (.method, _), (.header, _), (.body, _), (.heartbeat, _):
             throw .unexpectedFrame(frame.kind)
         }
     }
 
-    private mutating func begin(_ method: Method, _ frame: Frame) throws(WireError) -> Command? {
+    private mutating func begin(_ frame: Frame) throws(WireError) {
         var reader = WireReader(frame.payload)
         let classID = try reader.uint16()
-        guard classID == method.classID else { throw .wrongContentClass(classID) }
+        guard classID == method?.classID else { throw .wrongContentClass(classID) }
         // The weight, which is always 0 and looked at by nobody.
         _ = try reader.uint16()
         let size = try reader.uint64()
         guard size <= bodyMax else { throw .bodyTooLarge(size: size, limit: bodyMax) }
-        let content = Content(properties: try BasicProperties(&reader))
+        content.properties = try BasicProperties(&reader)
         try reader.end()
-        guard size > 0 else {
-            state = .idle
-            return Command(method, channel: frame.channel, content: content)
-        }
-        state = .body(method, content, missing: size)
-        return nil
+        missing = size
+        expectation = .body
+    }
+
+    /// The command that is complete; the next one begins.
+    private mutating func finish(_ channel: UInt16) -> Command? {
+        guard let method = method.take() else { return nil }
+        expectation = .method
+        defer { content = Content() }
+        return Command(method, channel: channel, content: content)
     }
 }
 

@@ -37,9 +37,9 @@ struct Sample {
 
 /// The wall clock.
 enum Clock {
-    static func seconds(_ body: () throws -> Void) rethrows -> Double {
+    static func seconds(_ body: () -> Void) -> Double {
         let start = DispatchTime.now().uptimeNanoseconds
-        try body()
+        body()
         return Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
     }
 }

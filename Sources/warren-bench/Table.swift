@@ -354,11 +354,11 @@ struct Table {
             programs += [
                 (
                     "confirms",
-                    { ours("confirms 40000 \(broker.port) \(broker.managementPort)")?.perSecond }
+                    { ours("confirms 200000 \(broker.port) \(broker.managementPort)")?.perSecond }
                 ),
                 (
                     "rabbitmq-c",
-                    { peer("\(bin)/confirms \(broker.port) 40000 2000", "msgs_per_s") }
+                    { peer("\(bin)/confirms \(broker.port) 200000 2000", "msgs_per_s") }
                 ),
             ]
         }

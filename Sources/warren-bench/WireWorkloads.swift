@@ -23,39 +23,40 @@ enum WireWorkloads {
     /// Writes so many publications.
     static func encode(_ count: Int) throws -> Sample {
         let command = publication
+        let start = DispatchTime.now().uptimeNanoseconds
         var buffer = ByteBuffer()
         buffer.reserveCapacity(1 << 20)
         var octets = 0
-        let seconds = try Clock.seconds {
-            for _ in 0..<count {
-                if buffer.readableBytes > 1 << 19 {
-                    octets += buffer.readableBytes
-                    buffer.clear()
-                }
-                try buffer.write(command, frameMax: 131_072)
+        for _ in 0..<count {
+            if buffer.readableBytes > 1 << 19 {
+                octets += buffer.readableBytes
+                buffer.clear()
             }
+            try buffer.write(command, frameMax: 131_072)
         }
+        let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
         return Sample(count: count, seconds: seconds, check: Double(octets + buffer.readableBytes))
     }
 
     /// Reads so many publications.
     static func decode(_ count: Int) throws -> Sample {
-        var batch = ByteBuffer()
         let perBatch = 50
-        for _ in 0..<perBatch { try batch.write(publication, frameMax: 131_072) }
+        let batch = try (0..<perBatch).reduce(into: ByteBuffer()) { buffer, _ in
+            try buffer.write(publication, frameMax: 131_072)
+        }
+        let start = DispatchTime.now().uptimeNanoseconds
         var decoder = FrameDecoder(frameMax: 131_072)
         var assembler = CommandAssembler()
         var octets = 0
-        let seconds = try Clock.seconds {
-            for _ in 0..<count / perBatch {
-                decoder.append(batch)
-                while let frame = try decoder.next() {
-                    if let command = try assembler.take(frame) {
-                        octets += command.content?.body.readableBytes ?? 0
-                    }
+        for _ in 0..<count / perBatch {
+            decoder.append(batch)
+            while let frame = try decoder.next() {
+                if let command = try assembler.take(frame) {
+                    octets += command.content?.body.readableBytes ?? 0
                 }
             }
         }
+        let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
         return Sample(count: count / perBatch * perBatch, seconds: seconds, check: Double(octets))
     }
 

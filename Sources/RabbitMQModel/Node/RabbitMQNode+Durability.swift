@@ -233,8 +233,10 @@ extension RabbitMQNode {
 
     /// Says what the disk does not have: transient messages, transient queues, unsynced writes.
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
-        // Whoever goes down while it comes up has not touched anything.
-        guard delayedRecovery == nil else { return }
+        if let delayedRecovery {
+            leaveUntouched(delayedRecovery, disk, &turn)
+            return
+        }
         leaveHoldings(&turn)
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked where delivery.queue >= 0 {
@@ -265,6 +267,17 @@ extension RabbitMQNode {
         }
         recordResurrections(disk, &turn)
         perishQuorums(disk, &turn)
+    }
+
+    /// Whoever goes down while it comes up has not touched anything: only what it will not find again is lost, if
+    /// it comes back on another disk.
+    private func leaveUntouched(_ waiting: Recovery, _ disk: Recovery, _ turn: inout Turn) {
+        for record in waiting.records
+        where DiskKey.kind(of: record.key) == .message && disk.record(record.key) == nil {
+            let queue = DiskKey.queue(of: record.key)
+            guard waiting.record(DiskKey.queue(queue)) != nil else { continue }
+            recordLoss(record.packet.message, queue, .ready, &turn)
+        }
     }
 
     /// A quorum queue lives on its other members; if this was the only one, its disk decides.
