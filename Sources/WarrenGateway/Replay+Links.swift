@@ -27,6 +27,9 @@ extension Replay {
         var commands: [Command] = []
     }
 
+    /// How many words of a client go out at once, at most.
+    private static let batch = 256
+
     // MARK: From the clients
 
     /// Says to the broker what the clients said.
@@ -105,7 +108,10 @@ extension Replay {
                     in: simulation.world,
                     times: speed
                 )
-                if let command { links[connection]?.commands.append(command) }
+                guard let command else { return }
+                links[connection]?.commands.append(command)
+                // A burst goes out while it is still being translated.
+                if links[connection]?.commands.count ?? 0 >= Self.batch { flush(connection) }
             } catch {
                 lose(connection, because: "\(error)")
             }
