@@ -9,8 +9,9 @@ import WarrenTrace
 
 /// What is made on the broker, broken, read out, and removed.
 extension Replay {
-    /// The prefix of each virtual host and user that a replay on this machine makes; the process and a random number
-    /// follow. Another machine's are not looked at: nobody here knows whether their process lives.
+    /// The prefix of each virtual host and user that a replay on this machine makes.
+    ///
+    /// The process and a random number follow. Another machine's are not looked at: nobody here knows whether their process lives.
     static let prefix =
         "warren-replay-" + ProcessInfo.processInfo.hostName.filter { $0.isLetter || $0.isNumber }
         + "-"
