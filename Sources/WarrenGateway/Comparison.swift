@@ -122,14 +122,16 @@ public struct Comparison: Sendable {
         return nil
     }
 
-    /// Whether a message was under way on one side when the run ended: it waits there for its confirm, or lies in a
-    /// queue where the other has no copy left.
+    /// Whether a message was under way on one side when the run ended: it waits there for its confirm, lies in a queue
+    /// that it has left on the other, or had not reached the model's broker (all that a real broker was sent is there
+    /// when its queues are read out).
     private static func wasCut(_ one: MessageFates.Fate, _ other: MessageFates.Fate) -> Bool {
         if one.outcome != other.outcome, one.outcome == .waiting || other.outcome == .waiting {
             return true
         }
-        return Set(one.passages.keys).union(other.passages.keys).contains { queue in
-            (one.passages[queue]?.left ?? 0) != (other.passages[queue]?.left ?? 0)
+        if one.outcome == .unasked, one.passages.isEmpty, !one.wasUnroutable { return true }
+        return one.passages.contains { queue, passage in
+            other.passages[queue].map { $0.left != passage.left } ?? false
         }
     }
 

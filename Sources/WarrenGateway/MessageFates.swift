@@ -52,6 +52,8 @@ public struct MessageFates: Sendable {
         /// Whether a connection ended while it was out, or it was sent again.
         public var wasInterrupted = false
         public var wasRetried = false
+        /// Whether it reached an exchange, and no queue.
+        public var wasUnroutable = false
     }
 
     /// An error that a client was told.
@@ -135,6 +137,7 @@ public struct MessageFates: Sendable {
         case .messageReturned: fates[key]?.outcome = .returned
         case .messageUnknown: fates[key]?.outcome = .unknown
         case .messageRetried: fates[key]?.wasRetried = true
+        case .messageUnroutable: fates[key]?.wasUnroutable = true
         case .messageRouted:
             change {
                 $0.routed += 1

@@ -215,6 +215,14 @@ import WarrenTrace
         #expect(outcome.errors.contains("the seeds differ"))
     }
 
+    @Test("differ in what is no matter of when the run ended, although it ends at a moment")
+    func cut() throws {
+        let text = Self.text + "\nrun: { for: 10s }\n"
+        let outcome = try diff(["1", "2"], [text, text])
+        #expect(outcome.code == 1)
+        #expect(outcome.output.contains("divergence  message"))
+    }
+
     @Test("of two scenarios are not compared") func others() throws {
         let other = Self.text.replacing("count: 50", with: "count: 51")
         let outcome = try diff(["1", "1"], [Self.text, other])
