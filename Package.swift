@@ -163,6 +163,7 @@ let package = Package(
                 "Conversations", "RabbitMQModel", "Support", "WarrenBroker", "WarrenKernel",
                 "WarrenLedger", "WarrenTrace",
             ],
+            exclude: ["Answers"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -151,7 +151,10 @@ struct DefinitionsReader {
             tree["dead_letter"]?["exchange"] ?? tree["arguments"]?["x-dead-letter-exchange"]
         if let letter { warn(letter, known + [""], "dead-letter", &findings) }
         checkPlace(entry, &findings)
-        return QueueReader(vhost: vhost).read(entry, &findings)
+        return QueueReader(vhost: vhost, version: Version(broker.version) ?? .v3_10).read(
+            entry,
+            &findings
+        )
     }
 
     /// Where a queue is to live, and whether it can.

@@ -106,11 +106,11 @@ public struct Policy: Sendable, Hashable {
         for (key, allowed) in choices {
             if let value = self[key], !allowed.contains(value.text ?? "") {
                 let list = allowed.map { "\"\($0)\"" }.joined(separator: " or ")
-                return "\(key) must be \(list), got \(Self.term(value))"
+                return "\(key) must be \(list), got \(value.term)"
             }
         }
         if let size = self["ha-sync-batch-size"], size.number ?? 0 < 1 {
-            return "ha-sync-batch-size takes an integer greater than 0, \(Self.term(size)) given"
+            return "ha-sync-batch-size takes an integer greater than 0, \(size.term) given"
         }
         return nil
     }
@@ -120,18 +120,18 @@ public struct Policy: Sendable, Hashable {
         switch (mode, params) {
         case ("all", nil): return nil
         case ("all", _): return "ha-mode=\"all\" does not take parameters"
-        case ("exactly", .int(let count)?) where count > 0: return nil
+        case ("exactly", .integer(let count, _)?) where count > 0: return nil
         case ("exactly", _):
-            let given = params.map { Self.term($0) } ?? "none"
+            let given = params.map { $0.term } ?? "none"
             return "ha-mode=\"exactly\" takes an integer, \(given) given"
         case ("nodes", .array(let names)?):
             if names.isEmpty { return "ha-mode=\"nodes\" list must be non-empty" }
             let strangers = names.filter { $0.text == nil }
             if strangers.isEmpty { return nil }
-            let list = strangers.map { Self.term($0) }.joined(separator: ",")
+            let list = strangers.map { $0.term }.joined(separator: ",")
             return "ha-mode=\"nodes\" takes a list of strings, [\(list)] was not a string"
         case ("nodes", _):
-            let given = params.map { Self.term($0) } ?? "none"
+            let given = params.map { $0.term } ?? "none"
             return "ha-mode=\"nodes\" takes a list, \(given) given"
         default: return "<<\"\(mode)\">> is not a valid ha-mode value"
         }
@@ -140,7 +140,7 @@ public struct Policy: Sendable, Hashable {
     private var federationFault: String? {
         for key in ["federation-upstream", "federation-upstream-set"] {
             if let value = self[key], value.text == nil {
-                return "\(Self.term(value)) is not a valid federation upstream name"
+                return "\(value.term) is not a valid federation upstream name"
             }
         }
         if self["federation-upstream"] != nil, self["federation-upstream-set"] != nil {
@@ -148,11 +148,6 @@ public struct Policy: Sendable, Hashable {
                 + "federation-upstream-pattern together"
         }
         return nil
-    }
-
-    /// A value as Erlang prints it.
-    private static func term(_ value: FieldValue) -> String {
-        value.text.map { "<<\"\($0)\">>" } ?? value.printed
     }
 
     private static func words(for key: String) -> String {

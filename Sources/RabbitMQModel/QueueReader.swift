@@ -83,12 +83,13 @@ struct QueueReader {
         ]
 
     let vhost: String
+    let version: Version
 
     /// The declaration of one queue; what the broker would refuse is a finding.
     func read(_ entry: Tree.Entry, _ findings: inout [Finding]) -> QueueDeclaration {
         let made = declaration(entry.key, entry.value, &findings)
         do throws(Refusal) {
-            try QueueArguments.check(made, vhost)
+            try QueueArguments.check(made, vhost, version)
         } catch {
             findings.append(
                 Finding(

@@ -244,7 +244,7 @@ struct ScriptReader {
         let name = value["queue"]?.text ?? ""
         _ = blueprint.world.intern(.queue, name, in: scope)
         // What the broker would refuse is for the run to show: a script may be about the refusal.
-        let reader = QueueReader(vhost: "/")
+        let reader = QueueReader(vhost: "/", version: .v3_10)
         var made = reader.declaration(name, value, &blueprint.findings)
         made.exclusive = flag(value, "exclusive")
         made.passive = flag(value, "passive")

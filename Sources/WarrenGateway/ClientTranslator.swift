@@ -417,7 +417,7 @@ enum Declarations {
     {
         let lengths: Set = ["x-message-ttl", "x-expires", "message-ttl", "expires"]
         return fields.map { field in
-            guard times != 1, lengths.contains(field.name), case .int(let length) = field.value
+            guard times != 1, lengths.contains(field.name), let length = field.value.number
             else { return field }
             return .init(field.name, .int(Int64(Double(length) / times)))
         }

@@ -122,10 +122,13 @@ package struct Management: Sendable {
         switch value {
         case .void: NSNull()
         case .bool(let value): value
-        case .int(let value): value
+        case .integer(let value, _): value
+        case .float(let value): value
+        case .decimal(let scale, let value): Decimal(value) / pow(Decimal(10), Int(scale))
         case .double(let value): value
         case .timestamp(let value): value
         case .string(let text): text
+        case .bytes(let octets): String(decoding: octets, as: UTF8.self)
         case .array(let values): values.map(object)
         case .table(let fields):
             Dictionary(fields.map { ($0.name, object($0.value)) }) { _, last in last }

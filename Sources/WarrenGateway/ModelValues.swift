@@ -3,26 +3,24 @@ package import RabbitMQModel
 
 /// Values of the wire as the model knows them, and back.
 ///
-/// - Differs: the model knows one type of whole number and one of fractions; what comes out of it is `I` where it
-///   fits and `l` elsewhere, and `d`. Octets that are no UTF-8 are replaced.
+/// - Differs: the model keeps texts as UTF-8; octets that are none are replaced.
 package enum ModelValues {
     /// A value of the wire for the model.
     package static func model(_ value: AMQPWire.FieldValue) -> RabbitMQModel.FieldValue {
         switch value {
         case .bool(let value): .bool(value)
-        case .int8(let value): .int(Int64(value))
-        case .uint8(let value): .int(Int64(value))
-        case .int16(let value): .int(Int64(value))
-        case .uint16(let value): .int(Int64(value))
-        case .int32(let value): .int(Int64(value))
-        case .uint32(let value): .int(Int64(value))
-        case .int64(let value): .int(value)
-        case .float(let value): .double(Double(value))
+        case .int8(let value): .integer(Int64(value), .byte)
+        case .uint8(let value): .integer(Int64(value), .unsignedbyte)
+        case .int16(let value): .integer(Int64(value), .short)
+        case .uint16(let value): .integer(Int64(value), .unsignedshort)
+        case .int32(let value): .integer(Int64(value), .signedint)
+        case .uint32(let value): .integer(Int64(value), .unsignedint)
+        case .int64(let value): .integer(value, .long)
+        case .float(let value): .float(value)
         case .double(let value): .double(value)
-        case .decimal(let scale, let value):
-            .double((0..<scale).reduce(Double(value)) { number, _ in number / 10 })
+        case .decimal(let scale, let value): .decimal(scale: scale, value: value)
         case .longString(let text): .string(text.text)
-        case .byteArray(let octets): .string(String(decoding: octets, as: UTF8.self))
+        case .byteArray(let octets): .bytes(octets)
         case .array(let values): .array(values.map(model))
         case .timestamp(let value): .timestamp(value)
         case .table(let table): .table(model(table))
@@ -40,12 +38,30 @@ package enum ModelValues {
         switch value {
         case .void: .void
         case .bool(let value): .bool(value)
-        case .int(let value): Int32(exactly: value).map { .int32($0) } ?? .int64(value)
+        case .integer(let value, let type): wire(value, type)
+        case .float(let value): .float(value)
+        case .decimal(let scale, let value): .decimal(scale: scale, value: value)
+        case .bytes(let octets): .byteArray(octets)
         case .double(let value): .double(value)
         case .timestamp(let value): .timestamp(value)
         case .string(let text): .longString(Octets(text))
         case .array(let values): .array(values.map(wire))
         case .table(let fields): .table(wire(fields))
+        }
+    }
+
+    /// A number that is too large for its type is cut off.
+    private static func wire(_ value: Int64, _ type: RabbitMQModel.FieldValue.IntegerType)
+        -> AMQPWire.FieldValue
+    {
+        switch type {
+        case .byte: .int8(Int8(truncatingIfNeeded: value))
+        case .unsignedbyte: .uint8(UInt8(truncatingIfNeeded: value))
+        case .short: .int16(Int16(truncatingIfNeeded: value))
+        case .unsignedshort: .uint16(UInt16(truncatingIfNeeded: value))
+        case .signedint: .int32(Int32(truncatingIfNeeded: value))
+        case .unsignedint: .uint32(UInt32(truncatingIfNeeded: value))
+        case .long: .int64(value)
         }
     }
 

@@ -316,7 +316,7 @@ public final class Replay {
                 + vhost.definitions.policies.map { $0["message-ttl"] }
         }
         let longest = lives.reduce(Int64(0)) { longest, life in
-            if case .int(let milliseconds)? = life { max(longest, milliseconds) } else { longest }
+            max(longest, life?.number ?? 0)
         }
         return Interval.milliseconds(UInt64(longest)) + Interval(nanoseconds: UInt64(1e9 * speed))
     }

@@ -125,6 +125,9 @@ public final class Conversation {
         return nil
     }
 
+    /// Whether it is held with a real broker.
+    public var isReal: Bool { arm is RealArm }
+
     /// Says that a real node shows something else, and that the catalogue says so.
     public func keepToModel(_ why: String) { _ = model(why) }
 

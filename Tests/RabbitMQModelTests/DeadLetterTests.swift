@@ -52,7 +52,7 @@ struct DeadLetterTests {
             let delivery = try #require(try talk.talk.get("work", on: talk.channel))
             if round > 1 {
                 let rejections = delivery.deaths.first { $0["queue"] == .string("work") }
-                #expect(rejections?["count"] == .int(Int64(round - 1)))
+                #expect(rejections?["count"] == .integer(Int64(round - 1), .long))
             }
             talk.talk.reject(delivery.tag, requeue: false, on: talk.channel)
             talk.talk.wait(80)
@@ -99,7 +99,7 @@ struct DeadLetterTests {
             let delivery = try #require(try talk.talk.get("q", on: talk.channel))
             talk.talk.reject(delivery.tag, requeue: false, on: talk.channel)
             let dead = try #require(try talk.drain("dead").first)
-            #expect(dead.deaths.first?["count"] == .int(count), "\(version)")
+            #expect(dead.deaths.first?["count"] == .integer(count, .long), "\(version)")
         }
     }
 }

@@ -698,7 +698,7 @@ struct OtherBehaviourTests {
         }
         #expect(times[0] == nil)
         #expect(times[1] == times[2])
-        #expect(try talk.drain("q").first?.deaths.first?["count"] == .int(3))
+        #expect(try talk.drain("q").first?.deaths.first?["count"] == .integer(3, .long))
     }
 
     @Test func `RMQ-DUR-05, 06, 08 and 09 what a restart keeps of exchanges, bindings and flags`()

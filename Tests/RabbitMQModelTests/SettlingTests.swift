@@ -334,7 +334,7 @@ struct SettlingTests {
         #expect(
             death.map(\.name) == ["count", "reason", "queue", "time", "exchange", "routing-keys"]
         )
-        #expect(death[0].value == .int(1))
+        #expect(death[0].value == .integer(1, .long))
         #expect(death[1].value == .string("rejected"))
         #expect(death[2].value == .string("q"))
         #expect(death[5].value == .array([.string("q")]))
@@ -356,7 +356,7 @@ struct SettlingTests {
                 case .table(let death)? = deaths.first
             {
                 #expect(deaths.count == 1)
-                #expect(death.first?.value == .int(Int64(round - 1)))
+                #expect(death.first?.value == .integer(Int64(round - 1), .long))
             }
             talk.nack(delivery.tag, requeue: false, on: channel)
         }

@@ -360,7 +360,7 @@ extension RabbitMQNode {
     /// What a client has read of a stream that lives elsewhere, in case it moves.
     mutating func noteOffset(_ packet: Packet, _ consumer: Int, _ turn: Turn) {
         let properties: Properties? = turn.parcels.get(packet.parcel)
-        if case .int(let offset)? = properties?.header("x-stream-offset") {
+        if let offset = properties?.header("x-stream-offset")?.number {
             consumers[consumer].offset = UInt64(offset) + 1
         }
     }

@@ -147,7 +147,7 @@ extension RabbitMQNode {
         if countAlways || copy.returns > 0 {
             // RMQ-QQ-05, -26.
             var properties: Properties = turn.parcels.get(packet.parcel) ?? Properties()
-            properties.setHeader("x-delivery-count", .int(Int64(copy.returns)))
+            properties.setHeader("x-delivery-count", .integer(Int64(copy.returns), .long))
             packet.parcel = turn.parcels.put(properties)
         }
         return packet

@@ -441,7 +441,7 @@ extension RabbitMQNode {
                     endConsumer(Int(consumer), channel, &turn)
                 }
             case .queuePurge:
-                let queue = try expandQueue(packet.subject, channel, turn.names)
+                let queue = try findQueue(turn.names[packet.subject], channel, turn.names)
                 try refuseForStream(queue, "queue.purge")
                 var answer = Packet(.queuePurgeOk, channel: 0)
                 answer.port = channels[channel].port

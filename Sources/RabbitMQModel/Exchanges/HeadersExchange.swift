@@ -2,6 +2,21 @@
 ///
 /// - Source: RMQ-HDR-01, RMQ-HDR-03, RMQ-HDR-04.
 struct HeadersExchange: ExchangeType {
+    /// How many must match, and whether names that begin with `x-` take part.
+    enum Mode: String, Sendable {
+        case all, any
+        case allWithX = "all-with-x"
+        case anyWithX = "any-with-x"
+
+        /// `all` unless the binding says otherwise.
+        init(of arguments: [FieldValue.Field]) {
+            self = arguments["x-match"]?.text.flatMap { Mode(rawValue: $0) } ?? .all
+        }
+
+        var needsAll: Bool { self == .all || self == .allWithX }
+        var takesX: Bool { self == .allWithX || self == .anyWithX }
+    }
+
     private struct Row: Hashable, Sendable {
         var arguments: [FieldValue.Field]
         var destination: Destination
@@ -11,7 +26,7 @@ struct HeadersExchange: ExchangeType {
 
     mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
     {
-        rows.append(Row(arguments: arguments, destination: destination))
+        rows.append(Row(arguments: arguments.sortedByName, destination: destination))
     }
 
     mutating func unbind(
@@ -19,19 +34,22 @@ struct HeadersExchange: ExchangeType {
         _ arguments: [FieldValue.Field],
         from destination: Destination
     ) {
-        let row = Row(arguments: arguments, destination: destination)
+        let row = Row(arguments: arguments.sortedByName, destination: destination)
         guard let index = rows.firstIndex(of: row) else { return }
         rows.remove(at: index)
     }
 
     func routes(for letter: Letter, into targets: inout [Destination]) {
+        let headers = letter.headers.sortedByName
         for row in rows
-        where Self.matches(row.arguments, letter.headers, exactly: letter.version >= .v4_0) {
+        where Self.matches(row.arguments, headers, exactly: letter.version >= .v4_0) {
             targets.append(row.destination)
         }
     }
 
-    /// Whether headers satisfy the arguments of a binding.
+    /// Whether headers satisfy the arguments of a binding; both sorted by name.
+    ///
+    /// The two are gone through side by side, so that of a name that stands there twice each is used once.
     ///
     /// - Source: RMQ-HDR-05: from 4.0 on a whole number is not equal to a fraction.
     static func matches(
@@ -39,25 +57,22 @@ struct HeadersExchange: ExchangeType {
         _ headers: [FieldValue.Field],
         exactly: Bool = false
     ) -> Bool {
-        let mode = mode(of: arguments)
-        let withX = mode == "all-with-x" || mode == "any-with-x"
-        let wanted = arguments.filter { argument in
-            argument.name != "x-match" && (withX || !argument.name.hasPrefix("x-"))
-        }
-        let hit = { (argument: FieldValue.Field) in
-            guard let header = headers.first(where: { $0.name == argument.name }) else {
-                return false
+        let mode = Mode(of: arguments)
+        var next = headers.startIndex
+        for wanted in arguments
+        where wanted.name != "x-match" && (mode.takesX || !wanted.name.hasPrefix("x-")) {
+            while next < headers.endIndex, headers[next].name.utf8.precedes(wanted.name.utf8) {
+                next += 1
             }
-            return argument.value == .void
-                || argument.value.matches(header.value, exactly: exactly)
+            var isHit = false
+            if next < headers.endIndex, headers[next].name == wanted.name {
+                isHit =
+                    wanted.value == .void
+                    || wanted.value.matches(headers[next].value, exactly: exactly)
+                next += 1
+            }
+            if isHit != mode.needsAll { return isHit }
         }
-        return mode.hasPrefix("any") ? wanted.contains(where: hit) : wanted.allSatisfy(hit)
-    }
-
-    /// How many must match: `all` unless the binding says otherwise.
-    static func mode(of arguments: [FieldValue.Field]) -> String {
-        guard case .string(let mode)? = arguments.first(where: { $0.name == "x-match" })?.value
-        else { return "all" }
-        return mode
+        return mode.needsAll
     }
 }

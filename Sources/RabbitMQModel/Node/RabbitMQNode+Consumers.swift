@@ -17,20 +17,6 @@ package struct ConsumeOptions: Sendable {
 
 /// Who consumes: exclusive, by priority, one at a time, and for how long.
 extension RabbitMQNode {
-    /// - Source: RMQ-CONS-18, -20.
-    func consumerPriority(_ options: ConsumeOptions, _ queue: Int) throws(Refusal) -> Int64 {
-        guard let value = options["x-priority"] else { return 0 }
-        guard let number = value.number else {
-            let name = queues[queue].declaration.name
-            let vhost = vhostName(of: queues[queue].scope)
-            throw .preconditionFailed(
-                "invalid arg 'x-priority' for queue '\(name)' in vhost '\(vhost)': "
-                    + "\"expected integer, got \(value.typeWord)\""
-            )
-        }
-        return number
-    }
-
     /// - Source: RMQ-CONS-21, -22, -36; RMQ-QQ-12, -23; RMQ-STREAM-03, -07.
     func checkConsume(_ queue: Int, _ channel: Int, exclusive: Bool, noAck: Bool) throws(Refusal) {
         let name = queues[queue].declaration.name
@@ -41,9 +27,12 @@ extension RabbitMQNode {
                 throw .notImplemented("\(what) does not support global qos")
             }
         case .stream:
-            if noAck { try refuseForStream(queue, "automatic acknowledgement") }
             if channels[channel].prefetch == 0 {
                 throw .preconditionFailed("consumer prefetch count is not set for '\(what)'")
+            }
+            if noAck { try refuseForStream(queue, "automatic acknowledgement") }
+            if channels[channel].globalPrefetch > 0 {
+                throw .notImplemented("\(what) does not support global qos")
             }
         case .classic:
             let isTaken = queues[queue].exclusiveConsumer >= 0

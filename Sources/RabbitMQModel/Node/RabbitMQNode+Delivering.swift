@@ -160,11 +160,9 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-GET-01 to -07; RMQ-DECL-02.
     mutating func get(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
-        let queue = try expandQueue(packet.subject, channel, turn.names)
-        try permit(.read, .queue, queues[queue].declaration.name, channel)
-        try checkAccess(queue, channel)
+        let queue = try queueToRead(packet.subject, channel, turn.names)
         let connection = channels[channel].connection
-        try refuseForStream(queue, "basic.get")
+        try checkGet(queue)
         if !isHere(queue) {
             getElsewhere(packet, channel, queue, &turn)
             return
@@ -211,6 +209,18 @@ extension RabbitMQNode {
         }
         if !isPlain { dropExpired(queue, &turn) }
         turn.send(answer, on: connection)
+    }
+
+    /// - Source: RMQ-STREAM-02, RMQ-QQ-41.
+    private func checkGet(_ queue: Int) throws(Refusal) {
+        try refuseForStream(queue, "basic.get")
+        guard queues[queue].rules.kind == .quorum, queues[queue].rules.singleActive else { return }
+        let vhost = vhostName(of: queues[queue].scope)
+        throw .resourceLocked(
+            "cannot obtain access to locked queue '\(queues[queue].declaration.name)' in vhost "
+                + "'\(vhost)'. basic.get operations are not supported by quorum queues with single "
+                + "active consumer"
+        )
     }
 
     /// basic.get from a queue that is kept elsewhere, or by several nodes.
@@ -261,19 +271,22 @@ extension RabbitMQNode {
             try consumeReplies(packet, options, channel, &turn)
             return
         }
-        let queue = try expandQueue(packet.subject, channel, turn.names)
-        try permit(.read, .queue, queues[queue].declaration.name, channel)
-        try checkAccess(queue, channel)
-        let noAck = packet.has(Flag.noAck)
-        let priority = try consumerPriority(options, queue)
-        try checkConsume(queue, channel, exclusive: packet.has(Flag.exclusive), noAck: noAck)
+        // Without a queue nothing else is looked at.
+        _ = try expandName(turn.names[packet.subject], channel)
         var tag = packet.key
+        if channels[channel].consumers.contains(where: { consumers[Int($0)].tag == tag }) {
+            throw .notAllowed("attempt to reuse consumer tag '\(turn.names[tag])'")
+        }
+        let queue = try queueToRead(packet.subject, channel, turn.names)
+        let noAck = packet.has(Flag.noAck)
+        try QueueArguments.checkConsumer(
+            options.arguments,
+            of: queues[queue].declaration,
+            sessions[Int(channels[channel].session)].vhost
+        )
+        try checkConsume(queue, channel, exclusive: packet.has(Flag.exclusive), noAck: noAck)
         if turn.names[tag].isEmpty {
             tag = turn.names.intern(.text, "amq.ctag-\(randomName(&turn))")
-        }
-        let sameTag = channels[channel].consumers.contains { consumers[Int($0)].tag == tag }
-        if sameTag {
-            throw .notAllowed("attempt to reuse consumer tag '\(turn.names[tag])'")
         }
         var made = Consumer(
             queue: Int32(queue),
@@ -282,7 +295,7 @@ extension RabbitMQNode {
             noAck: noAck,
             prefetch: channels[channel].prefetch
         )
-        made.priority = priority
+        made.priority = options["x-priority"]?.number ?? 0
         made.label = UInt32(consumers.count)
         made.isQuiet = options.nowait
         if !isHere(queue) {
@@ -361,7 +374,7 @@ extension RabbitMQNode {
     /// A consumer of another node begins at a queue of this one.
     mutating func attach(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         let options: ConsumeOptions = turn.parcels.get(packet.parcel) ?? ConsumeOptions()
-        let queue = try expandQueue(packet.subject, channel, turn.names)
+        let queue = try findQueue(turn.names[packet.subject], channel, turn.names)
         let isExclusive = packet.has(Flag.exclusive)
         let noAck = packet.has(Flag.noAck)
         channels[channel].prefetch = packet.d
@@ -373,7 +386,7 @@ extension RabbitMQNode {
             noAck: noAck,
             prefetch: packet.d
         )
-        made.priority = try consumerPriority(options, queue)
+        made.priority = options["x-priority"]?.number ?? 0
         made.label = packet.c
         made.isQuiet = packet.has(Flag.quiet)
         if queues[queue].rules.kind == .stream {

@@ -44,18 +44,18 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) throws(Refusal) {
         let session = sessions[Int(channels[channel].session)]
-        if wanted.name.isEmpty {
-            throw .accessRefused("operation not permitted on the default exchange")
+        var wanted = wanted
+        wanted.name = wanted.name.withoutLineBreaks
+        if !wanted.passive, Exchange.type(named: wanted.type) == nil {
+            throw .commandInvalid("unknown exchange type '\(wanted.type)'")
         }
+        try refuseDefault(wanted.name)
         let known = exchangeIndex(wanted.name, session.scope, turn.names)
         if wanted.passive {
             guard known >= 0 else {
                 throw .notFound("no exchange '\(wanted.name)' in vhost '\(session.vhost)'")
             }
             return
-        }
-        guard Exchange.type(named: wanted.type) != nil else {
-            throw .commandInvalid("unknown exchange type '\(wanted.type)'")
         }
         try permit(.configure, .exchange, wanted.name, channel)
         if known >= 0 {
@@ -67,6 +67,7 @@ extension RabbitMQNode {
                 "exchange name '\(wanted.name)' contains reserved prefix 'amq.*'"
             )
         }
+        try checkAlternate(wanted, session.vhost)
         if let alternate = wanted.alternate {
             try permit(.read, .exchange, wanted.name, channel)
             try permit(.write, .exchange, alternate, channel)
@@ -78,6 +79,21 @@ extension RabbitMQNode {
         }
         addExchange(wanted, session.scope, turn: &turn)
         storeExchange(wanted, session.scope, &turn)
+    }
+
+    private func refuseDefault(_ name: String) throws(Refusal) {
+        if name.isEmpty {
+            throw .accessRefused("operation not permitted on the default exchange")
+        }
+    }
+
+    private func checkAlternate(_ wanted: ExchangeDeclaration, _ vhost: String) throws(Refusal) {
+        let name = "alternate-exchange"
+        guard let value = wanted.arguments[name], value.text == nil else { return }
+        throw .preconditionFailed(
+            "invalid type '\(value.typeWord)' for arg '\(name)' in exchange '\(wanted.name)' in "
+                + "vhost '\(vhost)'"
+        )
     }
 
     private func compare(
@@ -92,14 +108,14 @@ extension RabbitMQNode {
                     + "received '\(received)' but current is '\(known)'"
             )
         }
-        try check("type", wanted.type, current.type)
+        try check("type", Erlang.atom(wanted.type), Erlang.atom(current.type))
         try check("durable", "\(wanted.durable)", "\(current.durable)")
         try check("auto_delete", "\(wanted.autoDelete)", "\(current.autoDelete)")
         try check("internal", "\(wanted.isInternal)", "\(current.isInternal)")
         try QueueArguments.compare(
             "alternate-exchange",
-            wanted.alternate.map { .string($0) },
-            current.alternate.map { .string($0) },
+            wanted.alternate.map { .string($0) } ?? wanted.arguments["alternate-exchange"],
+            current.alternate.map { .string($0) } ?? current.arguments["alternate-exchange"],
             "exchange '\(wanted.name)' in vhost '\(vhost)'"
         )
     }
@@ -148,12 +164,12 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) throws(Refusal) {
         let session = sessions[Int(channels[channel].session)]
-        let name = turn.names[packet.subject]
-        if name.isEmpty {
-            throw .accessRefused("operation not permitted on the default exchange")
-        }
+        let name = turn.names[packet.subject].withoutLineBreaks
+        try refuseDefault(name)
         if name.hasPrefix("amq.") {
-            throw .accessRefused("exchange name '\(name)' contains reserved prefix 'amq.*'")
+            throw .accessRefused(
+                "deletion of system exchange '\(name)' in vhost '\(session.vhost)' not allowed"
+            )
         }
         try permit(.configure, .exchange, name, channel)
         let exchange = exchangeIndex(name, session.scope, turn.names)
@@ -191,50 +207,103 @@ extension RabbitMQNode {
         removeBindings(to: .exchange(Int32(exchange)), &turn)
     }
 
-    /// The two ends of a binding, or the broker's refusal.
-    private func ends(_ binding: BindingDeclaration, _ channel: Int, _ names: Names)
-        throws(Refusal) -> (source: Int, destination: Destination)
+    /// The two ends of a binding.
+    private struct Ends {
+        var source: Int
+        var destination: Destination
+    }
+
+    /// A binding as the broker keeps it: names without line breaks, arguments sorted, and an empty key for the queue
+    /// last declared, if that is meant, its name.
+    ///
+    /// - Source: RMQ-DECL-04; `rabbit_channel:expand_shortcuts`, `binding_action`.
+    private func complete(_ wanted: BindingDeclaration, _ channel: Int) throws(Refusal)
+        -> BindingDeclaration
     {
-        let session = sessions[Int(channels[channel].session)]
-        if binding.source.isEmpty || binding.toExchange && binding.destination.isEmpty {
-            throw .accessRefused("operation not permitted on the default exchange")
+        var binding = wanted
+        if !wanted.toExchange, wanted.destination.isEmpty {
+            binding.destination = try expandName("", channel)
+            if wanted.key.isEmpty { binding.key = binding.destination }
         }
+        binding.source = binding.source.withoutLineBreaks
+        binding.destination = binding.destination.withoutLineBreaks
+        binding.arguments = binding.arguments.sortedByName
+        return binding
+    }
+
+    /// Refuses who may not bind, and what nobody may bind; looks at whether the ends are there.
+    ///
+    /// - Returns: the ends, or the first that is not there.
+    /// - Source: RMQ-PERM-05, -14, -15; RMQ-DECL-41.
+    private mutating func findEnds(
+        _ binding: BindingDeclaration,
+        _ channel: Int,
+        _ names: Names
+    ) throws(Refusal) -> Result<Ends, Refusal> {
+        let session = sessions[Int(channels[channel].session)]
+        try permit(
+            .write,
+            binding.toExchange ? .exchange : .queue,
+            binding.destination,
+            channel
+        )
+        if binding.toExchange { try refuseDefault(binding.destination) }
+        try refuseDefault(binding.source)
+        try permit(.read, .exchange, binding.source, channel)
         let source = exchangeIndex(binding.source, session.scope, names)
         guard source >= 0 else {
-            throw .notFound("no exchange '\(binding.source)' in vhost '\(session.vhost)'")
+            return .failure(
+                .notFound("no exchange '\(binding.source)' in vhost '\(session.vhost)'")
+            )
         }
+        try permitTopic(false, source, binding.key, channel)
         if binding.toExchange {
             let other = exchangeIndex(binding.destination, session.scope, names)
             guard other >= 0 else {
-                throw .notFound("no exchange '\(binding.destination)' in vhost '\(session.vhost)'")
+                return .failure(
+                    .notFound("no exchange '\(binding.destination)' in vhost '\(session.vhost)'")
+                )
             }
-            return (source, .exchange(Int32(other)))
+            return .success(Ends(source: source, destination: .exchange(Int32(other))))
         }
-        let symbol = names.find(.queue, binding.destination, in: session.scope) ?? .none
-        let queue: Int
-        if binding.destination.isEmpty {
-            queue = try expandQueue(.none, channel, names)
-        } else {
-            queue = queueIndex(symbol)
-            guard queue >= 0 else {
-                throw .notFound("no queue '\(binding.destination)' in vhost '\(session.vhost)'")
-            }
-            try checkHome(queue)
+        do throws(Refusal) {
+            let queue = try findQueue(binding.destination, channel, names)
+            return .success(Ends(source: source, destination: .queue(Int32(queue))))
+        } catch {
+            return .failure(error)
         }
-        try checkAccess(queue, channel)
-        return (source, .queue(Int32(queue)))
+    }
+
+    /// Only the connection that owns an exclusive queue may bind it.
+    private func checkAccess(_ destination: Destination, _ channel: Int) throws(Refusal) {
+        if case .queue(let queue) = destination { try checkAccess(Int(queue), channel) }
+    }
+
+    /// - Source: RMQ-HDR-02.
+    private func checkMatch(_ arguments: [FieldValue.Field]) throws(Refusal) {
+        switch arguments["x-match"] {
+        case nil: return
+        case .string(let mode)?:
+            if HeadersExchange.Mode(rawValue: mode) != nil { return }
+            throw .preconditionFailed(
+                "Invalid x-match field value \(FieldValue.string(mode).term); "
+                    + "expected all, any, all-with-x, or any-with-x"
+            )
+        case let value?:
+            throw .preconditionFailed(
+                "Invalid x-match field type \(value.typeWord) (value \(value.term)); "
+                    + "expected longstr"
+            )
+        }
     }
 
     /// - Source: RMQ-DECL-04, -41, -44; RMQ-ROUTE-07, -08, -19; RMQ-HDR-02.
     mutating func bind(_ wanted: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
         throws(Refusal)
     {
-        let (source, destination) = try ends(wanted, channel, turn.names)
-        try permitBinding(source, destination, wanted.key, channel)
-        var binding = wanted
-        if case .queue(let queue) = destination, wanted.destination.isEmpty, wanted.key.isEmpty {
-            binding.key = queues[Int(queue)].declaration.name
-        }
+        let binding = try complete(wanted, channel)
+        let ends = try findEnds(binding, channel, turn.names).get()
+        let (source, destination) = (ends.source, ends.destination)
         if exchanges[source].declaration.type == "x-consistent-hash" {
             // RMQ-CHASH-02.
             guard let weight = Int(binding.key) else {
@@ -243,28 +312,13 @@ extension RabbitMQNode {
             }
             if weight < 1 { throw .preconditionFailed("The binding key must be greater than 0") }
         }
-        if exchanges[source].declaration.type == "headers" {
-            let mode = HeadersExchange.mode(of: binding.arguments)
-            let isText = binding.arguments.allSatisfy {
-                if $0.name != "x-match" { return true }
-                if case .string = $0.value { return true }
-                return false
-            }
-            guard isText, ["all", "any", "all-with-x", "any-with-x"].contains(mode) else {
-                throw .preconditionFailed(
-                    "Invalid x-match field value <<\"\(mode)\">>; "
-                        + "expected all, any, all-with-x, or any-with-x"
-                )
-            }
-        }
+        if exchanges[source].declaration.type == "headers" { try checkMatch(binding.arguments) }
+        try checkAccess(destination, channel)
         if isClustered {
-            if case .queue(let queue) = destination {
-                binding.destination = queues[Int(queue)].declaration.name
-            }
             guard !exchanges[source].has(binding, destination) else { return }
             let method: Method = wanted.toExchange ? .exchangeBind : .queueBind
             var packet = Packet(method, channel: channels[channel].number)
-            packet.parcel = turn.parcels.put(wanted)
+            packet.parcel = turn.parcels.put(binding)
             change(
                 .addBinding(binding, scope: exchanges[source].scope),
                 packet,
@@ -274,23 +328,6 @@ extension RabbitMQNode {
             return
         }
         addBinding(binding, source, destination, &turn)
-    }
-
-    /// - Source: RMQ-PERM-05, -14.
-    private mutating func permitBinding(
-        _ source: Int,
-        _ destination: Destination,
-        _ key: String,
-        _ channel: Int
-    ) throws(Refusal) {
-        switch destination {
-        case .queue(let queue):
-            try permit(.write, .queue, queues[Int(queue)].declaration.name, channel)
-        case .exchange(let exchange):
-            try permit(.write, .exchange, exchanges[Int(exchange)].declaration.name, channel)
-        }
-        try permit(.read, .exchange, exchanges[source].declaration.name, channel)
-        try permitTopic(false, source, key, channel)
     }
 
     mutating func addBinding(
@@ -303,7 +340,7 @@ extension RabbitMQNode {
         let isNew = exchanges[source].add(
             Exchange.Binding(
                 key: binding.key,
-                arguments: binding.arguments,
+                arguments: binding.arguments.sortedByName,
                 destination: destination,
                 diskKey: diskKey
             )
@@ -331,33 +368,28 @@ extension RabbitMQNode {
         }
     }
 
+    /// Takes a binding away; what is not there need not be taken away, and is nobody's to lock.
+    ///
     /// - Source: RMQ-DECL-39, -42, -43.
-    mutating func unbind(_ binding: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
+    mutating func unbind(_ wanted: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
         throws(Refusal)
     {
-        let session = sessions[Int(channels[channel].session)]
-        if binding.source.isEmpty {
-            throw .accessRefused("operation not permitted on the default exchange")
-        }
-        // RMQ-DECL-43: an exchange that does not exist is no error here.
-        guard exchangeIndex(binding.source, session.scope, turn.names) >= 0 else { return }
-        let (source, destination) = try ends(binding, channel, turn.names)
+        let binding = try complete(wanted, channel)
+        guard case .success(let ends) = try findEnds(binding, channel, turn.names) else { return }
+        let (source, destination) = (ends.source, ends.destination)
         guard
             let index = exchanges[source].bindings.firstIndex(where: {
                 $0.key == binding.key && $0.arguments == binding.arguments
                     && $0.destination == destination
             })
         else { return }
+        try checkAccess(destination, channel)
         if isClustered {
-            var told = binding
-            if case .queue(let queue) = destination {
-                told.destination = queues[Int(queue)].declaration.name
-            }
             let method: Method = binding.toExchange ? .exchangeUnbind : .queueUnbind
             var packet = Packet(method, channel: channels[channel].number)
             packet.parcel = turn.parcels.put(binding)
             change(
-                .removeBinding(told, scope: exchanges[source].scope),
+                .removeBinding(binding, scope: exchanges[source].scope),
                 packet,
                 channel,
                 &turn

@@ -27,7 +27,10 @@ extension RabbitMQNode {
         _ name: String,
         _ channel: Int
     ) throws(Refusal) {
-        guard settings.hasRestrictions else { return }
+        // Who speaks for another node was asked there.
+        guard settings.hasRestrictions, !sessions[Int(channels[channel].session)].isProxy else {
+            return
+        }
         let grant = Grant(permission: permission, resource: resource, name: name)
         if channels[channel].granted.contains(grant) { return }
         let session = sessions[Int(channels[channel].session)]
@@ -92,11 +95,16 @@ extension RabbitMQNode {
                     + "permitted anymore."
             )
         }
-        try QueueArguments.check(wanted, session.vhost)
+        try checkQueueLimit(wanted, session)
+        try QueueArguments.checkDeadLetterExchange(wanted, session.vhost)
         if let exchange = wanted.deadLetterExchange {
             try permit(.read, .queue, wanted.name, channel)
             try permit(.write, .exchange, exchange, channel)
         }
+        try QueueArguments.check(wanted, session.vhost, settings.version)
+    }
+
+    private func checkQueueLimit(_ wanted: QueueDeclaration, _ session: Session) throws(Refusal) {
         guard let limit = vhosts.first(where: { $0.scope == session.scope })?.maxQueues else {
             return
         }

@@ -51,21 +51,21 @@ extension RabbitMQNode {
     /// - Source: RMQ-ROUTE-10, -11; RMQ-PUB-01 to -05, -14.
     mutating func publish(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         if packet.has(Flag.immediate) { throw .notImplemented("immediate=true") }
+        try checkSize(packet)
         let exchange = exchangeIndex(packet.subject)
+        let name = turn.names[packet.subject]
+        try permit(.write, .exchange, name, channel)
         if exchange < 0 { throw noExchange(packet.subject, channel, turn.names) }
         if exchanges[exchange].declaration.isInternal {
-            let name = exchanges[exchange].declaration.name
             let vhost = sessions[Int(channels[channel].session)].vhost
             throw .accessRefused(
                 "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'"
             )
         }
-        let name = exchanges[exchange].declaration.name
-        try permit(.write, .exchange, name, channel)
         try permitTopic(true, exchange, turn.names[packet.key], channel)
-        try checkProperties(packet, channel, turn)
         var packet = packet
         try rewriteReplyTo(&packet, channel, &turn)
+        try checkProperties(packet, channel, turn)
         let span = try route(exchange, packet.key, packet.parcel, &turn)
         if span.count == 1, channels[channel].transaction == nil,
             queues[Int(router.targets[Int(span.first)])].quorum >= 0
@@ -89,14 +89,17 @@ extension RabbitMQNode {
         distribute(packet, targets, channel, sequence, &turn)
     }
 
-    /// - Source: RMQ-CONN-33; RMQ-PUB-30, -31.
+    /// - Source: RMQ-CONN-33.
+    private func checkSize(_ packet: Packet) throws(Refusal) {
+        guard UInt64(packet.size) > settings.largestMessage else { return }
+        throw .preconditionFailed(
+            "message size \(packet.size) is larger than configured max size "
+                + "\(settings.largestMessage)"
+        )
+    }
+
+    /// - Source: RMQ-PUB-30, -31.
     private func checkProperties(_ packet: Packet, _ channel: Int, _ turn: Turn) throws(Refusal) {
-        if UInt64(packet.size) > settings.largestMessage {
-            throw .preconditionFailed(
-                "message size \(packet.size) is larger than configured max size "
-                    + "\(settings.largestMessage)"
-            )
-        }
         guard packet.parcel != .none, let properties: Properties = turn.parcels.get(packet.parcel)
         else { return }
         let user = sessions[Int(channels[channel].session)].user

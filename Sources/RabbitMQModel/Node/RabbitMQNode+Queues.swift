@@ -4,18 +4,33 @@ import WarrenTrace
 
 /// Queues: declared, bound, purged, deleted.
 extension RabbitMQNode {
-    /// The queue that a method speaks of: an empty name is the queue last declared on the channel.
+    /// The name of the queue that a method speaks of: an empty one is that last declared on the channel.
     ///
-    /// - Source: RMQ-DECL-02, -03; RMQ-CONS-04; RMQ-GET-03.
-    func expandQueue(_ symbol: Symbol, _ channel: Int, _ names: Names) throws(Refusal) -> Int {
-        let name = names[symbol]
-        if name.isEmpty {
-            let last = Int(channels[channel].lastQueue)
-            guard last >= 0, queues[last].exists else {
-                throw .notFound("no previously declared queue")
-            }
-            return last
-        }
+    /// - Source: RMQ-DECL-02, -03, -57; RMQ-CONS-04; RMQ-GET-03.
+    func expandName(_ name: String, _ channel: Int) throws(Refusal) -> String {
+        guard name.isEmpty else { return name }
+        let last = Int(channels[channel].lastQueue)
+        guard last >= 0 else { throw .notFound("no previously declared queue") }
+        return queues[last].declaration.name
+    }
+
+    /// The queue that a method speaks of, if the channel's user may use it at all.
+    ///
+    /// Who may not read it does not learn whether it is there.
+    ///
+    /// - Source: RMQ-PERM-15.
+    mutating func queueToRead(_ symbol: Symbol, _ channel: Int, _ names: Names) throws(Refusal)
+        -> Int
+    {
+        let name = try expandName(names[symbol], channel)
+        try permit(.read, .queue, name, channel)
+        let queue = try findQueue(name, channel, names)
+        try checkAccess(queue, channel)
+        return queue
+    }
+
+    /// The queue of this name.
+    func findQueue(_ name: String, _ channel: Int, _ names: Names) throws(Refusal) -> Int {
         let session = sessions[Int(channels[channel].session)]
         let queue = queueIndex(name, session.scope, names)
         guard queue >= 0 else {
@@ -64,9 +79,7 @@ extension RabbitMQNode {
                 reply(.queueUnbindOk, packet.channel, connection, &turn)
             }
         case .queuePurge:
-            let queue = try expandQueue(packet.subject, channel, turn.names)
-            try permit(.read, .queue, queues[queue].declaration.name, channel)
-            try checkAccess(queue, channel)
+            let queue = try queueToRead(packet.subject, channel, turn.names)
             try refuseForStream(queue, "queue.purge")
             if !isHere(queue) {
                 purgeElsewhere(packet, channel, queue, &turn)
@@ -90,20 +103,10 @@ extension RabbitMQNode {
     ) throws(Refusal) {
         guard var wanted: QueueDeclaration = turn.parcels.get(packet.parcel) else { return }
         let session = sessions[Int(channels[channel].session)]
-        wanted.name.removeAll { $0 == "\r" || $0 == "\n" || $0 == "\r\n" }
+        wanted.name = wanted.name.withoutLineBreaks
+        wanted.durable = wanted.durable && !wanted.exclusive
         if try answerForReplies(wanted, channel, &turn) { return }
-        if !wanted.passive {
-            if wanted.name.isEmpty, wanted.type != "classic" {
-                throw .preconditionFailed(
-                    "Cannot declare a server-named queue for type rabbit_\(wanted.type)_queue"
-                )
-            }
-            try permit(.configure, .queue, wanted.name, channel)
-        }
-        if wanted.passive, wanted.name.isEmpty {
-            wanted.name = queues[try expandQueue(.none, channel, turn.names)].declaration.name
-        }
-        if wanted.name.isEmpty { wanted.name = "amq.gen-\(randomName(&turn))" }
+        if !wanted.passive { try name(&wanted, channel, &turn) }
         var queue = queueIndex(wanted.name, session.scope, turn.names)
         if queue >= 0 {
             try checkHome(queue)
@@ -113,18 +116,18 @@ extension RabbitMQNode {
                     throw locked(wanted.name, channel)
                 }
                 try checkAccess(queue, channel)
-                try QueueArguments.compare(wanted, queues[queue].declaration, session.vhost)
+                try QueueArguments.compare(
+                    wanted,
+                    queues[queue].declaration,
+                    session.vhost,
+                    settings.version
+                )
             } else {
                 try checkAccess(queue, channel)
             }
         } else {
             if wanted.passive {
                 throw .notFound("no queue '\(wanted.name)' in vhost '\(session.vhost)'")
-            }
-            if wanted.name.hasPrefix("amq."), !wanted.name.hasPrefix("amq.gen-") {
-                throw .accessRefused(
-                    "queue name '\(wanted.name)' contains reserved prefix 'amq.*'"
-                )
             }
             try checkDeclare(wanted, session, channel)
             if isClustered, !wanted.exclusive {
@@ -155,6 +158,27 @@ extension RabbitMQNode {
         answer.subject = queues[queue].symbol
         (answer.c, answer.d) = counts(of: queue)
         turn.send(answer, on: channels[channel].connection)
+    }
+
+    /// Finds out under which name a queue is to be declared, and whether that may be.
+    ///
+    /// - Source: RMQ-DECL-01, -05, -53, -55.
+    private mutating func name(
+        _ wanted: inout QueueDeclaration,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
+        if wanted.name.isEmpty {
+            guard wanted.type == "classic" else {
+                throw .preconditionFailed(
+                    "Cannot declare a server-named queue for type rabbit_\(wanted.type)_queue"
+                )
+            }
+            wanted.name = "amq.gen-\(randomName(&turn))"
+        } else if wanted.name.hasPrefix("amq."), !channels[channel].isSecondTry {
+            throw .accessRefused("queue name '\(wanted.name)' contains reserved prefix 'amq.*'")
+        }
+        try permit(.configure, .queue, wanted.name, channel)
     }
 
     /// Has all nodes know a new queue, then declares it once more.
@@ -345,7 +369,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) throws(Refusal) {
         let session = sessions[Int(channels[channel].session)]
-        let name = turn.names[packet.subject]
+        let name = try expandName(turn.names[packet.subject], channel).withoutLineBreaks
         var answer = Packet(.queueDeleteOk, channel: packet.channel)
         try permit(.configure, .queue, name, channel)
         let queue = queueIndex(name, session.scope, turn.names)
@@ -359,12 +383,7 @@ extension RabbitMQNode {
                 return
             }
             let (messages, consumers) = counts(of: queue)
-            if packet.has(Flag.ifUnused), consumers > 0 {
-                throw .preconditionFailed("queue '\(name)' in vhost '\(session.vhost)' in use")
-            }
-            if packet.has(Flag.ifEmpty), messages > 0 {
-                throw .preconditionFailed("queue '\(name)' in vhost '\(session.vhost)' not empty")
-            }
+            try checkDeletion(queue, packet, messages, consumers, channel)
             if queues[queue].quorum >= 0 {
                 wait(channel, for: queue)
                 tell(
@@ -381,6 +400,36 @@ extension RabbitMQNode {
         }
         answer.port = channels[channel].port
         turn.send(answer, on: channels[channel].connection)
+    }
+
+    /// - Source: RMQ-DECL-25, -26, -27; RMQ-QQ-40; RMQ-STREAM-18. A stream is deleted whatever it holds.
+    private func checkDeletion(
+        _ queue: Int,
+        _ packet: Packet,
+        _ messages: UInt32,
+        _ consumers: UInt32,
+        _ channel: Int
+    ) throws(Refusal) {
+        let vhost = sessions[Int(channels[channel].session)].vhost
+        let what = "queue '\(queues[queue].declaration.name)' in vhost '\(vhost)'"
+        switch queues[queue].rules.kind {
+        case .stream: return
+        case .quorum:
+            for (flag, word) in [(Flag.ifUnused, "if-unused"), (Flag.ifEmpty, "if-empty")]
+            where packet.has(flag) {
+                throw .notImplemented(
+                    "cannot delete \(what). queue.delete operations with \(word) flag set are not "
+                        + "supported by quorum queues"
+                )
+            }
+        case .classic:
+            if packet.has(Flag.ifEmpty), messages > 0 {
+                throw .preconditionFailed("\(what) not empty")
+            }
+            if packet.has(Flag.ifUnused), consumers > 0 {
+                throw .preconditionFailed("\(what) in use")
+            }
+        }
     }
 
     /// Deletes a queue on all nodes, and then tells the channel that wanted it.

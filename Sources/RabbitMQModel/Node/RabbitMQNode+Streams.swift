@@ -67,7 +67,7 @@ extension RabbitMQNode {
         let channel = Int(consumers[consumer].channel)
         var message = messages[record.row]
         var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
-        properties.setHeader("x-stream-offset", .int(Int64(offset)))
+        properties.setHeader("x-stream-offset", .integer(Int64(offset), .long))
         message.parcel = turn.parcels.put(properties)
         let entry = Entry(readySince: record.time, row: record.row, redelivered: false)
         var packet = deliveryPacket(.basicDeliver, message, entry, queue, channel)
@@ -100,11 +100,15 @@ extension RabbitMQNode {
     func firstOffset(_ queue: Int, _ wanted: FieldValue?, _ now: Instant) throws(Refusal) -> UInt64
     {
         guard let log = queues[queue].log else { return 0 }
+        var wanted = wanted
+        if case .bytes(let octets) = wanted {
+            wanted = .string(String(decoding: octets, as: UTF8.self))
+        }
         switch wanted {
         case nil, .string("next"): return log.next
         case .string("first"): return log.first
         case .string("last"): return log.next > log.first ? log.next - 1 : log.next
-        case .int(let number) where number >= 0: return max(UInt64(number), log.first)
+        case .integer(let number, _): return max(UInt64(max(number, 0)), log.first)
         case .timestamp(let seconds):
             return log.offset(at: .zero + .seconds(seconds))
         case .string(let age):

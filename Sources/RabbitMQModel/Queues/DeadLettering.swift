@@ -245,14 +245,14 @@ extension Properties {
         if let index = deaths.firstIndex(where: isSame) {
             var entry = deaths.remove(at: index)
             for position in entry.indices where entry[position].name == "count" {
-                if case .int(let count) = entry[position].value {
-                    entry[position].value = .int(count + 1)
+                if let count = entry[position].value.number {
+                    entry[position].value = .integer(count + 1, .long)
                 }
             }
             deaths.insert(entry, at: 0)
         } else {
             var entry = [
-                FieldValue.Field("count", .int(1)),
+                FieldValue.Field("count", .integer(1, .long)),
                 FieldValue.Field("reason", .string(word)),
                 FieldValue.Field("queue", .string(death.queue)),
                 FieldValue.Field("time", .timestamp(death.seconds)),

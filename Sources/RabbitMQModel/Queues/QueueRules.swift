@@ -129,7 +129,7 @@ struct QueueRules: Hashable, Sendable {
         guard kind == .classic, !declaration.exclusive, version < .v4_0 else { return }
         switch (policy?["ha-mode"]?.text, policy?["ha-params"]) {
         case ("all", _): mirroring = .all
-        case ("exactly", .int(let count)?): mirroring = .exactly(Int(clamping: count))
+        case ("exactly", .integer(let count, _)?): mirroring = .exactly(Int(clamping: count))
         case ("nodes", .array(let names)?): mirroring = .nodes(names.compactMap(\.text))
         default: break
         }
