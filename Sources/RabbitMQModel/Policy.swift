@@ -160,22 +160,81 @@ public struct Policy: Sendable, Hashable {
         }
     }
 
-    /// Whether it speaks of a queue or exchange of this name.
-    func applies(to name: String, _ targets: [Target]) -> Bool {
-        guard targets.contains(target) || target == .all, let regex = try? Regex(pattern) else {
-            return false
+    /// What a policy is asked for.
+    package enum Subject: Sendable {
+        case exchange
+        /// A queue of a kind: `classic`, `quorum` or `stream`.
+        case queue(String)
+
+        fileprivate var targets: [Target] {
+            switch self {
+            case .exchange: [.exchanges]
+            case .queue("quorum"): [.queues, .quorumQueues]
+            case .queue("stream"): [.queues, .streams]
+            case .queue: [.queues, .classicQueues]
+            }
         }
+
+        /// The keys that the kind of queue does not support.
+        ///
+        /// - Source: `capabilities()` of the kinds of 3.10.8; from 3.13 on a classic queue has a leader locator.
+        fileprivate func unsupported(_ version: Version) -> [String] {
+            switch self {
+            case .exchange: []
+            case .queue("quorum"): Self.unsupportedByQuorum
+            case .queue("stream"): Self.unsupportedByStream
+            case .queue:
+                Self.unsupportedByClassic + (version < .v3_13 ? ["queue-leader-locator"] : [])
+            }
+        }
+
+        private static let mirroring = [
+            "ha-mode", "ha-params", "ha-sync-mode", "ha-promote-on-shutdown",
+            "ha-promote-on-failure", "queue-master-locator",
+        ]
+        private static let unsupportedByClassic = [
+            "max-age", "stream-max-segment-size-bytes", "initial-cluster-size", "delivery-limit",
+            "dead-letter-strategy",
+        ]
+        private static let unsupportedByQuorum =
+            mirroring + [
+                "max-priority", "queue-mode", "single-active-consumer", "max-age",
+                "stream-max-segment-size-bytes", "initial-cluster-size",
+            ]
+        private static let unsupportedByStream =
+            mirroring + [
+                "expires", "message-ttl", "dead-letter-exchange", "dead-letter-routing-key",
+                "max-length", "max-in-memory-length", "max-in-memory-bytes", "max-priority",
+                "overflow", "queue-mode", "single-active-consumer", "delivery-limit",
+                "dead-letter-strategy",
+            ]
+    }
+
+    /// Whether it speaks of a queue or exchange of this name.
+    ///
+    /// A policy with a key that the kind of queue does not support is passed over as a whole.
+    ///
+    /// - Source: RMQ-POL-10, -16.
+    private func applies(to name: String, _ subject: Subject, _ version: Version) -> Bool {
+        guard subject.targets.contains(target) || target == .all else { return false }
+        let unsupported = subject.unsupported(version)
+        guard !definition.contains(where: { unsupported.contains($0.name) }),
+            let regex = try? Regex(pattern)
+        else { return false }
         return name.firstMatch(of: regex) != nil
     }
 
     /// The one policy that counts: the highest priority, the first name among equals.
     ///
     /// - Source: RMQ-POL-05.
-    package static func effective(_ policies: [Policy], _ name: String, _ targets: [Target])
-        -> Policy?
-    {
+    package static func effective(
+        _ policies: [Policy],
+        _ name: String,
+        _ subject: Subject,
+        _ version: Version
+    ) -> Policy? {
         var best: Policy?
-        for policy in policies where policy.applies(to: name, targets) {
+        for policy in policies where policy.applies(to: name, subject, version) {
             if let known = best, known.priority >= policy.priority { continue }
             best = policy
         }

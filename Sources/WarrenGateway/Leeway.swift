@@ -25,7 +25,7 @@ public struct Leeway: Sendable {
 
     private mutating func add(_ queue: QueueDeclaration, _ definitions: Definitions) {
         let policies = [definitions.policies, definitions.operatorPolicies].compactMap {
-            Policy.effective($0, queue.name, [.queues])
+            Policy.effective($0, queue.name, .queue(queue.type), .v3_10)
         }
         func has(_ key: String) -> Bool {
             queue["x-" + key] != nil || policies.contains { $0[key] != nil }

@@ -160,7 +160,12 @@ extension Replay {
                 try session.ask(.queue(.declare(Declarations.declare(one, times: speed))))
                 let queue = simulation.world.intern(.queue, one.name, in: vhost.scope)
                 record { $0.record(.queueDeclared, subject: queue) }
-                let policy = Policy.effective(vhost.definitions.policies, one.name, [.queues])
+                let policy = Policy.effective(
+                    vhost.definitions.policies,
+                    one.name,
+                    .queue(one.type),
+                    .v3_10
+                )
                 if one.deadLetterExchange != nil || policy?["dead-letter-exchange"] != nil {
                     vhosts[index].deadLettering.insert(one.name)
                 }

@@ -45,6 +45,23 @@ extension Conversation {
         }
     }
 
+    /// Publishes several messages to a queue without waiting for anything between them.
+    public func burst(_ bodies: [String], to key: String, on channel: Channel) {
+        for body in bodies.dropLast() {
+            if let sequence = published[channel] {
+                published[channel] = sequence + 1
+                unconfirmed[channel, default: []].insert(sequence + 1)
+            }
+            let publish = Basic.Publish(routingKey: Octets(key))
+            let content = Content(body: ByteBuffer(string: body))
+            arm.say(
+                Command(.basic(.publish(publish)), channel: channel.number, content: content),
+                on: channel.link
+            )
+        }
+        if let last = bodies.last { publish(last, to: key, on: channel) }
+    }
+
     /// Turns publisher confirms on.
     public func selectConfirms(on channel: Channel) throws(Closed) {
         try ask(.confirm(.select(.init())), channel, until: .confirm(.selectOk))

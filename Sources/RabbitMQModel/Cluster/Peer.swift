@@ -30,8 +30,8 @@ enum PeerWord: UInt16, Sendable {
     case command
     /// The leader has applied all commands up to `x`.
     case done
-    /// The leader refused a message.
-    case full
+    /// How full a quorum queue is that rejects publications.
+    case filled
     /// The answer to a command.
     case answer
     /// A copy for basic.get.

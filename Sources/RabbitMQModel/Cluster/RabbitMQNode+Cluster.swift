@@ -172,7 +172,7 @@ extension RabbitMQNode {
         switch word {
         case .raft: receiveRaft(packet, peer, &turn)
         case .command: receiveCommand(packet, peer, &turn)
-        case .done, .full, .answer, .fetched, .delivery, .leads, .resume, .reached:
+        case .done, .filled, .answer, .fetched, .delivery, .leads, .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
         case .tick: break
         case .hello: receiveHello(packet, peer, &turn)

@@ -32,6 +32,42 @@ struct QuorumPart: Sendable {
     var latest: [UInt32: UInt64] = [:]
     /// The consumers here that have asked for what they lack, and wait for it.
     var asking: Set<UInt32> = []
+    /// The channels here that publish to it, if it rejects publications.
+    var publishers = QuorumPublishers()
+}
+
+/// Which channels of a node may publish to a quorum queue that rejects what is too much.
+///
+/// - Source: RMQ-QQ-16, -46; `rabbit_fifo_client:enqueue`.
+struct QuorumPublishers: Sendable {
+    private var fullness = QuorumQueue.Fullness.open
+    private var known: Set<Int32> = []
+    private var stopped: Set<Int32> = []
+
+    /// Whether what comes to the queue now and then would be refused.
+    var isStopped: Bool { fullness != .open }
+
+    /// The leader says how full the queue is.
+    mutating func hear(_ fullness: QuorumQueue.Fullness) {
+        self.fullness = fullness
+        switch fullness {
+        case .full: stopped = known
+        case .easing: break
+        case .open: stopped = []
+        }
+    }
+
+    /// Whether a channel may publish; one that was not heard before is asked in at the door.
+    mutating func mayPublish(_ channel: Int32) -> Bool {
+        if known.insert(channel).inserted, fullness == .full { stopped.insert(channel) }
+        return !stopped.contains(channel)
+    }
+
+    /// A channel is gone.
+    mutating func forget(_ channel: Int32) {
+        known.remove(channel)
+        stopped.remove(channel)
+    }
 }
 
 /// A member of the Raft group of a quorum queue.
@@ -39,6 +75,8 @@ struct QuorumMember: Sendable {
     let quorum: Int
     var raft: Raft
     var machine: QuorumQueue
+    /// Since when it ticks.
+    let startedAt: Instant
     var applied: UInt64 = 0
     /// Commands that will be the next entry.
     var gathering = ContiguousArray<QuorumCommand>()
@@ -104,8 +142,10 @@ extension RabbitMQNode {
                 raft: raft,
                 machine: QuorumQueue(
                     queues[queue].rules,
-                    honoursPriority: settings.version >= .v4_0
-                )
+                    honoursPriority: settings.version >= .v4_0,
+                    createdAt: clock(turn.now)
+                ),
+                startedAt: turn.now
             )
         )
     }
@@ -198,6 +238,7 @@ extension RabbitMQNode {
         flush(member, &turn)
         follow(me, term, quorum, &turn)
         watchExpiry(member, &turn)
+        watchExpires(quorums[quorum].queue, &turn)
     }
 
     /// A leader that has applied all that it inherited sees who of its clients is there.
@@ -223,6 +264,8 @@ extension RabbitMQNode {
                     || Self.node(ofClient: key) == me ? .nodeGone : .nodeDown
             members[member].gathering.append(QuorumCommand(kind: kind, client: key))
         }
+        let fullness = members[member].machine.fullness
+        announce(fullness, members[member].quorum, &turn)
         // What the last leader sent may not have arrived, and whoever asked for it asked too early.
         let quorum = members[member].quorum
         for taker in members[member].machine.takers where !taker.isGone && !taker.held.isEmpty {
@@ -428,7 +471,7 @@ extension RabbitMQNode {
         // what it inherited sends it once more, and whoever got it before knows it by its number.
         let leads = members[member].raft.isLeader
         if let configuration = batch.configuration {
-            members[member].machine.follow(configuration)
+            members[member].machine.follow(configuration, at: batch.time)
         }
         for command in batch.commands {
             members[member].machine.apply(command, at: batch.time, &effects)
@@ -572,6 +615,8 @@ extension RabbitMQNode {
             word.subject = symbol(quorum)
             word.x = members[member].raft.term
             send(word, toPeer: peer, &turn)
+            let fullness = members[member].machine.fullness
+            if fullness != .open { tell(fullness, quorum, toPeer: peer, &turn) }
             if turn.now > .zero, members[member].raft.commit > 0 {
                 for old in members[member].machine.clients.sorted()
                 where Self.node(ofClient: old) == peer && old != key {

@@ -157,15 +157,55 @@ extension RabbitMQNode {
         resume(channel, with: nil, &turn)
     }
 
-    /// The leader has no room for a message.
-    mutating func refuse(_ quorum: Int, _ sequence: UInt64, _ turn: inout Turn) {
-        let pending = quorums[quorum].pending
-        guard let first = pending.first, sequence >= first.command.sequence else { return }
-        let index = Int(sequence - first.command.sequence)
-        guard index < pending.count, pending[index].slot != .max else { return }
-        let slot = pending[index].slot
-        quorums[quorum].pending[index].slot = .max
-        settleConfirm(slot, refused: true, &turn)
+    /// The leader tells all nodes how full its queue is.
+    mutating func announce(
+        _ fullness: QuorumQueue.Fullness,
+        _ quorum: Int,
+        _ turn: inout Turn
+    ) {
+        quorums[quorum].publishers.hear(fullness)
+        for peer in peers.indices where peer != me && peers[peer].connection != .none {
+            tell(fullness, quorum, toPeer: peer, &turn)
+        }
+    }
+
+    mutating func tell(
+        _ fullness: QuorumQueue.Fullness,
+        _ quorum: Int,
+        toPeer peer: Int,
+        _ turn: inout Turn
+    ) {
+        var word = Packet(peerWord: .filled)
+        word.subject = symbol(quorum)
+        word.x = UInt64(fullness.rawValue)
+        send(word, toPeer: peer, &turn)
+    }
+
+    /// Refuses a message for a queue that told its channel to stop.
+    ///
+    /// - Returns: whether it was refused.
+    /// - Source: RMQ-QQ-16, -46; RMQ-QQ-47 (what no channel publishes is not refused).
+    mutating func refuseIfFull(
+        _ packet: Packet,
+        _ queue: Int,
+        _ channel: Int,
+        slot: UInt32,
+        _ turn: inout Turn
+    ) -> Bool {
+        let quorum = queues[queue].quorum
+        guard channel >= 0, queues[queue].rules.overflow == .rejectPublish,
+            !quorums[quorum].publishers.mayPublish(Int32(channel))
+        else { return false }
+        turn.record(
+            .messageRouted,
+            message: packet.message,
+            subject: queues[queue].symbol,
+            variant: 1,
+            detail: UInt64(packet.size)
+        )
+        recordGone(packet.message, queue, .maxlen, .door, &turn)
+        if slot != .max { settleConfirm(slot, refused: true, &turn) }
+        return true
     }
 
     /// Another node leads: what was not done is said again, in order.
@@ -221,7 +261,10 @@ extension RabbitMQNode {
         let quorum = queues[queue].quorum
         switch word {
         case .done: finish(quorum, upTo: packet.x, &turn)
-        case .full: refuse(quorum, packet.x, &turn)
+        case .filled:
+            if let fullness = QuorumQueue.Fullness(rawValue: UInt8(truncatingIfNeeded: packet.x)) {
+                quorums[quorum].publishers.hear(fullness)
+            }
         case .answer: answer(quorum, packet.x, packet.y, &turn)
         case .fetched: takeFetched(packet, quorum, &turn)
         case .delivery: takeDelivery(packet, quorum, &turn)
@@ -243,6 +286,53 @@ extension RabbitMQNode {
         )
     }
 
+    /// A channel is gone: what it held of quorum queues goes back, one consumer after the other by their tags, what
+    /// was fetched under the number of its delivery.
+    ///
+    /// - Source: RMQ-QQ-08, -28, -42, -44.
+    mutating func returnAll(of channel: Int, _ turn: inout Turn) {
+        var leaving: [Int: [(tag: String, command: QuorumCommand)]] = [:]
+        var seen: Set<Int32> = []
+        func drop(_ queue: Int, _ number: UInt32, _ tag: String, delivery: UInt64 = 0) {
+            var command = QuorumCommand(kind: .drop)
+            command.consumer = number
+            command.number = delivery
+            leaving[queues[queue].quorum, default: []].append((tag, command))
+        }
+        func leave(_ consumer: Int32, _ queue: Int) {
+            guard seen.insert(consumer).inserted else { return }
+            let made = consumers[Int(consumer)]
+            drop(queue, made.label, turn.names[made.tag])
+        }
+        for consumer in channels[channel].consumers {
+            let queue = Int(consumers[Int(consumer)].queue)
+            guard queues[queue].exists, queues[queue].quorum >= 0 else { continue }
+            leave(consumer, queue)
+        }
+        for (offset, delivery) in channels[channel].unacked.enumerated() where delivery.queue >= 0 {
+            let queue = Int(delivery.queue)
+            guard queues[queue].exists, queues[queue].quorum >= 0 else { continue }
+            if delivery.consumer >= 0 {
+                leave(delivery.consumer, queue)
+            } else {
+                let tag = channels[channel].baseTag + UInt64(offset)
+                let number = UInt32(channel) | QuorumTaker.fetching
+                drop(queue, number, "\(tag)", delivery: delivery.position)
+            }
+        }
+        for quorum in leaving.keys.sorted() {
+            var all = (leaving[quorum] ?? []).sorted { $0.tag.utf8.precedes($1.tag.utf8) }
+            for index in all.indices.dropLast() {
+                all[index].command.packet.flags |= QuorumCommand.more
+            }
+            for one in all {
+                tell(quorum, one.command, &turn)
+                quorums[quorum].latest[one.command.consumer] = nil
+            }
+        }
+        for consumer in seen.sorted() { consumers[Int(consumer)].exists = false }
+    }
+
     // MARK: At the consumer's node
 
     mutating func takeDelivery(_ packet: Packet, _ quorum: Int, _ turn: inout Turn) {
@@ -255,7 +345,11 @@ extension RabbitMQNode {
         guard isConsumer(number, of: quorum),
             channels[Int(consumers[consumer].channel)].state == .open
         else {
-            if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
+            if packet.custody != 0 {
+                recordGone(packet.message, packet.subject, &turn)
+            } else {
+                giveBack(packet, quorum, &turn)
+            }
             return
         }
         let settled = packet.custody != 0
@@ -276,6 +370,23 @@ extension RabbitMQNode {
         word.x = channels[channel].nextTag | UInt64(consumer) &<< 40
         hold(packet.x, quorums[quorum].queue, channel, consumer, settled, &turn)
         turn.send(word, on: channels[channel].connection)
+    }
+
+    /// What comes for a consumer that was cancelled meanwhile goes back.
+    ///
+    /// - Source: `rabbit_fifo_client:handle_delivery`.
+    private mutating func giveBack(_ packet: Packet, _ quorum: Int, _ turn: inout Turn) {
+        let consumer = Int(packet.port)
+        guard consumer < consumers.count,
+            consumers[consumer].queue == Int32(quorums[quorum].queue),
+            channels[Int(consumers[consumer].channel)].state == .open,
+            packet.x > quorums[quorum].latest[packet.port] ?? 0
+        else { return }
+        quorums[quorum].latest[packet.port] = packet.x
+        var command = QuorumCommand(kind: .giveBack)
+        command.consumer = packet.port
+        command.number = packet.x
+        tell(quorum, command, &turn)
     }
 
     private func isConsumer(_ number: UInt32, of quorum: Int) -> Bool {
@@ -303,7 +414,7 @@ extension RabbitMQNode {
             channels[channel].spendTag()
             return
         }
-        if consumer >= 0 { _ = consumers[consumer].holdOne() }
+        if consumer >= 0 { consumers[consumer].holdOne() }
         channels[channel].hold(
             Unacked(
                 readySince: turn.now,

@@ -13,12 +13,11 @@ extension RabbitMQNode {
         let quorum = members[member].quorum
         let symbol = symbol(quorum)
         switch effect {
-        case .routed(let message, let bytes, let isRefused):
+        case .routed(let message, let bytes):
             turn.record(
                 .messageRouted,
                 message: message,
                 subject: symbol,
-                variant: isRefused ? 1 : 0,
                 detail: UInt64(bytes)
             )
         case .sent(let copy, let party, _, let settled),
@@ -58,7 +57,7 @@ extension RabbitMQNode {
             turn.record(.consumerStarted, subject: symbol, peer: party.peer)
         case .ended(let party):
             turn.record(.consumerEnded, subject: symbol, peer: party.peer)
-        case .fetchedAgain, .answered, .refused: break
+        case .fetchedAgain, .answered, .filled: break
         }
     }
 
@@ -91,15 +90,7 @@ extension RabbitMQNode {
                 word.y = value
                 send(word, toPeer: peer, &turn)
             }
-        case .refused(let client, let sequence):
-            if client == clientKey {
-                refuse(quorum, sequence, &turn)
-            } else if let peer = reachable(client) {
-                var word = Packet(peerWord: .full)
-                word.subject = symbol
-                word.x = sequence
-                send(word, toPeer: peer, &turn)
-            }
+        case .filled(let fullness): announce(fullness, quorum, &turn)
         case .routed, .acked, .rejected, .requeued, .died, .discardTaken, .dropped, .missed, .began,
             .ended:
             break

@@ -138,6 +138,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         if queues[queue].quorum >= 0 {
+            if refuseIfFull(packet, queue, channel, slot: slot, &turn) { return }
             enqueue(packet, quorum: queues[queue].quorum, slot: slot, &turn)
             return
         }
@@ -205,6 +206,7 @@ extension RabbitMQNode {
             send(word, toPeer: peer, &turn)
         }
         channels[channel].openedAt = []
+        for quorum in quorums.indices { quorums[quorum].publishers.forget(Int32(channel)) }
         for quorum in channels[channel].fetchedFrom.sorted() {
             var command = QuorumCommand(kind: .drop)
             command.consumer = UInt32(channel) | QuorumTaker.fetching
@@ -393,7 +395,7 @@ extension RabbitMQNode {
             peer: NodeID(packet.c)
         )
         channel.port = packet.port | Self.answerBit
-        channel.globalPrefetch = packet.d
+        channel.limit(to: packet.d)
         peers[peer].proxies[packet.port] = Int32(channels.count)
         sessions.append(session)
         channels.append(channel)
@@ -432,7 +434,7 @@ extension RabbitMQNode {
             case .basicGet: try get(packet, channel, &turn)
             case .basicConsume: try attach(packet, channel, &turn)
             case .basicQos:
-                channels[channel].globalPrefetch = packet.c
+                channels[channel].limit(to: packet.c)
                 offerAgain(channel, &turn)
             case .basicCancel:
                 if let consumer = channels[channel].consumers.first(where: {
@@ -529,7 +531,7 @@ extension RabbitMQNode {
             if packet.custody != 0 {
                 channels[channel].spendTag()
             } else {
-                if consumer >= 0 { _ = consumers[consumer].holdOne() }
+                if consumer >= 0 { consumers[consumer].holdOne() }
                 channels[channel].hold(
                     Unacked(
                         readySince: turn.now,

@@ -40,7 +40,9 @@ struct Channel: Sendable {
     /// Prefetch of consumers that start from now on; 0 for no limit.
     var prefetch: UInt32 = 0
     /// The limit of the channel as a whole; 0 for none.
-    var globalPrefetch: UInt32 = 0
+    private(set) var globalPrefetch: UInt32 = 0
+    /// How much of that limit is used: what consumers were sent since it was set, and all that was out then.
+    private var volume = 0
     var confirming = false
     var publishSequence: UInt64 = 0
     /// Deliveries by tag; the first has ``baseTag``.
@@ -139,6 +141,41 @@ struct Channel: Sendable {
         return publishSequence &+ 1
     }
 
+    /// Settles everything that no transaction has settled.
+    mutating func settleAll() -> [Unacked] {
+        let tags = (baseTag..<nextTag).filter { transaction?.tags.contains($0) != true }
+        return tags.compactMap { settle($0) }
+    }
+
+    // MARK: The window of the channel
+
+    /// Sets the limit of the channel; 0 for none.
+    ///
+    /// What is out when there was no limit counts, whoever fetched it.
+    ///
+    /// - Source: RMQ-CONS-10, -44; `rabbit_limiter`.
+    mutating func limit(to count: UInt32) {
+        if globalPrefetch == 0 || count == 0 {
+            let settledLater = transaction?.tags.count ?? 0
+            volume = count == 0 ? 0 : Int(unackedCount) - settledLater
+        }
+        globalPrefetch = count
+    }
+
+    /// Whether the window of the channel is full.
+    @inline(__always)
+    var isFull: Bool { globalPrefetch != 0 && volume >= Int(globalPrefetch) }
+
+    /// A delivery to a consumer takes some of the window.
+    @inline(__always)
+    mutating func narrow() { if globalPrefetch != 0 { volume += 1 } }
+
+    /// Deliveries are settled: those of consumers give back what they took of the window.
+    mutating func widen(by deliveries: [Unacked]) {
+        guard globalPrefetch != 0, volume != 0 else { return }
+        volume -= deliveries.count { $0.consumer >= 0 }
+    }
+
     /// Drops settled deliveries from the front.
     @inline(__always)
     mutating func trim() {
@@ -158,7 +195,11 @@ struct Consumer: Sendable {
     var prefetch: UInt32
     var unacked: UInt32 = 0
     /// Whether it stands in the rotation of its queue.
+    ///
+    /// A consumer whose window is full leaves it when its turn comes: RMQ-CONS-43.
     var inRotation = true
+    /// The number under which it left it, among all consumers of the node.
+    var suspendedAs: UInt64 = 0
     var exists = true
     /// Whether another consumer is the active one.
     var waits = false
@@ -172,12 +213,9 @@ struct Consumer: Sendable {
     /// Whether its client wants no answer.
     var isQuiet = false
 
-    /// Counts one delivery; true if there is no room for another.
+    /// Counts one delivery.
     @inline(__always)
-    mutating func holdOne() -> Bool {
-        unacked &+= 1
-        return prefetch != 0 && unacked >= prefetch
-    }
+    mutating func holdOne() { unacked &+= 1 }
 
     /// Counts one delivery as settled; true if the consumer may join the rotation again.
     @inline(__always)

@@ -132,9 +132,15 @@ extension RabbitMQNode {
         return somebodyHolds
             || queues.contains {
                 $0.exists
-                    && ($0.rules.expires != nil && $0.readyCount > 0
+                    && ($0.rules.expires != nil && ($0.readyCount > 0 || holdsReady($0.quorum))
                         || $0.quorum >= 0 && holdsDiscards($0.quorum) && !discardsAreStuck)
             } || isWaitingForQuorum
+    }
+
+    private func holdsReady(_ quorum: Int) -> Bool {
+        guard quorum >= 0, quorums[quorum].member >= 0 else { return false }
+        let member = quorums[quorum].member
+        return members[member].raft.isLeader && members[member].machine.readyCount > 0
     }
 
     private func holdsDiscards(_ quorum: Int) -> Bool {

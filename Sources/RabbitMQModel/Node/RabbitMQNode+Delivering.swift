@@ -20,7 +20,7 @@ extension RabbitMQNode {
                 deliver(taken, message, queue, next, &turn)
                 return
             }
-            consumers[Int(next)].inRotation = false
+            suspend(next)
         }
         queues[queue].ready.append(entry)
         dispatch(queue, &turn)
@@ -37,7 +37,7 @@ extension RabbitMQNode {
         }
         while queues[queue].readyCount > 0, let next = queues[queue].rotation.popFirst() {
             guard hasRoom(Int(next)) else {
-                consumers[Int(next)].inRotation = false
+                suspend(next)
                 continue
             }
             let taken = queues[queue].take()
@@ -51,9 +51,16 @@ extension RabbitMQNode {
         if consumers[consumer].waits { return false }
         let prefetch = consumers[consumer].prefetch
         if prefetch != 0, consumers[consumer].unacked >= prefetch { return false }
-        let channel = Int(consumers[consumer].channel)
-        let limit = channels[channel].globalPrefetch
-        return limit == 0 || channels[channel].unackedCount < limit || consumers[consumer].noAck
+        return !channels[Int(consumers[consumer].channel)].isFull
+    }
+
+    /// A consumer whose turn it was and who has no room leaves the rotation.
+    ///
+    /// - Source: RMQ-CONS-43.
+    mutating func suspend(_ consumer: Int32) {
+        suspensions &+= 1
+        consumers[Int(consumer)].inRotation = false
+        consumers[Int(consumer)].suspendedAs = suspensions
     }
 
     /// Sends a copy to the consumer that was taken from the head of the rotation.
@@ -84,7 +91,6 @@ extension RabbitMQNode {
         if noAck {
             packet.custody = 1
             settleBySending(taken, queue, channel, &turn)
-            queues[queue].rotation.append(next)
         } else {
             let held = Unacked(
                 readySince: taken.entry.readySince,
@@ -95,13 +101,11 @@ extension RabbitMQNode {
                 sentAt: Unacked.stamp(turn.now)
             )
             channels[channel].hold(held)
-            if consumers[consumer].holdOne() || !hasRoom(consumer) {
-                consumers[consumer].inRotation = false
-                queues[queue].unackedCount &+= 1
-            } else {
-                queues[queue].holdOne(next)
-            }
+            channels[channel].narrow()
+            consumers[consumer].holdOne()
+            queues[queue].unackedCount &+= 1
         }
+        queues[queue].rotation.append(next)
         turn.send(packet, on: channels[channel].connection)
     }
 
@@ -250,7 +254,7 @@ extension RabbitMQNode {
         // RMQ-CONS-14: a limit in bytes is not there.
         if packet.d != 0 { throw .notImplemented("prefetch_size!=0 (\(packet.d))") }
         if packet.has(Flag.global) {
-            channels[channel].globalPrefetch = packet.c
+            channels[channel].limit(to: packet.c)
             for peer in channels[channel].openedAt.sorted() {
                 var word = packet
                 word.port = UInt32(channel)
@@ -258,7 +262,7 @@ extension RabbitMQNode {
             }
         } else {
             channels[channel].prefetch = packet.c
-            channels[channel].globalPrefetch = 0
+            channels[channel].limit(to: 0)
         }
         reply(.basicQosOk, packet.channel, channels[channel].connection, &turn)
         offerAgain(channel, &turn)
@@ -345,8 +349,15 @@ extension RabbitMQNode {
     ) {
         var made = made
         made.inRotation = false
-        let consumer = Int32(consumers.count)
-        consumers.append(made)
+        let old = cancelled(made.tag, queue, channel)
+        let consumer = old ?? Int32(consumers.count)
+        if let old {
+            made.label = UInt32(old)
+            made.unacked = consumers[Int(old)].unacked
+            consumers[Int(old)] = made
+        } else {
+            consumers.append(made)
+        }
         channels[channel].consumers.append(consumer)
         var word = packet
         word.key = made.tag
@@ -360,7 +371,7 @@ extension RabbitMQNode {
             return
         }
         touch(queue, &turn)
-        quorums[quorum].latest[made.label] = 0
+        if old == nil { quorums[quorum].latest[made.label] = 0 }
         var command = QuorumCommand(kind: .checkout)
         command.consumer = made.label
         command.packet.c = channels[channel].peer.raw
@@ -369,6 +380,17 @@ extension RabbitMQNode {
         command.packet.y = UInt64(bitPattern: made.priority)
         wait(channel, for: queue)
         tell(quorum, command, channel: channel, &turn)
+    }
+
+    /// The cancelled consumer of a quorum queue that still holds something under a tag, if there is one.
+    ///
+    /// - Source: RMQ-QQ-43.
+    private func cancelled(_ tag: Symbol, _ queue: Int, _ channel: Int) -> Int32? {
+        guard queues[queue].quorum >= 0 else { return nil }
+        return channels[channel].unacked.first {
+            $0.queue == Int32(queue) && $0.consumer >= 0
+                && !consumers[Int($0.consumer)].exists && consumers[Int($0.consumer)].tag == tag
+        }?.consumer
     }
 
     /// A consumer of another node begins at a queue of this one.
@@ -437,7 +459,6 @@ extension RabbitMQNode {
             var command = QuorumCommand(kind: .cancel)
             command.consumer = consumers[consumer].label
             tell(queues[queue].quorum, command, &turn)
-            quorums[queues[queue].quorum].latest[consumers[consumer].label] = nil
         } else if !queues[queue].isDown {
             var word = Packet(.basicCancel, channel: 0)
             word.c = consumers[consumer].label

@@ -210,6 +210,7 @@ extension RabbitMQNode {
                 )
             )
         }
+        if refuseIfFull(packet, queue, channel, slot: slot, &turn) { return }
         enqueue(
             withoutBCC(packet, &turn),
             quorum: queues[queue].quorum,

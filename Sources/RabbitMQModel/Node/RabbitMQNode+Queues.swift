@@ -317,6 +317,8 @@ extension RabbitMQNode {
             )
         } else if isQuorum {
             addQuorum(queue, place, &turn)
+        } else if isHere(queue) {
+            touch(queue, &turn)
         }
         return queue
     }

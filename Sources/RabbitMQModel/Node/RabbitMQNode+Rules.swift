@@ -27,14 +27,11 @@ extension RabbitMQNode {
 
     /// Whether a queue would refuse a message of this size.
     ///
-    /// - Source: RMQ-LEN-07, -12; RMQ-PUB-15. A quorum queue notices only afterwards: RMQ-QQ-16.
+    /// - Source: RMQ-LEN-07, -12; RMQ-PUB-15. Publishers of a quorum queue are told to stop: RMQ-QQ-46.
     func wouldOverflow(_ queue: Int, _ size: UInt32) -> Bool {
         let rules = queues[queue].rules
         guard rules.overflow != .dropHead else { return false }
-        if queues[queue].quorum >= 0 {
-            let member = quorums[queues[queue].quorum].member
-            return member >= 0 && members[member].machine.isFull
-        }
+        if queues[queue].quorum >= 0 { return quorums[queues[queue].quorum].publishers.isStopped }
         guard isHere(queue) else { return false }
         let count = UInt64(queues[queue].readyCount)
         if let limit = rules.maxLength, count + 1 > limit { return true }
@@ -205,24 +202,19 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONS-17 to -19 (priorities), RMQ-CONS-32, -35 (single active consumer).
     private mutating func nextConsumer(_ queue: Int) -> Int32? {
-        var best = -1
-        var index = 0
-        while index < queues[queue].rotation.count {
-            let consumer = Int(queues[queue].rotation[index])
-            guard hasRoom(consumer) else {
-                consumers[consumer].inRotation = false
-                queues[queue].rotation.remove(at: index)
-                continue
-            }
-            if best < 0
-                || consumers[consumer].priority
-                    > consumers[Int(queues[queue].rotation[best])].priority
-            {
+        while let first = queues[queue].rotation.first {
+            var best = 0
+            var highest = consumers[Int(first)].priority
+            for (index, consumer) in queues[queue].rotation.enumerated()
+            where consumers[Int(consumer)].priority > highest {
                 best = index
+                highest = consumers[Int(consumer)].priority
             }
-            index += 1
+            let consumer = queues[queue].rotation.remove(at: best)
+            if hasRoom(Int(consumer)) { return consumer }
+            suspend(consumer)
         }
-        return best < 0 ? nil : queues[queue].rotation.remove(at: best)
+        return nil
     }
 
     // MARK: Settling
@@ -294,17 +286,18 @@ extension RabbitMQNode {
     /// The rules of a queue as its virtual host has them now.
     func rules(for declaration: QueueDeclaration, _ scope: Symbol) -> QueueRules {
         let vhost = vhosts.first { $0.scope == scope }
-        let targets: [Policy.Target] =
-            switch declaration.type {
-            case "quorum": [.queues, .quorumQueues]
-            case "stream": [.queues, .streams]
-            default: [.queues, .classicQueues]
-            }
-        let name = declaration.name
+        func policy(_ policies: [Policy]?) -> Policy? {
+            Policy.effective(
+                policies ?? [],
+                declaration.name,
+                .queue(declaration.type),
+                settings.version
+            )
+        }
         var rules = QueueRules(
             declaration,
-            policy: Policy.effective(vhost?.policies ?? [], name, targets),
-            operatorPolicy: Policy.effective(vhost?.operatorPolicies ?? [], name, targets),
+            policy: policy(vhost?.policies),
+            operatorPolicy: policy(vhost?.operatorPolicies),
             version: settings.version
         )
         if !isClustered { rules.mirroring = nil }
@@ -320,8 +313,9 @@ extension RabbitMQNode {
         if let own = declaration.alternate { return own }
         let policies = vhosts.first { $0.scope == scope }?.policies ?? []
         guard !policies.isEmpty else { return nil }
-        return Policy.effective(policies, declaration.name, [.exchanges])?["alternate-exchange"]?
-            .text
+        return Policy.effective(policies, declaration.name, .exchange, settings.version)?[
+            "alternate-exchange"
+        ]?.text
     }
 
     /// Has everything in a virtual host look at its policies again.
@@ -333,6 +327,7 @@ extension RabbitMQNode {
             let rules = rules(for: queues[queue].declaration, scope)
             guard rules != queues[queue].rules else { continue }
             let wasReplicated = queues[queue].rules.isReplicated
+            let oldLife = queues[queue].rules.expires
             queues[queue].follow(rules, bytes: weighReady(queue))
             if wasReplicated != rules.isReplicated { rewrite(queue, &turn) }
             refreshMirrors(queue, &turn)
@@ -343,7 +338,7 @@ extension RabbitMQNode {
             } else if isHere(queue) {
                 keepLimits(queue, &turn)
             }
-            watchExpires(queue, &turn)
+            if rules.expires != oldLife { touch(queue, &turn) }
         }
         for exchange in exchanges.indices where exchanges[exchange].scope == scope {
             exchanges[exchange].alternate = alternate(
@@ -362,24 +357,49 @@ extension RabbitMQNode {
 
     /// The queue was used: its clock starts anew.
     ///
-    /// - Source: RMQ-DECL-48 to -52.
+    /// A quorum queue keeps its own.
+    ///
+    /// - Source: RMQ-DECL-48 to -52, -61; RMQ-QQ-49.
     mutating func touch(_ queue: Int, _ turn: inout Turn) {
         guard queues[queue].rules.expires != nil else { return }
         queues[queue].lastUse = turn.now
         watchExpires(queue, &turn)
     }
 
-    mutating func watchExpires(_ queue: Int, _ turn: inout Turn) {
+    /// How often the leader of a quorum queue looks whether it has expired.
+    private static let quorumTick = Interval.seconds(5)
+
+    func watchExpires(_ queue: Int, _ turn: inout Turn) {
         guard let life = queues[queue].rules.expires else { return }
-        let end = queues[queue].lastUse + Interval.milliseconds(life)
-        turn.arm(NodeTimer.end(ofQueue: queue), after: end - turn.now, background: true)
+        let timer = NodeTimer.end(ofQueue: queue)
+        guard queues[queue].quorum >= 0 else {
+            let end = queues[queue].lastUse + Interval.milliseconds(life)
+            turn.arm(timer, after: end - turn.now, background: true)
+            return
+        }
+        let member = quorums[queues[queue].quorum].member
+        guard member >= 0, members[member].raft.isLeader else { return }
+        let tick = Self.quorumTick.nanoseconds
+        let age = (turn.now - members[member].startedAt).nanoseconds
+        let wait = Interval(nanoseconds: tick - age % tick)
+        turn.arm(timer, after: wait, background: true)
     }
 
     /// The clock of a queue ran out, unless it was used meanwhile.
     mutating func expireQueue(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].exists, decides(queue), counts(of: queue).consumers == 0,
-            let life = queues[queue].rules.expires
-        else { return }
+        guard queues[queue].exists, decides(queue), let life = queues[queue].rules.expires else {
+            return
+        }
+        if queues[queue].quorum >= 0 {
+            let machine = members[quorums[queues[queue].quorum].member].machine
+            if machine.isUnused(for: .milliseconds(life), at: clock(turn.now)) {
+                dropQueue(queue, &turn)
+            } else {
+                watchExpires(queue, &turn)
+            }
+            return
+        }
+        guard counts(of: queue).consumers == 0 else { return }
         let end = queues[queue].lastUse + Interval.milliseconds(life)
         if end <= turn.now { dropQueue(queue, &turn) } else { watchExpires(queue, &turn) }
     }

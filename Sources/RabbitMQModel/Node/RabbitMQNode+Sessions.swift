@@ -142,11 +142,15 @@ extension RabbitMQNode {
             detail: UInt64(channels[channel].connection.raw) << 16
                 | UInt64(channels[channel].number)
         )
+        returnAll(of: channel, &turn)
         var touched: [Int32] = []
+        // RMQ-DECL-60: a queue that nobody consumed from does not go with who fetched from it.
+        var left: Set<Int32> = []
         for consumer in channels[channel].consumers {
             let queue = consumers[Int(consumer)].queue
             detach(Int(consumer), &turn)
             if isHere(Int(queue)), !touched.contains(queue) { touched.append(queue) }
+            left.insert(queue)
         }
         channels[channel].consumers = []
         endElsewhere(channel, &turn)
@@ -173,7 +177,7 @@ extension RabbitMQNode {
         }
         for queue in touched {
             if let entries = returns[queue] { comeBack(entries, Int(queue), reason, &turn) }
-            deleteIfUnused(Int(queue), &turn)
+            if left.contains(queue) { deleteIfUnused(Int(queue), &turn) }
         }
         for queue in touched where queues[Int(queue)].exists { dispatch(Int(queue), &turn) }
     }

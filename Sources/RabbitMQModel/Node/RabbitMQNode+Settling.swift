@@ -22,16 +22,16 @@ extension RabbitMQNode {
             try settleLater(packet, channel)
             return
         }
-        if packet.has(Flag.multiple) {
-            for delivery in try collect(packet, channel) { finish(delivery, channel, &turn) }
+        acknowledge(try collect(packet, channel), channel, &turn)
+    }
+
+    /// Deliveries have done their work.
+    mutating func acknowledge(_ deliveries: [Unacked], _ channel: Int, _ turn: inout Turn) {
+        for delivery in deliveries { finish(delivery, channel, &turn) }
+        channels[channel].widen(by: deliveries)
+        if deliveries.count > 1 || channels[channel].globalPrefetch != 0 {
             offerAgain(channel, &turn)
-            return
         }
-        guard let delivery = channels[channel].settle(packet.tag) else {
-            throw unknownTag(packet.tag)
-        }
-        finish(delivery, channel, &turn)
-        if channels[channel].globalPrefetch != 0 { offerAgain(channel, &turn) }
     }
 
     func unknownTag(_ tag: UInt64) -> Refusal {
@@ -103,10 +103,13 @@ extension RabbitMQNode {
 
     /// Puts every consumer of a channel that has room back into its rotation.
     mutating func offerAgain(_ channel: Int, _ turn: inout Turn) {
-        for consumer in channels[channel].consumers
-        where !consumers[Int(consumer)].inRotation && hasRoom(Int(consumer))
-            && isHere(Int(consumers[Int(consumer)].queue))
-        {
+        let suspended = channels[channel].consumers.filter {
+            !consumers[Int($0)].inRotation && hasRoom(Int($0))
+                && isHere(Int(consumers[Int($0)].queue))
+        }
+        for consumer in suspended.sorted(by: {
+            consumers[Int($0)].suspendedAs < consumers[Int($1)].suspendedAs
+        }) {
             consumers[Int(consumer)].inRotation = true
             queues[Int(consumers[Int(consumer)].queue)].rotation.append(consumer)
         }
@@ -127,7 +130,16 @@ extension RabbitMQNode {
             return
         }
         let deliveries = try collect(single, channel)
-        let requeue = packet.has(Flag.requeue)
+        try reject(deliveries, requeue: packet.has(Flag.requeue), channel, &turn)
+    }
+
+    /// Deliveries are rejected.
+    mutating func reject(
+        _ deliveries: [Unacked],
+        requeue: Bool,
+        _ channel: Int,
+        _ turn: inout Turn
+    ) throws(Refusal) {
         var touched: [Int32] = []
         var returns: [Int32: [ReturnedEntry]] = [:]
         for delivery in deliveries {
@@ -166,6 +178,7 @@ extension RabbitMQNode {
             }
         }
         for queue in touched { comeBack(returns[queue] ?? [], Int(queue), .nacked, &turn) }
+        channels[channel].widen(by: deliveries)
         offerAgain(channel, &turn)
         for queue in touched { dispatch(Int(queue), &turn) }
     }
@@ -173,9 +186,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-REQ-12, -13.
     mutating func recover(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         guard packet.has(Flag.requeue) else { throw .notImplemented("requeue=false") }
-        var all = Packet(.basicNack, channel: packet.channel)
-        all.flags = Flag.multiple
-        let deliveries = try collect(all, channel)
+        let deliveries = channels[channel].settleAll()
         var touched: [Int32] = []
         for delivery in deliveries {
             guard isHere(Int(delivery.queue)) else {
@@ -192,6 +203,7 @@ extension RabbitMQNode {
             if !touched.contains(delivery.queue) { touched.append(delivery.queue) }
         }
         reply(.basicRecoverOk, packet.channel, channels[channel].connection, &turn)
+        channels[channel].widen(by: deliveries)
         offerAgain(channel, &turn)
         for queue in touched { dispatch(Int(queue), &turn) }
     }

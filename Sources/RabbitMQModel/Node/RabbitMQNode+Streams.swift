@@ -52,7 +52,7 @@ extension RabbitMQNode {
             if hasRoom(consumer) {
                 waiting.append(next)
             } else {
-                consumers[consumer].inRotation = false
+                suspend(next)
             }
         }
         queues[queue].rotation = waiting
@@ -90,7 +90,7 @@ extension RabbitMQNode {
             )
         )
         queues[queue].unackedCount += 1
-        _ = consumers[consumer].holdOne()
+        consumers[consumer].holdOne()
         turn.send(packet, on: channels[channel].connection)
     }
 

@@ -10,16 +10,22 @@ struct Transaction: Sendable {
         var targets: [Int32]
     }
 
+    /// An ack or a rejection with the deliveries that it spoke of when it came.
+    struct Settlement: Sendable {
+        var packet: Packet
+        var tags: [UInt64]
+    }
+
     var publications: [Publication] = []
     /// Acks and rejections, in order.
-    var settlements: [Packet] = []
-    /// The tags that they speak of.
+    var settlements: [Settlement] = []
+    /// The tags that they speak of: out of reach of other words until the rollback.
     var tags: Set<UInt64> = []
 }
 
 /// tx.select, tx.commit, tx.rollback.
 ///
-/// - Source: RMQ-PUB-18, -21 to -27.
+/// - Source: RMQ-PUB-18, -21 to -27, -39.
 extension RabbitMQNode {
     mutating func receiveTransactionMethod(
         _ packet: Packet,
@@ -46,10 +52,12 @@ extension RabbitMQNode {
                 distribute(publication.packet, publication.targets, channel, 0, &turn)
             }
             for settlement in work.settlements {
-                if settlement.method == .basicAck {
-                    try acknowledge(settlement, channel, &turn)
+                let deliveries = settlement.tags.compactMap { channels[channel].settle($0) }
+                if settlement.packet.method == .basicAck {
+                    acknowledge(deliveries, channel, &turn)
                 } else {
-                    try reject(settlement, channel, &turn)
+                    let requeue = settlement.packet.has(Flag.requeue)
+                    try reject(deliveries, requeue: requeue, channel, &turn)
                 }
             }
             channels[channel].transaction = Transaction()
@@ -85,7 +93,9 @@ extension RabbitMQNode {
             tags = [packet.tag]
         }
         channels[channel].transaction?.tags.formUnion(tags)
-        channels[channel].transaction?.settlements.append(packet)
+        channels[channel].transaction?.settlements.append(
+            Transaction.Settlement(packet: packet, tags: tags)
+        )
     }
 
     private func isOutstanding(_ tag: UInt64, _ channel: Int) -> Bool {

@@ -28,6 +28,8 @@ struct RabbitMQNode: Machine {
     var firstChannel: ContiguousArray<Int32> = []
     var channels: ContiguousArray<Channel> = []
     var consumers: ContiguousArray<Consumer> = []
+    /// How often a consumer left the rotation of its queue.
+    var suspensions: UInt64 = 0
     var queues: ContiguousArray<Queue> = []
     var exchanges: ContiguousArray<Exchange> = []
     /// By symbol: the queue or exchange of that name, or -1.

@@ -241,13 +241,6 @@ struct Queue: Sendable {
         return headPosition
     }
 
-    /// Counts one delivery to a consumer that still has room and stands last now.
-    @inline(__always)
-    mutating func holdOne(_ consumer: Int32) {
-        unackedCount &+= 1
-        rotation.append(consumer)
-    }
-
     /// Counts one delivery as settled and lets its consumer, if it is one, join the rotation.
     ///
     /// - Returns: whether there is something to deliver and somebody to take it.

@@ -2,7 +2,8 @@ import WarrenTrace
 
 /// What a queue goes by: its arguments and its policies, taken together.
 ///
-/// - Source: RMQ-POL-03 (numbers: the lower counts), RMQ-POL-04 (the rest: the argument wins), RMQ-POL-06.
+/// - Source: RMQ-POL-03 (numbers: the lower counts), RMQ-POL-04 (the rest: the argument wins), RMQ-POL-06, RMQ-POL-15
+///   (what differs on quorum queues and streams).
 struct QueueRules: Hashable, Sendable {
     /// What kind of queue it is.
     enum Kind: Sendable { case classic, quorum, stream }
@@ -85,8 +86,17 @@ struct QueueRules: Hashable, Sendable {
             ]
             return values.compactMap { $0 }.filter { $0 >= 0 }.min().map { UInt64($0) }
         }
+        /// Where the policy comes before the argument.
+        func policyNumber(_ argument: String, _ key: String) -> UInt64? {
+            let values = [policy?[key]?.number, operatorPolicy?[key]?.number].compactMap { $0 }
+            return (values.filter { $0 >= 0 }.min() ?? declaration[argument]?.number)
+                .flatMap { UInt64(exactly: $0) }
+        }
         func text(_ argument: String, _ key: String) -> String? {
             declaration[argument]?.text ?? policy?[key]?.text
+        }
+        func policyText(_ argument: String, _ key: String) -> String? {
+            policy?[key]?.text ?? declaration[argument]?.text
         }
         switch declaration.type {
         case "quorum": kind = .quorum
@@ -94,14 +104,22 @@ struct QueueRules: Hashable, Sendable {
         default: kind = .classic
         }
         ttl = number("x-message-ttl", "message-ttl")
-        expires = number("x-expires", "expires")
+        expires =
+            kind == .quorum
+            ? policyNumber("x-expires", "expires") : number("x-expires", "expires")
         maxLength = number("x-max-length", "max-length")
-        maxBytes = number("x-max-length-bytes", "max-length-bytes")
-        maxAge = text("x-max-age", "max-age").flatMap(QueueArguments.milliseconds(ofAge:))
+        maxBytes =
+            kind == .stream
+            ? policyNumber("x-max-length-bytes", "max-length-bytes")
+            : number("x-max-length-bytes", "max-length-bytes")
+        maxAge = policyText("x-max-age", "max-age").flatMap(QueueArguments.milliseconds(ofAge:))
         segmentBytes =
-            number("x-stream-max-segment-size-bytes", "stream-max-segment-size-bytes")
+            policyNumber("x-stream-max-segment-size-bytes", "stream-max-segment-size-bytes")
             ?? 500_000_000
-        overflow = text("x-overflow", "overflow").flatMap { Overflow(rawValue: $0) } ?? .dropHead
+        let overflowWord =
+            kind == .quorum
+            ? policyText("x-overflow", "overflow") : text("x-overflow", "overflow")
+        overflow = overflowWord.flatMap { Overflow(rawValue: $0) } ?? .dropHead
         // RMQ-QQ-15: a quorum queue takes reject-publish-dlx for drop-head.
         if kind == .quorum, overflow == .rejectPublishDLX { overflow = .dropHead }
         deadLetterExchange = text("x-dead-letter-exchange", "dead-letter-exchange")

@@ -2,135 +2,6 @@ import DequeModule
 import WarrenKernel
 import WarrenTrace
 
-/// What a quorum queue is told to do; an entry of its log is a batch of these.
-struct QuorumCommand: BitwiseCopyable, Sendable {
-    enum Kind: UInt8 {
-        /// A message comes.
-        case enqueue
-        /// A consumer is done with a copy; `number` is its delivery.
-        case settle
-        /// A consumer wants a copy back in its queue.
-        case giveBack
-        /// A consumer rejects a copy.
-        case discard
-        /// A consumer begins; the packet says how.
-        case checkout
-        /// A consumer wants nothing more, and keeps what it holds.
-        case cancel
-        /// A consumer is gone, and what it held comes back.
-        case drop
-        /// One message is wanted.
-        case get
-        /// All that is ready goes.
-        case purge
-        /// A node is out of reach: what its consumers held comes back.
-        case nodeDown
-        /// A node is there again, its consumers with it.
-        case nodeUp
-        /// A node has started anew: its consumers are gone.
-        case nodeGone
-        /// Time goes by: copies may have expired.
-        case expire
-        /// The targets of a dead copy have it; `number` is the copy.
-        case settleDiscard
-        /// Nothing; the first entry of a term.
-        case nothing
-        /// The queue goes, with all that it holds.
-        case deleteQueue
-
-        /// Whether it settles a delivery.
-        var settles: Bool { self == .settle || self == .giveBack || self == .discard }
-    }
-
-    var kind: Kind
-    /// The node that says it, and since when it runs.
-    var client: UInt64 = 0
-    /// The number of the command among those of this client, from 1; 0 if it needs no answer.
-    var sequence: UInt64 = 0
-    /// The consumer's number on that node.
-    var consumer: UInt32 = 0
-    /// enqueue: the milliseconds that the message may wait, or all ones.
-    var number: UInt64 = 0
-    var priority: UInt8 = 0
-    var hasPriority = false
-    var packet = Packet()
-}
-
-/// An entry of the log of a quorum queue.
-struct QuorumBatch: ParcelBundle {
-    /// What the leader's clock said.
-    var time: Instant
-    var commands: ContiguousArray<QuorumCommand>
-    /// By what the queue goes from here on, if that may have changed: the first entry of each leader says it.
-    var configuration: QuorumConfiguration?
-
-    func parcels(_ holding: inout ParcelMarks) {
-        for command in commands { holding.keep(command.packet.parcel) }
-    }
-}
-
-/// By what a quorum queue goes.
-///
-/// It is part of the log, so that a log that is gone through once more, by a later version perhaps, comes to the
-/// same end.
-///
-/// - Source: RabbitMQ's `update_config` command and Ra's machine versions, which are entries of the log as well.
-final class QuorumConfiguration: Sendable {
-    let rules: QueueRules
-    let honoursPriority: Bool
-
-    init(rules: QueueRules, honoursPriority: Bool) {
-        self.rules = rules
-        self.honoursPriority = honoursPriority
-    }
-}
-
-/// The state of a quorum queue after an entry of its log.
-struct QuorumSnapshot: ParcelBundle {
-    var queue: QuorumQueue
-
-    func parcels(_ holding: inout ParcelMarks) { queue.parcels(&holding) }
-}
-
-/// What follows from a command.
-///
-/// The leader sends what is to be sent; what has happened is told once, by the first member that applies the
-/// command.
-enum QuorumEffect: Sendable {
-    /// Whom an effect concerns: a consumer of a client.
-    struct Party: BitwiseCopyable, Sendable {
-        var client: UInt64
-        var number: UInt32
-        /// The client's own node, as facts name it.
-        var peer: UInt32
-    }
-
-    case routed(MessageID, bytes: UInt32, refused: Bool)
-    case sent(QuorumQueue.Copy, Party, delivery: UInt64, settled: Bool)
-    case fetched(
-        QuorumQueue.Copy,
-        Party,
-        delivery: UInt64,
-        settled: Bool,
-        left: Int,
-        answer: UInt64
-    )
-    case fetchedAgain(QuorumQueue.Copy, Party, delivery: UInt64, left: Int, answer: UInt64)
-    case acked(MessageID, peer: UInt32)
-    case rejected(MessageID, peer: UInt32, requeue: Bool)
-    case requeued(MessageID, ReturnReason)
-    case died(QuorumQueue.Copy, DropReason, CopyPlace)
-    case discardTaken(MessageID, DropReason)
-    case dropped(MessageID, DropReason, CopyPlace)
-    /// A message came after the queue was deleted.
-    case missed(Packet)
-    case began(Party)
-    case ended(Party)
-    /// A command is done; `value` is what it asked for.
-    case answered(client: UInt64, sequence: UInt64, value: UInt64)
-    case refused(client: UInt64, sequence: UInt64)
-}
-
 /// A quorum queue as each of its members has it: a pure machine of commands and effects.
 ///
 /// The same commands make the same queue on every member. It knows no time but that of the batch, no
@@ -173,8 +44,12 @@ struct QuorumQueue: Sendable {
         var isSuspect = false
         var isGone = false
 
+        /// How many deliveries may be out to a consumer that says nothing of it: RMQ-QQ-48.
+        static let unlimited: UInt32 = 2000
+
         var hasRoom: Bool {
-            wantsMore && !isSuspect && !isGone && (prefetch == 0 || held.count < prefetch)
+            wantsMore && !isSuspect && !isGone
+                && held.count < (prefetch == 0 ? Self.unlimited : prefetch)
         }
     }
 
@@ -184,7 +59,22 @@ struct QuorumQueue: Sendable {
         var reason: DropReason
     }
 
+    /// How full a queue that rejects publications is.
+    ///
+    /// It takes what comes all the same: publishers are told, and stop.
+    ///
+    /// - Source: RMQ-QQ-16, -46; `rabbit_fifo:evaluate_limit`.
+    enum Fullness: UInt8, Sendable {
+        /// Below four fifths of its limits, or never above them.
+        case open
+        /// No longer above its limits: new publishers may begin, those that were stopped may not go on.
+        case easing
+        /// Above its limits.
+        case full
+    }
+
     private(set) var rules: QueueRules
+    private(set) var fullness = Fullness.open
     /// Copies that came back, the next to go out first.
     private var returned = Deque<Copy>()
     /// Copies that were never out, by priority.
@@ -199,6 +89,7 @@ struct QuorumQueue: Sendable {
     private var active = -1
     private var hasPriorities = false
     private(set) var discards = Deque<Dead>()
+    private var discardBytes: UInt64 = 0
     /// The last command of each client.
     private var lastOf: [(client: UInt64, sequence: UInt64)] = []
     private var heldCount = 0
@@ -206,8 +97,12 @@ struct QuorumQueue: Sendable {
     private var isDeleted = false
     private var honoursPriority: Bool
 
-    init(_ rules: QueueRules, honoursPriority: Bool) {
+    /// When it was made, given other rules, fetched from, or left by a consumer: RMQ-QQ-49.
+    private var lastActive: Instant
+
+    init(_ rules: QueueRules, honoursPriority: Bool, createdAt: Instant) {
         self.rules = rules
+        lastActive = createdAt
         self.honoursPriority = honoursPriority
         lanes = Array(repeating: Deque(), count: Self.laneCount(rules))
     }
@@ -230,7 +125,8 @@ struct QuorumQueue: Sendable {
     var presentCount: Int { readyCount + discards.count }
 
     /// Goes by other rules; the limits are looked at with the next command.
-    mutating func follow(_ configuration: QuorumConfiguration) {
+    mutating func follow(_ configuration: QuorumConfiguration, at time: Instant) {
+        if configuration.rules != rules { lastActive = time }
         rules = configuration.rules
         honoursPriority = configuration.honoursPriority
         guard lanes.count != Self.laneCount(rules) else { return }
@@ -266,11 +162,12 @@ struct QuorumQueue: Sendable {
         case .checkout: checkout(command, time, &effects)
         case .get: get(command, time, &effects)
         case .cancel:
-            if let taker = taker(of: command) { stop(taker, &effects) }
+            if let taker = taker(of: command) { stop(taker, time, &effects) }
         case .drop:
             if let taker = taker(of: command) {
-                leave(taker, .connectionClosed, time, &effects)
+                drop(taker, command, time, &effects)
             }
+            if command.packet.has(QuorumCommand.more) { return }
         case .purge:
             let count = purge(.purged, &effects)
             effects.append(
@@ -292,6 +189,7 @@ struct QuorumQueue: Sendable {
         case .settleDiscard:
             if let index = discards.firstIndex(where: { $0.copy.id == command.number }) {
                 let dead = discards.remove(at: index)
+                discardBytes -= UInt64(dead.copy.packet.size)
                 effects.append(.discardTaken(dead.copy.packet.message, dead.reason))
             }
         case .deleteQueue:
@@ -323,7 +221,7 @@ struct QuorumQueue: Sendable {
         }
     }
 
-    /// - Source: RMQ-QQ-16 (one more than the limit gets in), RMQ-QQ-17.
+    /// - Source: RMQ-QQ-17.
     private mutating func enqueue(
         _ command: QuorumCommand,
         _ time: Instant,
@@ -333,15 +231,7 @@ struct QuorumQueue: Sendable {
             effects.append(.missed(command.packet))
             return
         }
-        let message = command.packet.message
-        let size = command.packet.size
-        let isRefused = isFull
-        effects.append(.routed(message, bytes: size, refused: isRefused))
-        if isRefused {
-            effects.append(.dropped(message, .maxlen, .door))
-            effects.append(.refused(client: command.client, sequence: command.sequence))
-            return
-        }
+        effects.append(.routed(command.packet.message, bytes: command.packet.size))
         let life = min(command.number, rules.ttl ?? .max)
         let copy = Copy(
             id: nextID,
@@ -355,12 +245,30 @@ struct QuorumQueue: Sendable {
         append(copy)
     }
 
-    /// Whether the queue refuses what comes.
-    var isFull: Bool {
-        guard rules.overflow == .rejectPublish else { return false }
-        if let limit = rules.maxLength, UInt64(readyCount) > limit { return true }
-        if let limit = rules.maxBytes, bytes > limit { return true }
-        return false
+    /// Notices whether it has become fuller or emptier than those who publish know.
+    private mutating func tellFullness(_ effects: inout [QuorumEffect]) {
+        guard rules.overflow == .rejectPublish, rules.maxLength != nil || rules.maxBytes != nil
+        else { return }
+        let (count, weight) = (UInt64(presentCount), bytes + discardBytes)
+        let next: Fullness =
+            if count > rules.maxLength ?? .max || weight > rules.maxBytes ?? .max {
+                .full
+            } else if fullness == .open
+                || count <= Self.soft(rules.maxLength)
+                    && weight <= Self.soft(rules.maxBytes)
+            {
+                .open
+            } else {
+                .easing
+            }
+        guard next != fullness else { return }
+        fullness = next
+        effects.append(.filled(next))
+    }
+
+    /// Four fifths of a limit.
+    private static func soft(_ limit: UInt64?) -> UInt64 {
+        limit.map { $0 / 5 * 4 + $0 % 5 * 4 / 5 } ?? .max
     }
 
     private mutating func append(_ copy: Copy) {
@@ -414,6 +322,14 @@ struct QuorumQueue: Sendable {
             settlesBySending: command.packet.has(Flag.noAck),
             priority: Int64(bitPattern: command.packet.y)
         )
+        // RMQ-QQ-43: under its old tag a consumer goes on with what it holds.
+        if let old = self.taker(of: command) {
+            takers[old].prefetch = taker.prefetch
+            takers[old].settlesBySending = taker.settlesBySending
+            takers[old].priority = taker.priority
+            takers[old].wantsMore = true
+            return old
+        }
         var index = takers.firstIndex { $0.isGone } ?? takers.count
         if index < takers.count, rotation.contains(index) { index = takers.count }
         if index == takers.count { takers.append(taker) } else { takers[index] = taker }
@@ -462,6 +378,7 @@ struct QuorumQueue: Sendable {
         _ time: Instant,
         _ effects: inout [QuorumEffect]
     ) {
+        lastActive = time
         dropExpired(time, fresh: true, &effects)
         guard let copy = take() else {
             effects.append(
@@ -542,7 +459,7 @@ struct QuorumQueue: Sendable {
         if !takers[taker].wantsMore, takers[taker].held.isEmpty, !takers[taker].inRotation,
             takers[taker].party.number & QuorumTaker.fetching == 0
         {
-            forget(taker)
+            forget(taker, time)
         }
     }
 
@@ -564,12 +481,16 @@ struct QuorumQueue: Sendable {
     }
 
     /// A consumer wants nothing more; what it holds it keeps.
-    private mutating func stop(_ taker: Int, _ effects: inout [QuorumEffect]) {
+    private mutating func stop(
+        _ taker: Int,
+        _ time: Instant,
+        _ effects: inout [QuorumEffect]
+    ) {
         guard takers[taker].wantsMore else { return }
         takers[taker].wantsMore = false
         effects.append(.ended(takers[taker].party))
         step(down: taker)
-        if takers[taker].held.isEmpty { forget(taker) }
+        if takers[taker].held.isEmpty { forget(taker, time) }
     }
 
     /// Takes a consumer out of the line, and lets the next one be active.
@@ -591,8 +512,36 @@ struct QuorumQueue: Sendable {
         }
     }
 
-    private mutating func forget(_ taker: Int) {
+    private mutating func forget(_ taker: Int, _ time: Instant) {
         takers[taker].isGone = true
+        lastActive = time
+    }
+
+    /// Whether nobody has consumed from it, or fetched, for so long.
+    ///
+    /// - Source: RMQ-QQ-49; `rabbit_fifo:is_expired`.
+    func isUnused(for life: Interval, at time: Instant) -> Bool {
+        let isUsed = takers.contains {
+            !$0.isGone && !$0.isSuspect && ($0.wantsMore || !$0.held.isEmpty)
+        }
+        return !isUsed && time > lastActive + life
+    }
+
+    /// A channel is gone: a consumer of it, or one of its deliveries that were fetched.
+    ///
+    /// - Source: RMQ-QQ-44.
+    private mutating func drop(
+        _ taker: Int,
+        _ command: QuorumCommand,
+        _ time: Instant,
+        _ effects: inout [QuorumEffect]
+    ) {
+        guard command.number > 0 else {
+            leave(taker, .connectionClosed, time, &effects)
+            return
+        }
+        guard let held = takeHeld(command.number, taker) else { return }
+        comeBack(held.copy, .connectionClosed, time, &effects)
     }
 
     private mutating func leave(
@@ -605,7 +554,7 @@ struct QuorumQueue: Sendable {
         takers[taker].wantsMore = false
         step(down: taker)
         returnAll(taker, reason, time, &effects)
-        forget(taker)
+        forget(taker, time)
     }
 
     private mutating func returnAll(
@@ -628,6 +577,7 @@ struct QuorumQueue: Sendable {
         for taker in takers.indices
         where !takers[taker].isGone && takers[taker].party.client == command.client {
             takers[taker].isSuspect = true
+            lastActive = time
             rotation.removeAll { $0 == taker }
             takers[taker].inRotation = false
             returnAll(taker, .connectionClosed, time, &effects)
@@ -674,6 +624,7 @@ struct QuorumQueue: Sendable {
             if head?.expiry ?? .max != .max { dropExpired(time, fresh: false, &effects) }
         }
         keepLimits(&effects)
+        tellFullness(&effects)
         if head?.expiry ?? .max != .max { dropExpired(time, fresh: true, &effects) }
     }
 
@@ -726,12 +677,15 @@ struct QuorumQueue: Sendable {
         guard rules.overflow == .dropHead, rules.maxLength != nil || rules.maxBytes != nil else {
             return
         }
+        var dying: [Copy] = []
         while readyCount > 0,
             UInt64(readyCount) > rules.maxLength ?? .max || bytes > rules.maxBytes ?? .max,
             let copy = take()
         {
-            die(copy, .maxlen, .ready, &effects)
+            dying.append(copy)
         }
+        // RMQ-QQ-45: of several at once the last one is dead-lettered first.
+        for copy in dying.reversed() { die(copy, .maxlen, .ready, &effects) }
     }
 
     /// Takes expired copies off the head.
@@ -766,6 +720,7 @@ struct QuorumQueue: Sendable {
             effects.append(.requeued(copy.packet.message, .keptForDeadLetter))
         }
         discards.append(Dead(copy: copy, reason: reason))
+        discardBytes += UInt64(copy.packet.size)
     }
 
     private mutating func purge(_ reason: DropReason, _ effects: inout [QuorumEffect]) -> Int {
@@ -787,6 +742,7 @@ struct QuorumQueue: Sendable {
             effects.append(.dropped(dead.copy.packet.message, .queueDeleted, .ready))
         }
         discards.removeAll()
+        discardBytes = 0
         for taker in takers.indices where !takers[taker].isGone {
             for held in takers[taker].held {
                 effects.append(.dropped(held.copy.packet.message, .queueDeleted, .unacked))
@@ -795,7 +751,7 @@ struct QuorumQueue: Sendable {
             takers[taker].held = []
             if takers[taker].wantsMore { effects.append(.ended(takers[taker].party)) }
             takers[taker].wantsMore = false
-            forget(taker)
+            takers[taker].isGone = true
         }
         order = []
         rotation.removeAll()
@@ -846,12 +802,16 @@ struct QuorumQueue: Sendable {
             "a quorum queue miscounts what is ready"
         )
         precondition(
+            discardBytes == discards.reduce(0) { $0 + UInt64($1.copy.packet.size) },
+            "a quorum queue miscounts what waits for its targets"
+        )
+        precondition(
             heldCount == takers.reduce(0) { $0 + $1.held.count },
             "a quorum queue miscounts what its consumers hold"
         )
         precondition(
-            takers.allSatisfy { $0.prefetch == 0 || $0.held.count <= $0.prefetch || !$0.wantsMore },
-            "a consumer of a quorum queue holds more than its prefetch"
+            rotation.allSatisfy { takers[$0].inRotation },
+            "a consumer of a quorum queue is in line and does not know it"
         )
     }
 }

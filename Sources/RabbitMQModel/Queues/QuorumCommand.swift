@@ -1,0 +1,135 @@
+import WarrenKernel
+import WarrenTrace
+
+/// What a quorum queue is told to do; an entry of its log is a batch of these.
+struct QuorumCommand: BitwiseCopyable, Sendable {
+    enum Kind: UInt8 {
+        /// A message comes.
+        case enqueue
+        /// A consumer is done with a copy; `number` is its delivery.
+        case settle
+        /// A consumer wants a copy back in its queue.
+        case giveBack
+        /// A consumer rejects a copy.
+        case discard
+        /// A consumer begins; the packet says how.
+        case checkout
+        /// A consumer wants nothing more, and keeps what it holds.
+        case cancel
+        /// A consumer is gone, and what it held comes back; of a channel that fetched, the delivery `number`.
+        case drop
+        /// One message is wanted.
+        case get
+        /// All that is ready goes.
+        case purge
+        /// A node is out of reach: what its consumers held comes back.
+        case nodeDown
+        /// A node is there again, its consumers with it.
+        case nodeUp
+        /// A node has started anew: its consumers are gone.
+        case nodeGone
+        /// Time goes by: copies may have expired.
+        case expire
+        /// The targets of a dead copy have it; `number` is the copy.
+        case settleDiscard
+        /// Nothing; the first entry of a term.
+        case nothing
+        /// The queue goes, with all that it holds.
+        case deleteQueue
+
+        /// Whether it settles a delivery.
+        var settles: Bool { self == .settle || self == .giveBack || self == .discard }
+    }
+
+    var kind: Kind
+    /// The node that says it, and since when it runs.
+    var client: UInt64 = 0
+    /// The number of the command among those of this client, from 1; 0 if it needs no answer.
+    var sequence: UInt64 = 0
+    /// The consumer's number on that node.
+    var consumer: UInt32 = 0
+    /// enqueue: the milliseconds that the message may wait, or all ones.
+    var number: UInt64 = 0
+    var priority: UInt8 = 0
+    var hasPriority = false
+    var packet = Packet()
+
+    /// drop: another one of the same channel follows, and nothing is handed out before it.
+    static let more: UInt8 = 32
+}
+
+/// An entry of the log of a quorum queue.
+struct QuorumBatch: ParcelBundle {
+    /// What the leader's clock said.
+    var time: Instant
+    var commands: ContiguousArray<QuorumCommand>
+    /// By what the queue goes from here on, if that may have changed: the first entry of each leader says it.
+    var configuration: QuorumConfiguration?
+
+    func parcels(_ holding: inout ParcelMarks) {
+        for command in commands { holding.keep(command.packet.parcel) }
+    }
+}
+
+/// By what a quorum queue goes.
+///
+/// It is part of the log, so that a log that is gone through once more, by a later version perhaps, comes to the
+/// same end.
+///
+/// - Source: RabbitMQ's `update_config` command and Ra's machine versions, which are entries of the log as well.
+final class QuorumConfiguration: Sendable {
+    let rules: QueueRules
+    let honoursPriority: Bool
+
+    init(rules: QueueRules, honoursPriority: Bool) {
+        self.rules = rules
+        self.honoursPriority = honoursPriority
+    }
+}
+
+/// The state of a quorum queue after an entry of its log.
+struct QuorumSnapshot: ParcelBundle {
+    var queue: QuorumQueue
+
+    func parcels(_ holding: inout ParcelMarks) { queue.parcels(&holding) }
+}
+
+/// What follows from a command.
+///
+/// The leader sends what is to be sent; what has happened is told once, by the first member that applies the
+/// command.
+enum QuorumEffect: Sendable {
+    /// Whom an effect concerns: a consumer of a client.
+    struct Party: BitwiseCopyable, Sendable {
+        var client: UInt64
+        var number: UInt32
+        /// The client's own node, as facts name it.
+        var peer: UInt32
+    }
+
+    case routed(MessageID, bytes: UInt32)
+    case sent(QuorumQueue.Copy, Party, delivery: UInt64, settled: Bool)
+    case fetched(
+        QuorumQueue.Copy,
+        Party,
+        delivery: UInt64,
+        settled: Bool,
+        left: Int,
+        answer: UInt64
+    )
+    case fetchedAgain(QuorumQueue.Copy, Party, delivery: UInt64, left: Int, answer: UInt64)
+    case acked(MessageID, peer: UInt32)
+    case rejected(MessageID, peer: UInt32, requeue: Bool)
+    case requeued(MessageID, ReturnReason)
+    case died(QuorumQueue.Copy, DropReason, CopyPlace)
+    case discardTaken(MessageID, DropReason)
+    case dropped(MessageID, DropReason, CopyPlace)
+    /// A message came after the queue was deleted.
+    case missed(Packet)
+    case began(Party)
+    case ended(Party)
+    /// A command is done; `value` is what it asked for.
+    case answered(client: UInt64, sequence: UInt64, value: UInt64)
+    /// Whoever publishes is to know how full it is.
+    case filled(QuorumQueue.Fullness)
+}
