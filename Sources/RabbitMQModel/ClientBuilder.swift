@@ -45,7 +45,7 @@ struct ClientBuilder {
                     )
                 )
             }
-            check(queue, .queue, scope, &blueprint)
+            check(queue, .queue, scope, &blueprint, isTarget: true)
             let key = blueprint.world.intern(.key, queue.text ?? "")
             return (blueprint.world.intern(.exchange, "", in: scope), [(key, weight: 1)])
         }
@@ -86,11 +86,14 @@ struct ClientBuilder {
     }
 
     /// Says so if a queue or exchange does not exist.
+    ///
+    /// `isTarget`: whether it is a queue that is published to, which nobody minds (RMQ-ROUTE-02).
     private func check(
         _ tree: Tree,
         _ kind: NameKind,
         _ scope: Symbol,
-        _ blueprint: inout Blueprint
+        _ blueprint: inout Blueprint,
+        isTarget: Bool = false
     ) {
         let names = blueprint.world.names
         guard let name = tree.text, names.find(kind, name, in: scope) == nil else { return }
@@ -103,7 +106,11 @@ struct ClientBuilder {
                 "there is no \(kind.word) '\(name)' for '\(client.name)'",
                 at: tree.place,
                 label: DidYouMean.hint(name, in: known.map(\.text)),
-                why: "the broker would close its channel with 404 NOT_FOUND"
+                why: isTarget
+                    ? "the default exchange drops the message, confirms it if asked, and returns it if it is "
+                        + "mandatory (RMQ-ROUTE-02)"
+                    : "the broker would close its channel with 404 NOT_FOUND",
+                severity: isTarget ? .warning : .error
             )
         )
     }
@@ -275,6 +282,7 @@ struct ClientBuilder {
         let steps = (client.tree["steps"]?.elements ?? []).compactMap {
             reader.step($0, &blueprint)
         }
+        let heartbeat = client.tree["heartbeat"]?.text.flatMap(Units.duration)
         blueprint.addClient(client) { blueprint, symbol, _, _ in
             let plan = ScriptClient.Plan(
                 client: symbol,
@@ -282,6 +290,7 @@ struct ClientBuilder {
                 vhost: blueprint.world.intern(.text, vhost),
                 user: user(&blueprint),
                 startAfter: client.startInterval,
+                heartbeat: UInt16(clamping: Int64((heartbeat ?? 60e9) / 1e9)),
                 steps: steps
             )
             return { _ in ScriptClient(plan) }

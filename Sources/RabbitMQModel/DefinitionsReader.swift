@@ -235,7 +235,39 @@ extension FieldValue {
                 self = .string(text)
             }
         case .list(let elements): self = .array(elements.map { FieldValue($0) })
-        case .map(let entries): self = .table(entries.map { Field($0.key, FieldValue($0.value)) })
+        case .map(let entries):
+            if entries.count == 1, let typed = FieldValue(typed: entries[0]) {
+                self = typed
+            } else {
+                self = .table(entries.map { Field($0.key, FieldValue($0.value)) })
+            }
+        }
+    }
+
+    /// A value with the type that it is to have, such as `{ "!short": 7 }`; nil if it is none.
+    private init?(typed entry: Tree.Entry) {
+        guard entry.key.first == "!" else { return nil }
+        let word = String(entry.key.dropFirst())
+        let text = entry.value.text ?? ""
+        if let type = IntegerType(rawValue: word), let number = Int64(text) {
+            self = .integer(number, type)
+            return
+        }
+        switch word {
+        case "float": self = .float(Float(text) ?? 0)
+        case "double": self = .double(Double(text) ?? 0)
+        case "timestamp": self = .timestamp(UInt64(text) ?? 0)
+        case "longstr": self = .string(text)
+        case "binary": self = .bytes(Array(text.utf8))
+        case "void": self = .void
+        case "decimal":
+            let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count <= 2, let value = UInt32(parts.joined()) else { return nil }
+            self = .decimal(
+                scale: UInt8(clamping: parts.count == 2 ? parts[1].count : 0),
+                value: value
+            )
+        default: return nil
         }
     }
 }

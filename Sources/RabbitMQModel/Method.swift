@@ -22,6 +22,8 @@ package enum Method: UInt16, Sendable {
     case connectionBlocked, connectionUnblocked
     case connectionStart, connectionStartOk, connectionTune, connectionTuneOk
     case heartbeat
+    /// What the management plugin does for an operator, and that it is done: no methods of AMQP.
+    case administer, administered
 }
 
 /// The bits of a packet's flags, by method.
@@ -52,6 +54,8 @@ package enum Flag {
     package static let ifUnused: UInt8 = 1
     /// delete: only if it holds nothing.
     package static let ifEmpty: UInt8 = 2
+    /// delete, purge, cancel, confirm.select: without an answer.
+    package static let nowait: UInt8 = 16
 }
 
 /// Typed views of a packet.

@@ -28,6 +28,10 @@ public struct Properties: Sendable, Hashable {
     public var appID: String?
     /// Deprecated; carried as it is.
     public var clusterID: String?
+    /// The delivery mode where it is not 2 and was said: nobody but the receiver minds it.
+    public var deliveryMode: UInt8?
+    /// What the body says, if a script says it.
+    var body: String?
     /// Whether the deaths in x-death were recorded by this broker; 4.0 forgets what a client claims.
     var deathsAreOwn = false
 

@@ -92,6 +92,7 @@ extension RabbitMQ {
             Field("persistent", .boolean, "delivery mode 2; false"),
         ] + recovering,
         server: consuming,
+        script: [heartbeat],
         steps: ScriptReader.steps
     )
 
@@ -147,12 +148,14 @@ extension RabbitMQ {
             "how the wait before connecting grows; it stays the same"
         ),
         Field("connect_timeout", .duration, "how long a try to connect may take; 30s"),
-        Field(
-            "heartbeat",
-            .duration,
-            "how often both sides say that they are there; 60s, 0s for never"
-        ),
+        heartbeat,
     ]
+
+    private static let heartbeat = Field(
+        "heartbeat",
+        .duration,
+        "how often both sides say that they are there; 60s, 0s for never"
+    )
 
     private static let user = Field("user", .text, "who it connects as; guest")
 

@@ -5,134 +5,6 @@ import WarrenTrace
 
 /// Makes the steps of a script: exact actions in an exact order.
 struct ScriptReader {
-    private static let destination = [
-        Field("to", .text, "a queue, through the default exchange"),
-        Field("exchange", .text, "the exchange"),
-        Field("key", .text, "the routing key; empty"),
-    ]
-
-    private static let binding = Shape.record([
-        Field("queue", .text, "the queue that is bound"),
-        Field("destination", .text, "or the exchange that is bound"),
-        Field("exchange", .text, "the exchange that messages come from", required: true),
-        Field("key", .text, "the binding key; empty"),
-        Field("headers", .map(.anything), "the arguments of the binding"),
-    ])
-
-    private static let deletion = [
-        Field("queue", .text, "a queue"), Field("exchange", .text, "or an exchange"),
-        Field("if_unused", .boolean, "only if nobody uses it; false"),
-        Field("if_empty", .boolean, "only if it holds nothing; false"),
-    ]
-
-    private static let settlement = Shape.either([
-        .choice(["last", "all"]),
-        .record([
-            Field("what", .choice(["last", "all"]), "the last delivery, or all so far; last"),
-            Field("requeue", .boolean, "back to the queue; false"),
-        ]),
-    ])
-
-    /// The steps, by their words.
-    static let steps = [
-        Field("channel", .integer(1...2047), "opens this channel if it is not open, and uses it"),
-        Field(
-            "declare",
-            .record(
-                [
-                    Field("queue", .text, "the name of a queue"),
-                    Field("exchange", .text, "or of an exchange"),
-                    Field("passive", .boolean, "only look; false"),
-                    Field("nowait", .boolean, "do not wait for an answer; false"),
-                    Field("internal", .boolean, "for an exchange; false"),
-                    Field("alternate", .text, "for an exchange"),
-                ]
-                    + QueueReader.fields.map { field in
-                        field.name == "type"
-                            ? Field("type", .text, "of the queue or the exchange") : field
-                    }
-            ),
-            "queue.declare or exchange.declare"
-        ),
-        Field("bind", binding, "queue.bind or exchange.bind"),
-        Field("unbind", binding, "queue.unbind or exchange.unbind"),
-        Field("delete", .record(deletion), "queue.delete or exchange.delete"),
-        Field("purge", .text, "queue.purge"),
-        Field(
-            "publish",
-            .record(
-                destination + [
-                    Field("size", .size, "the size of the body; 1KiB"),
-                    Field("times", .integer(1...1_000_000), "how many; 1"),
-                    Field("persistent", .boolean, "delivery mode 2; false"),
-                    Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
-                    Field("headers", .map(.anything), "its headers"),
-                    Field("priority", .integer(0...255), "its priority"),
-                    Field("expiration", .duration, "how long it may wait"),
-                    Field("content_type", .text, "a property"),
-                    Field("content_encoding", .text, "a property"),
-                    Field("correlation_id", .text, "a property"),
-                    Field("reply_to", .text, "a property"),
-                    Field("message_id", .text, "a property"),
-                    Field("timestamp", .integer(0...UInt64(Int64.max)), "a property, in seconds"),
-                    Field("type", .text, "a property"),
-                    Field("user_id", .text, "a property"),
-                    Field("app_id", .text, "a property"),
-                ]
-            ),
-            "basic.publish"
-        ),
-        Field(
-            "consume",
-            .record([
-                Field("queue", .text, "the queue", required: true),
-                Field("tag", .text, "the consumer tag; the broker makes one"),
-                Field("ack", .choice(["automatic", "manual"]), "who acknowledges; manual"),
-                Field("exclusive", .boolean, "nobody else may consume; false"),
-                Field("priority", .text, "a whole number; 0"),
-                Field("offset", .text, "for streams"),
-            ]),
-            "basic.consume"
-        ),
-        Field("cancel", .text, "basic.cancel, of a tag"),
-        Field(
-            "get",
-            .record([
-                Field("queue", .text, "the queue", required: true),
-                Field("ack", .choice(["automatic", "manual"]), "who acknowledges; manual"),
-            ]),
-            "basic.get"
-        ),
-        Field("ack", .choice(["last", "all"]), "basic.ack"),
-        Field("nack", settlement, "basic.nack"),
-        Field("reject", settlement, "basic.reject, of the last delivery"),
-        Field(
-            "qos",
-            .record([
-                Field("prefetch", .integer(0...65_535), "how many", required: true),
-                Field("global", .boolean, "for the channel as a whole; false"),
-            ]),
-            "basic.qos"
-        ),
-        Field("confirm", .choice(["select"]), "confirm.select"),
-        Field(
-            "tx",
-            .choice(["select", "commit", "rollback"]),
-            "tx.select, tx.commit, tx.rollback"
-        ),
-        Field("recover", .choice(["requeue"]), "basic.recover"),
-        Field(
-            "await",
-            .either([
-                .choice(["confirms"]),
-                .record([Field("deliveries", .integer(1...1_000_000), "so many", required: true)]),
-            ]),
-            "waits for all confirms, or until so many deliveries came in all"
-        ),
-        Field("wait", .duration, "lets time pass"),
-        Field("close", .choice(["channel", "connection"]), "closes in good order"),
-    ]
-
     let scope: Symbol
 
     /// The step that a tree says.
@@ -156,8 +28,14 @@ struct ScriptReader {
         switch entry.key {
         case "channel": return .channel(UInt16(text) ?? 1)
         case "declare": return declare(entry, &blueprint)
-        case "bind": return .ask(binding(value, .queueBind, .exchangeBind, &blueprint))
-        case "unbind": return .ask(binding(value, .queueUnbind, .exchangeUnbind, &blueprint))
+        case "bind":
+            let packet = binding(value, .queueBind, .exchangeBind, &blueprint)
+            return flag(value, "nowait") ? .say(packet) : .ask(packet)
+        case "unbind":
+            let packet = binding(value, .queueUnbind, .exchangeUnbind, &blueprint)
+            // queue.unbind knows no nowait.
+            let isQuiet = flag(value, "nowait") && value["destination"] != nil
+            return isQuiet ? .say(packet) : .ask(packet)
         case "delete":
             let isQueue = value["queue"] != nil
             var packet = Packet(isQueue ? .queueDelete : .exchangeDelete, channel: 0)
@@ -165,46 +43,37 @@ struct ScriptReader {
             packet.flags =
                 (flag(value, "if_unused") ? Flag.ifUnused : 0)
                 | (flag(value, "if_empty") ? Flag.ifEmpty : 0)
-            return .ask(packet)
+            return answered(packet, value)
         case "purge":
             var packet = Packet(.queuePurge, channel: 0)
-            packet.subject = blueprint.world.intern(.queue, text, in: scope)
-            return .ask(packet)
+            packet.subject =
+                value["queue"] == nil
+                ? blueprint.world.intern(.queue, text, in: scope) : symbol(.queue, "queue")
+            return answered(packet, value)
         case "publish": return publish(value, &blueprint)
-        case "consume":
-            var packet = Packet(.basicConsume, channel: 0)
-            packet.subject = symbol(.queue, "queue")
-            packet.key = blueprint.world.intern(.text, value["tag"]?.text ?? "")
-            packet.flags =
-                (value["ack"]?.text == "automatic" ? Flag.noAck : 0)
-                | (flag(value, "exclusive") ? Flag.exclusive : 0)
-            var options = ConsumeOptions()
-            for (word, argument) in [("priority", "x-priority"), ("offset", "x-stream-offset")] {
-                guard let given = value[word] else { continue }
-                options.arguments.append(FieldValue.Field(argument, FieldValue(given)))
-            }
-            if !options.arguments.isEmpty { packet.parcel = blueprint.world.put(options) }
-            return .ask(packet)
+        case "consume": return consume(value, &blueprint)
         case "cancel":
             var packet = Packet(.basicCancel, channel: 0)
-            packet.key = blueprint.world.intern(.text, text)
-            return .ask(packet)
+            packet.key = blueprint.world.intern(.text, value["tag"]?.text ?? text)
+            return answered(packet, value)
         case "get":
             var packet = Packet(.basicGet, channel: 0)
             packet.subject = symbol(.queue, "queue")
             packet.flags = value["ack"]?.text == "automatic" ? Flag.noAck : 0
             return .ask(packet)
-        case "ack": return .settle(.basicAck, all: text == "all", requeue: false)
-        case "nack", "reject":
-            let word = entry.key == "nack" ? Method.basicNack : .basicReject
-            let all = (value["what"]?.text ?? text) == "all" && entry.key == "nack"
-            return .settle(word, all: all, requeue: flag(value, "requeue"))
+        case "ack": return settle(.basicAck, value)
+        case "nack": return settle(.basicNack, value)
+        case "reject": return settle(.basicReject, value)
         case "qos":
             var packet = Packet(.basicQos, channel: 0)
             packet.c = value["prefetch"]?.text.flatMap { UInt32($0) } ?? 0
             packet.flags = flag(value, "global") ? Flag.global : 0
             return .ask(packet)
-        case "confirm": return .ask(Packet(.confirmSelect, channel: 0))
+        case "confirm":
+            var packet = Packet(.confirmSelect, channel: 0)
+            guard flag(value, "nowait") else { return .ask(packet) }
+            packet.flags = Flag.nowait
+            return .confirmAtOnce(packet)
         case "tx":
             let method =
                 text == "commit"
@@ -212,19 +81,136 @@ struct ScriptReader {
             return .ask(Packet(method, channel: 0))
         case "recover":
             var packet = Packet(.basicRecover, channel: 0)
-            packet.flags = Flag.requeue
+            packet.flags = text == "requeue" ? Flag.requeue : 0
+            return .ask(packet)
+        case "flow":
+            var packet = Packet(.channelFlow, channel: 0)
+            packet.c = text == "active" ? 1 : 0
             return .ask(packet)
         case "await":
             return value["deliveries"]?.text.flatMap { Int($0) }.map { .awaitDeliveries($0) }
                 ?? .awaitConfirms
         case "wait":
             return .wait(Interval(clamping: Units.duration(text) ?? 0))
+        case "at": return .waitUntil(.zero + Interval(clamping: Units.duration(text) ?? 0))
+        case "cut": return .cut
+        case "reconnect": return .reconnect
+        case "administer": return administer(value, &blueprint)
         case "close": return text == "channel" ? .closeChannel : .closeConnection
         default: return nil
         }
     }
 
     private func flag(_ tree: Tree, _ key: String) -> Bool { tree[key]?.text == "true" }
+
+    /// A method that is answered unless the script says otherwise.
+    private func answered(_ packet: Packet, _ value: Tree) -> ScriptClient.Step {
+        guard flag(value, "nowait") else { return .ask(packet) }
+        var packet = packet
+        packet.flags |= Flag.nowait
+        return .say(packet)
+    }
+
+    private func settle(_ method: Method, _ value: Tree) -> ScriptClient.Step {
+        var settlement = ScriptClient.Settlement(method: method, which: .last)
+        if let tag = value["tag"]?.text.flatMap({ UInt64($0) }) {
+            settlement.which = .tag(tag)
+        } else if value["what"]?.text ?? value.text == "all", method != .basicReject {
+            settlement.which = .all
+        }
+        settlement.isMultiple = flag(value, "multiple") && method != .basicReject
+        settlement.requeue = flag(value, "requeue")
+        return .settle(settlement)
+    }
+
+    private func consume(_ value: Tree, _ blueprint: inout Blueprint) -> ScriptClient.Step {
+        var packet = Packet(.basicConsume, channel: 0)
+        packet.subject = blueprint.world.intern(.queue, value["queue"]?.text ?? "", in: scope)
+        packet.key = blueprint.world.intern(.text, value["tag"]?.text ?? "")
+        packet.flags =
+            (value["ack"]?.text == "automatic" ? Flag.noAck : 0)
+            | (flag(value, "exclusive") ? Flag.exclusive : 0)
+        var options = ConsumeOptions(nowait: flag(value, "nowait"))
+        for (word, argument) in [("priority", "x-priority"), ("offset", "x-stream-offset")] {
+            guard let given = value[word] else { continue }
+            options.arguments.append(FieldValue.Field(argument, FieldValue(given)))
+        }
+        options.arguments += fields(value["arguments"])
+        if !options.arguments.isEmpty || options.nowait {
+            packet.parcel = blueprint.world.put(options)
+        }
+        return options.nowait ? .say(packet) : .ask(packet)
+    }
+
+    private func fields(_ tree: Tree?) -> [FieldValue.Field] {
+        (tree?.entries ?? []).map { FieldValue.Field($0.key, FieldValue($0.value)) }
+    }
+
+    /// - Source: the management API, and rabbitmqctl.
+    private func administer(_ value: Tree, _ blueprint: inout Blueprint) -> ScriptClient.Step? {
+        let orders = value.entries.filter { $0.key != "vhost" && !$0.key.hasPrefix("x-") }
+        guard let order = orders.first, orders.count == 1,
+            let made = administration(order, value["vhost"]?.text ?? "/", &blueprint)
+        else {
+            blueprint.findings.append(
+                Finding(
+                    "one-step",
+                    "an operator does one thing in a step",
+                    at: value.place,
+                    remedy: "write `- administer: { policy: { … } }` and so on, one after the other"
+                )
+            )
+            return nil
+        }
+        var packet = Packet(.administer, channel: 0)
+        packet.parcel = blueprint.world.put(made)
+        return .administer(packet)
+    }
+
+    private func administration(
+        _ order: Tree.Entry,
+        _ vhost: String,
+        _ blueprint: inout Blueprint
+    ) -> Administration? {
+        let value = order.value
+        let text = value.text ?? ""
+        func right(_ key: String) -> String { value[key]?.text ?? "" }
+        func policy(isOperator: Bool) -> Policy {
+            SettingsReader.policy(value, nil, isOperator: isOperator, &blueprint.findings)
+        }
+        switch order.key {
+        case "policy": return .setPolicy(policy(isOperator: false), vhost: vhost)
+        case "operator_policy": return .setOperatorPolicy(policy(isOperator: true), vhost: vhost)
+        case "clear_policy": return .clearPolicy(text, vhost: vhost)
+        case "clear_operator_policy": return .clearOperatorPolicy(text, vhost: vhost)
+        case "permissions":
+            let rights = UserPermissions(
+                user: right("user"),
+                configure: right("configure"),
+                write: right("write"),
+                read: right("read")
+            )
+            return .setPermissions(rights, vhost: vhost)
+        case "clear_permissions": return .clearPermissions(user: text, vhost: vhost)
+        case "topic_permissions":
+            let rights = TopicPermissions(
+                user: right("user"),
+                exchange: right("exchange"),
+                write: right("write"),
+                read: right("read")
+            )
+            return .setTopicPermissions(rights, vhost: vhost)
+        case "limits":
+            return .setLimits(
+                maxQueues: value["max_queues"]?.text.flatMap { Int64($0) },
+                maxConnections: value["max_connections"]?.text.flatMap { Int64($0) },
+                vhost: vhost
+            )
+        case "close_connections": return .closeConnections(reason: text)
+        case "delete_vhost": return .deleteVirtualHost(text)
+        default: return nil
+        }
+    }
 
     private func declare(_ entry: Tree.Entry, _ blueprint: inout Blueprint) -> ScriptClient.Step {
         let value = entry.value
@@ -267,9 +253,8 @@ struct ScriptReader {
             key: value["key"]?.text ?? ""
         )
         made.toExchange = toExchange
-        made.arguments = (value["headers"]?.entries ?? []).map {
-            FieldValue.Field($0.key, FieldValue($0.value))
-        }
+        made.arguments = fields(value["headers"])
+        made.nowait = flag(value, "nowait")
         var packet = Packet(toExchange ? ofExchange : ofQueue, channel: 0)
         packet.parcel = blueprint.world.put(made)
         return packet
@@ -283,7 +268,9 @@ struct ScriptReader {
             .key,
             value["to"]?.text ?? value["key"]?.text ?? ""
         )
-        let size = value["size"]?.text.flatMap(Units.size) ?? 1024
+        let body = value["body"]?.text
+        let size =
+            value["size"]?.text.flatMap(Units.size) ?? body.map { Double($0.utf8.count) } ?? 1024
         if let given = value["size"], size > Units.largestBody {
             blueprint.findings.append(
                 Finding(
@@ -299,10 +286,10 @@ struct ScriptReader {
         packet.flags =
             (flag(value, "persistent") ? Flag.persistent : 0)
             | (flag(value, "mandatory") ? Flag.mandatory : 0)
+            | (flag(value, "immediate") ? Flag.immediate : 0)
         var properties = Properties()
-        properties.headers = (value["headers"]?.entries ?? []).map {
-            FieldValue.Field($0.key, FieldValue($0.value))
-        }
+        properties.headers = fields(value["headers"])
+        properties.body = body
         properties.priority = value["priority"]?.text.flatMap { UInt8($0) }
         properties.expiration = value["expiration"]?.text.flatMap(Units.duration)
             .map { String(Int64($0 / 1e6)) }
@@ -315,6 +302,13 @@ struct ScriptReader {
         properties.type = value["type"]?.text
         properties.userID = value["user_id"]?.text
         properties.appID = value["app_id"]?.text
+        let plain = value["properties"]
+        properties.clusterID = plain?["cluster_id"]?.text
+        if let expiration = plain?["expiration"]?.text { properties.expiration = expiration }
+        if let mode = plain?["delivery_mode"]?.text.flatMap({ UInt8($0) }) {
+            packet.flags = packet.flags & ~Flag.persistent | (mode == 2 ? Flag.persistent : 0)
+            if mode != 2 { properties.deliveryMode = mode }
+        }
         if properties != Properties() { packet.parcel = blueprint.world.put(properties) }
         return .publish(packet, times: value["times"]?.text.flatMap { Int($0) } ?? 1)
     }

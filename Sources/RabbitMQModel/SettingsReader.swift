@@ -3,7 +3,7 @@ import WarrenTrace
 
 /// Makes settings, policies and permissions out of the section of a broker.
 struct SettingsReader {
-    private static let policy = Shape.record(
+    static let policy = Shape.record(
         QueueReader.limits + [
             Field("name", .text, "its name", required: true),
             Field("pattern", .text, "a regular expression, looked for in names", required: true),
@@ -144,46 +144,54 @@ struct SettingsReader {
         isOperator: Bool,
         _ findings: inout [Finding]
     ) -> [Policy] {
-        (tree?.elements ?? []).map { element in
-            var policy = Policy(
-                name: element["name"]?.text ?? "",
-                pattern: element["pattern"]?.text ?? ""
-            )
-            policy.target =
-                element["apply_to"]?.text.flatMap { Policy.Target(rawValue: $0) } ?? .all
-            policy.priority = element["priority"]?.text.flatMap { Int64($0) } ?? 0
-            for entry in element.entries
-            where !own.contains(entry.key) && !entry.key.hasPrefix("x-") {
-                let key = entry.key.replacing("_", with: "-")
-                policy.definition.append(FieldValue.Field(key, value(entry)))
-            }
-            for entry in element["definition"]?.entries ?? [] {
-                policy.definition.append(FieldValue.Field(entry.key, FieldValue(entry.value)))
-            }
-            for field in policy.definition where field.name.hasPrefix("federation-") {
-                findings.append(
-                    Finding(
-                        "not-modelled",
-                        "'\(field.name)' of the policy '\(policy.name)' is not modelled yet",
-                        at: element.place,
-                        why:
-                            "the model would behave as if it were not there; it belongs to RMQ-FED",
-                        remedy: "leave it out to simulate the rest"
-                    )
-                )
-            }
-            if let fault = policy.fault(isOperator: isOperator, version: version) {
-                findings.append(
-                    Finding(
-                        "refused-policy",
-                        "RabbitMQ refuses the policy '\(policy.name)'",
-                        at: element.place,
-                        why: "it answers 400: \(fault)"
-                    )
-                )
-            }
-            return policy
+        (tree?.elements ?? []).map { policy($0, version, isOperator: isOperator, &findings) }
+    }
+
+    /// A policy; what the broker would refuse is a finding.
+    static func policy(
+        _ element: Tree,
+        _ version: Version?,
+        isOperator: Bool,
+        _ findings: inout [Finding]
+    ) -> Policy {
+        var policy = Policy(
+            name: element["name"]?.text ?? "",
+            pattern: element["pattern"]?.text ?? ""
+        )
+        policy.target =
+            element["apply_to"]?.text.flatMap { Policy.Target(rawValue: $0) } ?? .all
+        policy.priority = element["priority"]?.text.flatMap { Int64($0) } ?? 0
+        for entry in element.entries
+        where !own.contains(entry.key) && !entry.key.hasPrefix("x-") {
+            let key = entry.key.replacing("_", with: "-")
+            policy.definition.append(FieldValue.Field(key, value(entry)))
         }
+        for entry in element["definition"]?.entries ?? [] {
+            policy.definition.append(FieldValue.Field(entry.key, FieldValue(entry.value)))
+        }
+        for field in policy.definition where field.name.hasPrefix("federation-") {
+            findings.append(
+                Finding(
+                    "not-modelled",
+                    "'\(field.name)' of the policy '\(policy.name)' is not modelled yet",
+                    at: element.place,
+                    why:
+                        "the model would behave as if it were not there; it belongs to RMQ-FED",
+                    remedy: "leave it out to simulate the rest"
+                )
+            )
+        }
+        if let fault = policy.fault(isOperator: isOperator, version: version) {
+            findings.append(
+                Finding(
+                    "refused-policy",
+                    "RabbitMQ refuses the policy '\(policy.name)'",
+                    at: element.place,
+                    why: "it answers 400: \(fault)"
+                )
+            )
+        }
+        return policy
     }
 
     private static func value(_ entry: Tree.Entry) -> FieldValue {

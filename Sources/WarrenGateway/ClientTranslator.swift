@@ -59,9 +59,16 @@ struct ClientTranslator {
             .queueUnbind:
             return try declare(packet, method, in: world, times: times).map { say($0) }
         case .exchangeDelete:
-            let ifUnused = packet.has(Flag.ifUnused)
             return say(
-                .exchange(.delete(.init(exchange: name(packet.subject), ifUnused: ifUnused)))
+                .exchange(
+                    .delete(
+                        .init(
+                            exchange: name(packet.subject),
+                            ifUnused: packet.has(Flag.ifUnused),
+                            nowait: packet.has(Flag.nowait)
+                        )
+                    )
+                )
             )
         case .queueDelete:
             return say(
@@ -70,12 +77,15 @@ struct ClientTranslator {
                         .init(
                             queue: name(packet.subject),
                             ifUnused: packet.has(Flag.ifUnused),
-                            ifEmpty: packet.has(Flag.ifEmpty)
+                            ifEmpty: packet.has(Flag.ifEmpty),
+                            nowait: packet.has(Flag.nowait)
                         )
                     )
                 )
             )
-        case .queuePurge: return say(.queue(.purge(.init(queue: name(packet.subject)))))
+        case .queuePurge:
+            let nowait = packet.has(Flag.nowait)
+            return say(.queue(.purge(.init(queue: name(packet.subject), nowait: nowait))))
         case .basicPublish:
             return say(
                 .basic(
@@ -157,7 +167,9 @@ struct ClientTranslator {
                     arguments: ModelValues.wire(options?.arguments ?? [])
                 )
             )
-        case .basicCancel: return .cancel(.init(consumerTag: Octets(names[packet.key])))
+        case .basicCancel:
+            let nowait = packet.has(Flag.nowait)
+            return .cancel(.init(consumerTag: Octets(names[packet.key]), nowait: nowait))
         case .basicGet:
             let noAck = packet.has(Flag.noAck)
             gets[packet.channel, default: []].append((packet.subject, noAck))
@@ -343,6 +355,7 @@ struct ClientTranslator {
         packet.subject = queue == .none ? source : queue
         if case .return(let returned) = method { packet.d = UInt32(returned.code) }
         if content.properties.deliveryMode == 2 { packet.flags |= Flag.persistent }
+        if isSettled { packet.custody = 1 }
         if let reply = content.properties.replyTo {
             packet.replyTo = world.intern(.key, reply.text)
         }

@@ -88,6 +88,7 @@ public struct Comparison: Sendable {
         }
         found += Self.orders(model, broker, moved, leeway.unordered, name)
         found += Self.refusals(model, broker)
+        found += Self.heard(model, broker, leeway)
         differences = found.enumerated()
             .sorted { ($0.element.kind, $0.offset) < ($1.element.kind, $1.offset) }.map(\.element)
     }
@@ -219,6 +220,31 @@ public struct Comparison: Sendable {
             )
         }
         return found
+    }
+
+    /// Where what a script heard parts: what comes after that follows from it.
+    private static func heard(
+        _ model: MessageFates,
+        _ broker: MessageFates,
+        _ leeway: Leeway
+    ) -> [Difference] {
+        Set(model.heard.keys).union(broker.heard.keys).sorted().compactMap { script in
+            let (mine, theirs) = (model.heard[script] ?? [], broker.heard[script] ?? [])
+            let place = zip(mine, theirs).enumerated().first { $0.element.0 != $0.element.1 }
+            guard mine != theirs else { return nil }
+            let index = place?.offset ?? min(mine.count, theirs.count)
+            let why =
+                leeway.isAlone
+                ? nil
+                : leeway.isCut && place == nil ? "the run ended" : "others act at the same time"
+            return Difference(
+                kind: why == nil ? .divergence : .race,
+                subject: "what \(script) heard, word \(index + 1)",
+                model: index < mine.count ? mine[index] : "nothing",
+                broker: index < theirs.count ? theirs[index] : "nothing",
+                why: why
+            )
+        }
     }
 
     private static func refusals(_ model: MessageFates, _ broker: MessageFates) -> [Difference] {

@@ -9,6 +9,8 @@ public struct Leeway: Sendable {
     var losing: [String: String] = [:]
     /// Whether the run ends at a moment, whatever is under way.
     var isCut = false
+    /// Whether there is one client and no fault, so that what it hears is no matter of the moment.
+    var isAlone = false
 
     /// Nothing is left to the moment.
     public init() {}
@@ -16,6 +18,8 @@ public struct Leeway: Sendable {
     /// What a topology with one RabbitMQ leaves to the moment.
     public init(of topology: Topology) {
         isCut = topology.duration != nil
+        isAlone =
+            topology.clients.reduce(0) { $0 + $1.instances } == 1 && topology.faults.isEmpty
         for broker in topology.brokers where broker.kind == RabbitMQ.vocabulary.kind {
             for definitions in RabbitMQ.definitions(of: broker) {
                 for queue in definitions.queues { add(queue, definitions) }

@@ -71,6 +71,8 @@ public struct MessageFates: Sendable {
     public private(set) var takers: [String: Set<UInt32>] = [:]
     /// In the order in which they came.
     public private(set) var refusals: [Refusal] = []
+    /// By script: what it heard, in its order.
+    public private(set) var heard: [String: [String]] = [:]
 
     private var keys: [MessageID: Key] = [:]
     private var counts: [UInt32: UInt32] = [:]
@@ -111,10 +113,26 @@ public struct MessageFates: Sendable {
                 Refusal(client: client(fact.peer), code: fact.detail, text: names[fact.subject])
             )
             return
+        case .methodReceived:
+            heard[client(fact.node.raw), default: []].append(Self.comparable(names[fact.subject]))
+            return
         default: break
         }
         guard let key = keys[fact.message] else { return }
         take(fact, key, names)
+    }
+
+    /// What a script heard without what differs from run to run: names that a broker makes up, the time of a death, and
+    /// the body, which says something else to a real broker.
+    private static func comparable(_ text: String) -> String {
+        var text = text.replacing(#/"body":"(?:[^"\\]|\\.)*",/#, with: "")
+        text = text.replacing(#/"size":[0-9]+/#, with: #""size":_"#)
+        text = text.replacing(#/\["time","timestamp",[0-9]+\]/#, with: #"["time","timestamp",_]"#)
+        text = text.replacing(#/amq\.(gen|ctag)-[A-Za-z0-9_-]+/#) { "amq.\($0.output.1)-_" }
+        return text.replacing(
+            #/"consumer":"(?:warren-[0-9]+|amq\.ctag-_)"/#,
+            with: #""consumer":"_""#
+        )
     }
 
     /// A queue's name without what a broker makes up: its own names differ from run to run.

@@ -75,7 +75,7 @@ package struct ModelTranslator {
         case .queue(let method): try queue(method, command, &world)
         case .basic(let method):
             try basic(method, command, port, &world, &bodies)
-        case .confirm(.select): packet(.confirmSelect, command)
+        case .confirm(.select(let select)): packet(.confirmSelect, command, nowait: select.nowait)
         case .tx(.select): packet(.txSelect, command)
         case .tx(.commit): packet(.txCommit, command)
         case .tx(.rollback): packet(.txRollback, command)
@@ -83,8 +83,14 @@ package struct ModelTranslator {
         }
     }
 
-    private func packet(_ method: RabbitMQModel.Method, _ command: Command) -> Packet {
-        Packet(method, channel: command.channel)
+    private func packet(
+        _ method: RabbitMQModel.Method,
+        _ command: Command,
+        nowait: Bool = false
+    ) -> Packet {
+        var packet = Packet(method, channel: command.channel)
+        if nowait { packet.flags = Flag.nowait }
+        return packet
     }
 
     private func symbol(_ kind: NameKind, _ name: Octets, _ world: inout World) -> Symbol {
@@ -175,7 +181,8 @@ package struct ModelTranslator {
         case .delete(let method):
             var packet = packet(.exchangeDelete, command)
             packet.subject = symbol(.exchange, method.exchange, &world)
-            packet.flags = method.ifUnused ? Flag.ifUnused : 0
+            packet.flags =
+                (method.ifUnused ? Flag.ifUnused : 0) | (method.nowait ? Flag.nowait : 0)
             return packet
         case .bind(let method):
             return parcel(binding(method), .exchangeBind, command, &world)
@@ -240,7 +247,7 @@ package struct ModelTranslator {
             binding.arguments = ModelValues.model(method.arguments)
             return parcel(binding, .queueUnbind, command, &world)
         case .purge(let method):
-            var packet = packet(.queuePurge, command)
+            var packet = packet(.queuePurge, command, nowait: method.nowait)
             packet.subject = symbol(.queue, method.queue, &world)
             return packet
         case .delete(let method):
@@ -248,6 +255,7 @@ package struct ModelTranslator {
             packet.subject = symbol(.queue, method.queue, &world)
             packet.flags =
                 (method.ifUnused ? Flag.ifUnused : 0) | (method.ifEmpty ? Flag.ifEmpty : 0)
+                | (method.nowait ? Flag.nowait : 0)
             return packet
         case .declareOk, .bindOk, .purgeOk, .deleteOk, .unbindOk:
             throw Untranslatable(method: command.method)
@@ -284,7 +292,7 @@ package struct ModelTranslator {
             }
             return packet
         case .cancel(let method):
-            var packet = packet(.basicCancel, command)
+            var packet = packet(.basicCancel, command, nowait: method.nowait)
             packet.key = world.intern(.text, method.consumerTag.text)
             return packet
         case .get(let method):

@@ -70,12 +70,13 @@ package enum ModelValues {
         FieldTable(fields.map { FieldTable.Field(Octets($0.name), wire($0.value)) })
     }
 
-    /// Properties of the wire for the model, which keeps the delivery mode elsewhere.
+    /// Properties of the wire for the model, which keeps the delivery mode 2 elsewhere.
     package static func model(_ wire: BasicProperties) -> Properties {
         var properties = Properties(headers: wire.headers.map { model($0) } ?? [])
         properties.contentType = wire.contentType?.text
         properties.contentEncoding = wire.contentEncoding?.text
         properties.priority = wire.priority
+        properties.deliveryMode = wire.deliveryMode == 2 ? nil : wire.deliveryMode
         properties.correlationID = wire.correlationID?.text
         properties.replyTo = wire.replyTo?.text
         properties.expiration = wire.expiration?.text
@@ -92,7 +93,7 @@ package enum ModelValues {
     package static func wire(_ model: Properties, persistent: Bool) -> BasicProperties {
         var properties = BasicProperties()
         if !model.headers.isEmpty { properties.headers = wire(model.headers) }
-        if persistent { properties.deliveryMode = 2 }
+        properties.deliveryMode = model.deliveryMode ?? (persistent ? 2 : nil)
         properties.contentType = model.contentType.map { Octets($0) }
         properties.contentEncoding = model.contentEncoding.map { Octets($0) }
         properties.priority = model.priority

@@ -275,6 +275,46 @@ extension Replay {
         suffer(packet.x == 1 ? .memoryAlarm : .endMemoryAlarm)
     }
 
+    /// Does what an operator of the topology does, in the virtual hosts and with the users that stand for its own.
+    func administer(_ packet: Packet, _ connection: ConnectionID) {
+        guard let order: Administration = simulation.world.parcel(packet.parcel) else { return }
+        let (management, mailbox, mine) = (target.management, mailbox, real(order))
+        begin("what an operator does") {
+            let answer = try await management.administer(mine)
+            if answer.status >= 300 {
+                throw Failure(description: "\(answer.status) \(answer.body)")
+            }
+            mailbox.administered(connection)
+        }
+    }
+
+    private func real(_ order: Administration) -> Administration {
+        func host(_ name: String) -> String { vhosts.first { $0.name == name }?.real ?? name }
+        func user(_ name: String) -> String {
+            users.first { $0.user.name == name }?.real ?? target.user
+        }
+        switch order {
+        case .setPolicy(let policy, let vhost): return .setPolicy(policy, vhost: host(vhost))
+        case .clearPolicy(let name, let vhost): return .clearPolicy(name, vhost: host(vhost))
+        case .setOperatorPolicy(let policy, let vhost):
+            return .setOperatorPolicy(policy, vhost: host(vhost))
+        case .clearOperatorPolicy(let name, let vhost):
+            return .clearOperatorPolicy(name, vhost: host(vhost))
+        case .setPermissions(var rights, let vhost):
+            rights.user = user(rights.user)
+            return .setPermissions(rights, vhost: host(vhost))
+        case .clearPermissions(let name, let vhost):
+            return .clearPermissions(user: user(name), vhost: host(vhost))
+        case .setTopicPermissions(var rights, let vhost):
+            rights.user = user(rights.user)
+            return .setTopicPermissions(rights, vhost: host(vhost))
+        case .setLimits(let queues, let connections, let vhost):
+            return .setLimits(maxQueues: queues, maxConnections: connections, vhost: host(vhost))
+        case .deleteVirtualHost(let vhost): return .deleteVirtualHost(host(vhost))
+        case .closeConnections: return order
+        }
+    }
+
     private func suffer(_ fault: LocalCluster.Fault) {
         guard let cluster = target.cluster else { return }
         begin(fault.rawValue) { try await cluster.suffer(fault) }

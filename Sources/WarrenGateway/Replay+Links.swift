@@ -39,6 +39,9 @@ extension Replay {
             return port.outbox
         }
         for event in events ?? [] { hear(event) }
+        for connection in mailbox.takeAdministered() {
+            inject(Packet(.administered, channel: 0), connection)
+        }
         for connection in links.keys.sorted(by: { $0.raw < $1.raw }) {
             if let wire = mailbox.takeWire(connection) { links[connection]?.wire = wire }
             flush(connection)
@@ -100,6 +103,7 @@ extension Replay {
             links[connection]?.translator = ClientTranslator(scope: vhosts[vhost].scope)
             answerStart(connection)
         case .heartbeat: links[connection]?.wire?.beat()
+        case .administer: administer(packet, connection)
         default:
             note(packet, connection)
             do {
@@ -113,6 +117,7 @@ extension Replay {
                 // A burst goes out while it is still being translated.
                 if links[connection]?.commands.count ?? 0 >= Self.batch { flush(connection) }
             } catch {
+                faultsUnderWay.note("\(error), which cannot be said to a real broker yet")
                 lose(connection, because: "\(error)")
             }
         }

@@ -355,6 +355,7 @@ public final class Replay {
     final class Mailbox: Sendable {
         private let mails = Mutex<[Mail]>([])
         private let wires = Mutex<[ConnectionID: AMQPLink]>([:])
+        private let orders = Mutex<[ConnectionID]>([])
         private let bell = DispatchSemaphore(value: 0)
 
         func put(_ mail: Mail) {
@@ -371,6 +372,19 @@ public final class Replay {
         func dialed(_ connection: ConnectionID, _ wire: AMQPLink) {
             wires.withLock { $0[connection] = wire }
             bell.signal()
+        }
+
+        /// What an operator wanted is done.
+        func administered(_ connection: ConnectionID) {
+            orders.withLock { $0.append(connection) }
+            bell.signal()
+        }
+
+        func takeAdministered() -> [ConnectionID] {
+            orders.withLock { orders in
+                defer { orders = [] }
+                return orders
+            }
         }
 
         func takeWire(_ connection: ConnectionID) -> AMQPLink? {

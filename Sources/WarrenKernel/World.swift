@@ -701,7 +701,7 @@ public struct World {
         turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
         turn.isDead = false
         nodes[Int(node.raw)].crashed = true
-        goDown(node, .reset)
+        goDown(node, .died)
     }
 
     private mutating func stop(_ node: NodeID) {

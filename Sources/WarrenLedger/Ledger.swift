@@ -315,7 +315,7 @@ public struct Ledger: Sendable {
             .diskFilled, .peerLost, .peerFound, .leaderElected, .nodePaused, .nodeYielded,
             .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .recordRead, .channelOpened,
-            .channelClosed, .queueDeleted,
+            .channelClosed, .queueDeleted, .bindingCreated, .bindingDeleted, .methodReceived,
             .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered, .effectSkipped,
             .answerDiscarded:
             break

@@ -23,6 +23,8 @@ public struct Vocabulary: Sendable {
     public var caller: [Field]
     /// Further keys of a server.
     public var server: [Field]
+    /// Further keys of a script.
+    public var script: [Field]
     /// The steps of a script, each with what it says; none if scripts are not modelled.
     public var steps: [Field]
 
@@ -38,6 +40,7 @@ public struct Vocabulary: Sendable {
         consumer: [Field] = [],
         caller: [Field] = [],
         server: [Field] = [],
+        script: [Field] = [],
         steps: [Field] = []
     ) {
         self.kind = kind
@@ -50,6 +53,7 @@ public struct Vocabulary: Sendable {
         self.consumer = consumer
         self.caller = caller
         self.server = server
+        self.script = script
         self.steps = steps
     }
 
@@ -151,7 +155,8 @@ package enum CommonShapes {
             Field("vhost", .text, "the virtual host; /"),
             Field("user", .text, "who it connects as"),
             Field("start", .duration, "when it begins; 0s"),
-            Field("steps", .list(step), "what it does, in order", notModelled: missing),
+        ] + words.script + [
+            Field("steps", .list(step), "what it does, in order", notModelled: missing)
         ]
     }
 

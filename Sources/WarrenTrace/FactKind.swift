@@ -86,6 +86,12 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A fault found its node down already, and did nothing.
     case faultMissed = 36
 
+    /// A client bound a queue or an exchange. subject: the exchange that messages come from; peer: the symbol of what
+    /// is bound, under which key and with which arguments, as JSON.
+    case bindingCreated = 37
+    /// A binding went. subject and peer as when it was created.
+    case bindingDeleted = 38
+
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; detail: body bytes.
     case messagePublished = 40
@@ -138,6 +144,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case effectApplied = 82
     /// An effect was recognised as already done. subject: the effect; peer: the client's symbol.
     case effectSkipped = 83
+    /// A script heard from the broker. subject: what, as JSON; detail: the channel.
+    case methodReceived = 88
     /// A caller sent a request. peer: the caller's symbol.
     case callStarted = 84
     /// A caller got its answer. peer: the caller's symbol; detail: nanoseconds since the request.
@@ -161,6 +169,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .faultBegan: "fault.began"
         case .faultEnded: "fault.ended"
         case .faultMissed: "fault.missed"
+        case .bindingCreated: "binding.created"
+        case .bindingDeleted: "binding.deleted"
         case .errorRaised: "error.raised"
         case .channelOpened: "channel.opened"
         case .channelClosed: "channel.closed"
@@ -180,7 +190,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .deliverySent: "delivery.sent"
         case .deliveryAcked: "delivery.acked"
         case .deliveryRequeued: "delivery.requeued"
-        case .messageDeadLettered: "message.deadLettered"
+        case .messageDeadLettered: "message.dead-lettered"
         case .messageDropped: "message.dropped"
         case .deliveryRejected: "delivery.rejected"
         case .messageRecovered: "message.recovered"
@@ -188,6 +198,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .workFailed: "work.failed"
         case .effectApplied: "effect.applied"
         case .effectSkipped: "effect.skipped"
+        case .methodReceived: "method.received"
         case .callStarted: "call.started"
         case .callAnswered: "call.answered"
         case .callFailed: "call.failed"
@@ -281,12 +292,15 @@ public enum Closure: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case reset = 1
     /// Nobody was listening.
     case refused = 2
+    /// The process at the other end is dead: what it had sent arrives first.
+    case died = 3
 
     /// The word for it.
     public var words: String {
         switch self {
         case .closed: "closed"
         case .reset: "cut"
+        case .died: "ended without a word"
         case .refused: "refused"
         }
     }

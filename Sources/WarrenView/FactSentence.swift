@@ -132,6 +132,11 @@ public struct FactText: Sendable {
             return "\(here) closes \(scope) of \(node(fact.peer)): \(fact.detail) \(subject)"
         case .channelOpened: return "\(node(fact.peer)) opens channel \(fact.detail & 0xFFFF)"
         case .channelClosed: return "channel \(fact.detail & 0xFFFF) of \(node(fact.peer)) ends"
+        case .bindingCreated, .bindingDeleted:
+            let what = names[Symbol(fact.peer)]
+            return fact.kind == .bindingCreated
+                ? "\(subject) gets the binding \(what)" : "\(subject) loses the binding \(what)"
+        case .methodReceived: return "\(here) hears \(subject)"
         case .queueDeclared: return "the queue \(subject) comes to be"
         case .queueDeleted: return "the queue \(subject) is deleted"
         case .consumerStarted: return "\(node(fact.peer)) begins to consume from \(subject)"

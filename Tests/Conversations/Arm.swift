@@ -32,8 +32,11 @@ protocol Arm: AnyObject {
     /// What came since the last look.
     func take(from link: Int) -> [Arrival]
 
-    /// Cuts a connection as a crash does.
+    /// Cuts a connection with a reset.
     func cut(_ link: Int)
+
+    /// Ends a connection without a word, as a process that is killed does.
+    func abandon(_ link: Int)
 
     /// Does what an operator does.
     func operate(_ work: Operation)

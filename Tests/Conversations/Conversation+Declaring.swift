@@ -90,14 +90,17 @@ extension Conversation {
         to exchange: String,
         key: String = "",
         arguments: [RabbitMQModel.FieldValue.Field] = [],
+        nowait: Bool = false,
         on channel: Channel
     ) throws(Closed) {
         let bind = AMQPWire.Queue.Bind(
             queue: Octets(queue),
             exchange: Octets(exchange),
             routingKey: Octets(key),
+            nowait: nowait,
             arguments: ModelValues.wire(arguments)
         )
+        if nowait { return say(.queue(.bind(bind)), channel) }
         try ask(.queue(.bind(bind)), channel, until: .queue(.bindOk))
     }
 
@@ -152,13 +155,19 @@ extension Conversation {
         _ name: String,
         ifUnused: Bool = false,
         ifEmpty: Bool = false,
+        nowait: Bool = false,
         on channel: Channel
     ) throws(Closed) -> Int {
         let delete = AMQPWire.Queue.Delete(
             queue: Octets(name),
             ifUnused: ifUnused,
-            ifEmpty: ifEmpty
+            ifEmpty: ifEmpty,
+            nowait: nowait
         )
+        if nowait {
+            say(.queue(.delete(delete)), channel)
+            return 0
+        }
         let count = try ask(.queue(.delete(delete)), channel, .queues) { method -> UInt32? in
             if case .queue(.deleteOk(let answer)) = method { answer.messageCount } else { nil }
         }.answer
@@ -167,8 +176,14 @@ extension Conversation {
 
     /// Drops what is ready in a queue; returns how many that were.
     @discardableResult
-    public func purge(_ name: String, on channel: Channel) throws(Closed) -> Int {
-        let purge = AMQPWire.Queue.Purge(queue: Octets(name))
+    public func purge(_ name: String, nowait: Bool = false, on channel: Channel) throws(Closed)
+        -> Int
+    {
+        let purge = AMQPWire.Queue.Purge(queue: Octets(name), nowait: nowait)
+        if nowait {
+            say(.queue(.purge(purge)), channel)
+            return 0
+        }
         let count = try ask(.queue(.purge(purge)), channel, .queues) { method -> UInt32? in
             if case .queue(.purgeOk(let answer)) = method { answer.messageCount } else { nil }
         }.answer
@@ -179,9 +194,15 @@ extension Conversation {
     public func deleteExchange(
         _ name: String,
         ifUnused: Bool = false,
+        nowait: Bool = false,
         on channel: Channel
     ) throws(Closed) {
-        let delete = AMQPWire.Exchange.Delete(exchange: Octets(name), ifUnused: ifUnused)
+        let delete = AMQPWire.Exchange.Delete(
+            exchange: Octets(name),
+            ifUnused: ifUnused,
+            nowait: nowait
+        )
+        if nowait { return say(.exchange(.delete(delete)), channel) }
         try ask(.exchange(.delete(delete)), channel, until: .exchange(.deleteOk))
     }
 }

@@ -63,7 +63,11 @@ extension Conversation {
     }
 
     /// Turns publisher confirms on.
-    public func selectConfirms(on channel: Channel) throws(Closed) {
+    public func selectConfirms(nowait: Bool = false, on channel: Channel) throws(Closed) {
+        if nowait {
+            if published[channel] == nil { published[channel] = 0 }
+            return say(.confirm(.select(.init(nowait: true))), channel)
+        }
         try ask(.confirm(.select(.init())), channel, until: .confirm(.selectOk))
         if published[channel] == nil { published[channel] = 0 }
     }
@@ -169,8 +173,10 @@ extension Conversation {
     }
 
     /// Stops consuming.
-    public func cancel(_ tag: String, on channel: Channel) throws(Closed) {
-        try ask(.basic(.cancel(.init(consumerTag: Octets(tag)))), channel, .queues) {
+    public func cancel(_ tag: String, nowait: Bool = false, on channel: Channel) throws(Closed) {
+        let cancel = Basic.Cancel(consumerTag: Octets(tag), nowait: nowait)
+        if nowait { return say(.basic(.cancel(cancel)), channel) }
+        try ask(.basic(.cancel(cancel)), channel, .queues) {
             method -> Bool? in
             if case .basic(.cancelOk) = method { true } else { nil }
         }

@@ -404,6 +404,12 @@ public final class Conversation {
         say(.connection(.close(close)), Channel(link: channel.link, number: 0))
     }
 
+    /// Ends the connection of a channel without a word, as a process that is killed does.
+    public func abandon(_ channel: Channel) {
+        arm.abandon(channel.link)
+        sortInboxes()
+    }
+
     /// Cuts the connection of a channel, as a reset does.
     public func cut(_ channel: Channel) {
         arm.cut(channel.link)

@@ -145,6 +145,8 @@ final class ModelArm: Arm {
 
     func cut(_ link: Int) { perform(.sever(links[link].port)) }
 
+    func abandon(_ link: Int) { perform(.crash(links[link].port)) }
+
     func perform(_ actions: Action...) {
         perform(actions)
     }

@@ -286,6 +286,12 @@ final class RealArm: Arm {
         Thread.sleep(forTimeInterval: 0.03 * Double(scope.pace))
     }
 
+    func abandon(_ link: Int) {
+        guard !scope.isOver else { return }
+        links[link].link?.close()
+        Thread.sleep(forTimeInterval: 0.03 * Double(scope.pace))
+    }
+
     func end() {
         for link in links { link.link?.close() }
     }

@@ -395,6 +395,23 @@ struct AlarmTests {
         #expect(try talk.depth("r") == 0)
     }
 
+    @Test(arguments: [true, false])
+    func `RMQ-ALARM-09 what a client that died had sent is read after the alarm`(isReset: Bool)
+        throws
+    {
+        let talk = Talk()
+        try talk.queue("q")
+        let channel = talk.talk.openChannel()
+        talk.talk.setAlarm(memory: true, true)
+        for body in ["1", "2", "3"] { talk.talk.publish(body, to: "q", on: channel) }
+        if isReset { talk.talk.cut(channel) } else { talk.talk.abandon(channel) }
+        talk.talk.wait(300)
+        talk.talk.setAlarm(memory: true, false)
+        talk.talk.wait(300)
+        let depth = try talk.depth("q")
+        #expect(depth == (isReset ? 0 : 3))
+    }
+
     @Test func `RMQ-ALARM-01 who cannot hear it is blocked all the same`() throws {
         try talk.queue("q")
         let zero = try talk.talk.connect { $0.capabilities = [] }.zero
@@ -548,6 +565,30 @@ struct ConnectionTests {
             $0.durable = false
         }
         #expect(talk.refusal(of: channel)?.code == 406)
+    }
+
+    @Test(arguments: ["classic", "quorum"])
+    func `RMQ-DECL-45 nothing that is said with nowait is answered`(kind: String) throws {
+        let channel = talk.openChannel()
+        for queue in ["q", "gone"] {
+            try talk.declareQueue(queue, on: channel) { $0["x-queue-type"] = .string(kind) }
+        }
+        try talk.declareExchange("x", "direct", on: channel)
+        try talk.bind("q", to: "amq.fanout", nowait: true, on: channel)
+        talk.publish("a", to: "", exchange: "amq.fanout", on: channel)
+        try talk.purge("q", nowait: true, on: channel)
+        try talk.consume("gone", tag: "t", on: channel)
+        try talk.cancel("t", nowait: true, on: channel)
+        try talk.deleteQueue("gone", nowait: true, on: channel)
+        try talk.deleteExchange("x", nowait: true, on: channel)
+        try talk.selectConfirms(nowait: true, on: channel)
+        talk.publish("b", to: "q", on: channel)
+        #expect(talk.takeConfirms(on: channel) == [1])
+        #expect(talk.takeMethods(on: channel) == [])
+        #expect(try talk.get("q", on: channel)?.body == "b")
+        for name in ["gone", "q"] { try talk.deleteQueue(name, nowait: true, on: channel) }
+        #expect(talk.takeMethods(on: channel) == [])
+        #expect(talk.refusal(of: channel) == nil)
     }
 }
 

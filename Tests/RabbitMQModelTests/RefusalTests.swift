@@ -441,6 +441,28 @@ struct RefusalTests {
         )
     }
 
+    // MARK: Publications
+
+    @Test func `RMQ-PUB-40 a message is transient or persistent, and nothing else`() throws {
+        try talk.queue("q")
+        func said(_ mode: UInt8, _ headers: [FieldValue.Field] = []) -> String? {
+            var properties = Properties(headers: headers)
+            properties.deliveryMode = mode
+            return text { talk.talk.publish("x", to: "q", properties: properties, on: $0) }
+        }
+        #expect(said(1) == nil)
+        for mode: UInt8 in [0, 3, 255] {
+            let unknown = "PRECONDITION_FAILED - invalid message: {delivery_mode_unknown,\(mode)}"
+            #expect(said(mode) == unknown)
+            #expect(
+                said(mode, [.init("CC", .int(1))])
+                    == "PRECONDITION_FAILED - invalid message: {unacceptable_type_in_header,\"CC\",signedint}"
+            )
+        }
+        let got = try #require(try talk.talk.get("q", on: talk.channel))
+        #expect(got.properties.deliveryMode == 1)
+    }
+
     // MARK: Headers
 
     @Test func `RMQ-HDR-07 numbers are compared by value on top, and with their type below`() throws

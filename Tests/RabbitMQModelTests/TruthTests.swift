@@ -143,4 +143,45 @@ struct TruthTests {
         )
         #expect(simulation.verdicts.allSatisfy { $0.held })
     }
+
+    @Test func `RMQ-ROUTE-02 a producer may publish to a queue that is not there, with a warning`()
+        throws
+    {
+        let text = """
+            warren: 1
+            name: t
+            brokers: { main: { kind: rabbitmq } }
+            producers:
+              asks: { to: nowhere, arrivals: 1s, count: 3, confirms: true }
+              wants: { to: nowhere, arrivals: 1s, count: 3, mandatory: true }
+
+            """
+        var simulation = try Simulate.make(text)
+        simulation.run { _ in }
+        #expect(simulation.ledger.totals.confirmed == 3)
+        #expect(simulation.ledger.totals.returned == 3)
+        #expect(simulation.ledger.totals.unroutable == 6)
+        #expect(simulation.ledger.totals.errors == 0)
+    }
+
+    @Test func `a script that is cut off is missed, and what it holds goes on`() throws {
+        let simulation = try run(
+            """
+            brokers: { main: { kind: rabbitmq, queues: { jobs: {} } } }
+            producers: { web: { to: jobs, arrivals: 1s, count: 10 } }
+            scripts:
+              dead:
+                steps:
+                  - qos: { prefetch: 5 }
+                  - consume: { queue: jobs, tag: a, ack: manual }
+                  - await: { deliveries: 100 }
+            consumers: { alive: { from: jobs, start: 5s, prefetch: 1, service: 1ms } }
+            faults: [ { at: 8s, do: partition, groups: [[main, web, alive], [dead]] } ]
+            run: { for: 10m }
+            expect: { always: { all: "handled" } }
+
+            """
+        )
+        #expect(simulation.verdicts.allSatisfy { $0.held })
+    }
 }

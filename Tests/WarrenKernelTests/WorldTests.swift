@@ -148,7 +148,7 @@ struct WorldTests {
             if case .closed(_, let closure) = event { return closure }
             return nil
         }
-        #expect(closures == [.reset, .refused])
+        #expect(closures == [.died, .refused])
         // What is sent on a connection that is gone goes nowhere.
         world.speak(as: port) { $0.send(Packet(x: 1), on: connection) }
         let stop = world.run()

@@ -170,7 +170,7 @@ struct FindingTests {
             words: ["without end"]
         ),
         Wrong(
-            text: head + "producers: { p: { to: jobs, arrivals: 1/s, count: 1 } }\n",
+            text: head + "consumers: { c: { from: jobs } }\n",
             slug: "unknown-name",
             line: 7,
             words: ["no queue 'jobs'"]

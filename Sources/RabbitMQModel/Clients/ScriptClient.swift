@@ -5,30 +5,17 @@ import WarrenTrace
 /// A client that does exactly what its script says, one step after the other.
 ///
 /// A step that the broker answers waits for the answer. When the broker closes a channel the script goes on
-/// at the next step that opens one; when it closes the connection the script is over.
+/// at the next step that opens one; when the connection is gone, at the next step that makes another. What it hears
+/// is in the trace, word for word.
 struct ScriptClient: Machine {
-    /// What a script may do.
-    enum Step: Sendable {
-        /// Uses a channel, and opens it if it is not open.
-        case channel(UInt16)
-        /// A method that is answered.
-        case ask(Packet)
-        /// A method that is not.
-        case say(Packet)
-        case publish(Packet, times: Int)
-        case settle(Method, all: Bool, requeue: Bool)
-        case awaitConfirms
-        case awaitDeliveries(Int)
-        case wait(Interval)
-        case closeChannel, closeConnection
-    }
-
     struct Plan: Sendable {
         var client: Symbol
         var node: NodeID
         var vhost: Symbol
         var user: Symbol
         var startAfter: Interval
+        /// Seconds between heartbeats; 0 for none.
+        var heartbeat: UInt16
         var steps: [Step]
     }
 
@@ -77,6 +64,7 @@ struct ScriptClient: Machine {
     }
 
     private static let timer = TimerID(1)
+    private static let pulse = TimerID(2)
 
     private let plan: Plan
     private var next = 0
@@ -89,6 +77,8 @@ struct ScriptClient: Machine {
     private var unconfirmed = 0
     private var held: [Held] = []
     private var delivered = 0
+    private var heardAt = Instant.zero
+    private var hearing = Hearing()
 
     init(_ plan: Plan) { self.plan = plan }
 
@@ -97,13 +87,14 @@ struct ScriptClient: Machine {
         case .started:
             waiting = .connection
             if plan.startAfter == .zero {
-                connection = turn.connect(to: plan.node)
+                connect(&turn)
             } else {
                 turn.arm(Self.timer, after: plan.startAfter)
             }
+        case .rang(Self.pulse): beat(&turn)
         case .rang:
             if connection == .none, next == 0 {
-                connection = turn.connect(to: plan.node)
+                connect(&turn)
             } else if waiting == .time {
                 goOn(&turn)
             }
@@ -111,6 +102,9 @@ struct ScriptClient: Machine {
             var packet = Packet(.connectionOpen, channel: 0)
             packet.key = plan.vhost
             packet.subject = plan.user
+            packet.c = UInt32(plan.heartbeat)
+            heardAt = turn.now
+            armPulse(&turn)
             turn.send(packet, on: connection)
         case .arrived(let packet, let from) where from == connection:
             receive(packet, &turn)
@@ -124,7 +118,10 @@ struct ScriptClient: Machine {
     // MARK: What comes
 
     private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
+        heardAt = turn.now
+        hearing.record(packet, &turn)
         switch packet.method {
+        case .heartbeat, .connectionBlocked, .connectionUnblocked: break
         case .connectionOpenOk: turn.send(Packet(.channelOpen, channel: 1), on: connection)
         case .channelOpenOk:
             open.insert(packet.channel)
@@ -146,7 +143,8 @@ struct ScriptClient: Machine {
         case .channelClose:
             turn.send(Packet(.channelCloseOk, channel: packet.channel), on: connection)
             lose(packet.channel, &turn)
-            if packet.channel == channel { goOn(&turn) }
+            // Who sleeps does not notice.
+            if packet.channel == channel, waiting != .time { goOn(&turn) }
         case .connectionClose:
             turn.send(Packet(.connectionCloseOk, channel: 0), on: connection)
             turn.close(connection)
@@ -219,8 +217,45 @@ struct ScriptClient: Machine {
     private mutating func end(_ turn: inout Turn) {
         for number in open.sorted() { lose(number, &turn) }
         connection = .none
-        next = plan.steps.count
-        waiting = .nothing
+        turn.disarm(Self.pulse)
+        let comesBack = plan.steps[next...].contains {
+            if case .reconnect = $0 { true } else { false }
+        }
+        if !comesBack {
+            next = plan.steps.count
+            waiting = .nothing
+        } else if waiting != .time {
+            goOn(&turn)
+        }
+    }
+
+    // MARK: The connection
+
+    private mutating func connect(_ turn: inout Turn) {
+        waiting = .connection
+        channel = 1
+        connection = turn.connect(to: plan.node)
+    }
+
+    private func armPulse(_ turn: inout Turn) {
+        guard plan.heartbeat > 0 else { return }
+        let half = Interval.milliseconds(UInt64(plan.heartbeat) * 500)
+        turn.arm(Self.pulse, after: half, background: true)
+    }
+
+    /// Says that it lives, and gives up a broker that is silent for two intervals.
+    ///
+    /// - Source: RMQ-CONN-20 to -22.
+    private mutating func beat(_ turn: inout Turn) {
+        guard connection != .none else { return }
+        let limit = UInt64(plan.heartbeat) * 2_000_000_000
+        if (turn.now - heardAt).nanoseconds >= limit {
+            turn.close(connection, .reset)
+            end(&turn)
+            return
+        }
+        turn.send(Packet(.heartbeat, channel: 0), on: connection)
+        armPulse(&turn)
     }
 
     // MARK: What the script says
@@ -241,20 +276,45 @@ struct ScriptClient: Machine {
 
     private mutating func perform(_ step: Step, _ turn: inout Turn) {
         switch step {
+        case .wait(let length): wait(length, &turn)
+        case .waitUntil(let moment):
+            if moment > turn.now { wait(moment - turn.now, &turn) }
+        case .reconnect:
+            if connection != .none {
+                turn.close(connection, .reset)
+                for number in open.sorted() { lose(number, &turn) }
+            }
+            connect(&turn)
+        case .cut, .closeConnection, .administer, .channel: performOnConnection(step, &turn)
+        default:
+            // On a channel that the broker closed nothing can be said.
+            if open.contains(channel) { performOnChannel(step, &turn) }
+        }
+    }
+
+    private mutating func wait(_ length: Interval, _ turn: inout Turn) {
+        turn.arm(Self.timer, after: length)
+        waiting = .time
+    }
+
+    private mutating func performOnConnection(_ step: Step, _ turn: inout Turn) {
+        guard connection != .none else { return }
+        switch step {
         case .channel(let number):
             channel = number
             guard !open.contains(number) else { return }
             turn.send(Packet(.channelOpen, channel: number), on: connection)
             waiting = .answer
-        case .wait(let length):
-            turn.arm(Self.timer, after: length)
-            waiting = .time
-        case .closeConnection:
+        case .administer(let packet):
+            turn.send(packet, on: connection)
+            waiting = .answer
+        case .cut:
+            turn.close(connection, .reset)
+            waiting = .answer
+            end(&turn)
+        default:
             turn.send(Packet(.connectionClose, channel: 0), on: connection)
             waiting = .answer
-        default:
-            // On a channel that the broker closed nothing can be said.
-            if open.contains(channel) { performOnChannel(step, &turn) }
         }
     }
 
@@ -264,14 +324,17 @@ struct ScriptClient: Machine {
             turn.send(onChannel(packet), on: connection)
             waiting = .answer
         case .say(let packet): turn.send(onChannel(packet), on: connection)
+        case .confirmAtOnce(let packet):
+            if ledgers[channel] == nil { ledgers[channel] = Ledger() }
+            turn.send(onChannel(packet), on: connection)
         case .publish(let packet, let times): for _ in 0..<times { publish(packet, &turn) }
-        case .settle(let method, let all, let requeue): settle(method, all, requeue, &turn)
+        case .settle(let settlement): settle(settlement, &turn)
         case .awaitConfirms: if unconfirmed > 0 { waiting = .confirms }
         case .awaitDeliveries(let count): if delivered < count { waiting = .deliveries(count) }
         case .closeChannel:
             turn.send(Packet(.channelClose, channel: channel), on: connection)
             waiting = .answer
-        case .channel, .wait, .closeConnection: break
+        case .channel, .wait, .waitUntil, .closeConnection, .administer, .cut, .reconnect: break
         }
     }
 
@@ -296,16 +359,23 @@ struct ScriptClient: Machine {
         turn.send(packet, on: connection)
     }
 
-    private mutating func settle(
-        _ method: Method,
-        _ all: Bool,
-        _ requeue: Bool,
-        _ turn: inout Turn
-    ) {
+    private mutating func settle(_ settlement: Settlement, _ turn: inout Turn) {
         let mine = held.filter { $0.channel == channel }
-        guard let last = mine.last else { return }
-        if method == .basicAck {
-            for one in all ? mine : [last] {
+        var packet = Packet(settlement.method, channel: channel)
+        let isMultiple: Bool
+        if case .tag(let tag) = settlement.which {
+            packet.tag = tag
+            isMultiple = settlement.isMultiple
+        } else {
+            guard let last = mine.last else { return }
+            packet.tag = last.tag
+            if case .all = settlement.which { isMultiple = true } else { isMultiple = false }
+        }
+        let settled = mine.filter {
+            $0.tag == packet.tag || isMultiple && (packet.tag == 0 || $0.tag < packet.tag)
+        }
+        if settlement.method == .basicAck {
+            for one in settled {
                 turn.record(
                     .messageHandled,
                     message: one.message,
@@ -314,12 +384,12 @@ struct ScriptClient: Machine {
                 )
             }
         }
-        var packet = Packet(method, channel: channel)
-        packet.tag = last.tag
-        packet.message = last.message
+        packet.message = settled.last?.message ?? .none
         packet.flags =
-            (all ? Flag.multiple : 0) | (requeue && method != .basicAck ? Flag.requeue : 0)
-        held.removeAll { $0.channel == channel && (all || $0.tag == last.tag) }
+            (isMultiple ? Flag.multiple : 0)
+            | (settlement.requeue && settlement.method != .basicAck ? Flag.requeue : 0)
+        let tags = Set(settled.map(\.tag))
+        held.removeAll { $0.channel == channel && tags.contains($0.tag) }
         turn.send(packet, on: connection)
     }
 
@@ -340,14 +410,6 @@ struct ScriptClient: Machine {
     }
 
     func parcels(_ holding: inout ParcelMarks) {
-        for step in plan.steps {
-            switch step {
-            case .ask(let packet), .say(let packet), .publish(let packet, _):
-                holding.keep(packet.parcel)
-            case .channel, .settle, .awaitConfirms, .awaitDeliveries, .wait, .closeChannel,
-                .closeConnection:
-                break
-            }
-        }
+        for step in plan.steps { holding.keep(step.parcel) }
     }
 }

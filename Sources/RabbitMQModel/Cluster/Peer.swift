@@ -221,7 +221,7 @@ struct WantedChange: Sendable {
         case nothing
         /// Receive this packet of a channel again.
         case again(channel: Int, Packet)
-        /// Say this.
+        /// Say this, if it is a method.
         case say(Packet, ConnectionID, channel: Int)
     }
 

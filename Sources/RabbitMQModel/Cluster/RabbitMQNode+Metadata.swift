@@ -97,7 +97,7 @@ extension RabbitMQNode {
         case .nothing: break
         case .again(let channel, let packet): resume(channel, with: packet, &turn)
         case .say(let packet, let connection, let channel):
-            turn.send(packet, on: connection)
+            if packet.method != nil { turn.send(packet, on: connection) }
             if channel >= 0 { resume(channel, with: nil, &turn) }
         }
     }

@@ -153,7 +153,7 @@ extension RabbitMQNode {
         }
         var answer = Packet(.queueDeleteOk, channel: channels[channel].number)
         answer.port = channels[channel].port
-        turn.send(answer, on: channels[channel].connection)
+        self.answer(answer, to: channel, &turn)
         resume(channel, with: nil, &turn)
     }
 
@@ -488,7 +488,7 @@ extension RabbitMQNode {
         case .purge:
             var word = Packet(.queuePurgeOk, channel: channels[channel].number)
             word.c = UInt32(truncatingIfNeeded: value)
-            turn.send(word, on: connection)
+            self.answer(word, to: channel, &turn)
         default: return
         }
         resume(channel, with: nil, &turn)

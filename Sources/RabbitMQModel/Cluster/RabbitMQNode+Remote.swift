@@ -557,7 +557,7 @@ extension RabbitMQNode {
                 cancelByBroker(Int(consumer), &turn)
             }
         case .basicGetEmpty, .queuePurgeOk, .queueDeleteOk:
-            turn.send(word, on: connection)
+            answer(word, to: channel, &turn)
             resume(channel, with: nil, &turn)
         default: break
         }

@@ -63,6 +63,8 @@ struct Channel: Sendable {
     var waitsFor = -1
     /// What it asked that node, to ask again if the queue moves.
     var asked = Packet()
+    /// Whether its client wants no answer to what it said last.
+    var wantsNoAnswer = false
     /// What its client said meanwhile.
     var backlog = Deque<Packet>()
     /// Whether it is the first of its connection, which goes the short way.
@@ -245,6 +247,8 @@ struct Session: Sendable {
     /// Whether it is not read because of an alarm, and what came meanwhile.
     var isBlocked = false
     var backlog: [Packet] = []
+    /// Whether its client is gone, which nobody notices before it is read again.
+    var hasLostClient = false
     /// How many channels it may have open at once: RMQ-CONN-07.
     var channelMax: UInt16 = 2047
     /// Seconds between heartbeats; 0 for none.

@@ -17,7 +17,7 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func administer(_ order: Administration, _ turn: inout Turn) {
+    mutating func administer(_ order: Administration, _ turn: inout Turn) {
         switch order {
         case .setPolicy(let policy, let vhost):
             // RMQ-POL-08: the management API answers 400, and nothing changes.
@@ -186,6 +186,21 @@ extension RabbitMQNode {
             let waiting = sessions[session].backlog
             sessions[session].backlog = []
             for packet in waiting { receive(packet, session, &turn) }
+            if sessions[session].hasLostClient { endSession(session, .connectionClosed, &turn) }
+        }
+    }
+
+    /// A connection is gone.
+    ///
+    /// That the process at the other end of one that is not read is dead shows in its next heartbeat, or when it is read
+    /// to its end after the alarm. A reset takes with it what was not read.
+    ///
+    /// - Source: RMQ-ALARM-09.
+    mutating func lose(_ session: Int, _ how: Closure, _ turn: inout Turn) {
+        if sessions[session].isBlocked, how != .reset {
+            sessions[session].hasLostClient = true
+        } else {
+            endSession(session, .connectionClosed, &turn)
         }
     }
 

@@ -430,7 +430,7 @@ extension RabbitMQNode {
         }
         var answer = Packet(.basicCancelOk, channel: packet.channel)
         answer.key = packet.key
-        turn.send(answer, on: channels[channel].connection)
+        self.answer(answer, to: channel, &turn)
     }
 
     /// A consumer ends, and its queue with it if nobody else uses it.

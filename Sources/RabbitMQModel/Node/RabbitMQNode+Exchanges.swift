@@ -19,16 +19,16 @@ extension RabbitMQNode {
         case .exchangeDelete:
             try deleteExchange(packet, channel, &turn)
             if channels[channel].isWaiting { return }
-            reply(.exchangeDeleteOk, packet.channel, connection, &turn)
+            answer(Packet(.exchangeDeleteOk, channel: packet.channel), to: channel, &turn)
         case .exchangeBind, .exchangeUnbind:
             guard let binding: BindingDeclaration = turn.parcels.get(packet.parcel) else { return }
             if method == .exchangeBind {
                 try bind(binding, channel, &turn)
-                if channels[channel].isWaiting { return }
+                if binding.nowait || channels[channel].isWaiting { return }
                 reply(.exchangeBindOk, packet.channel, connection, &turn)
             } else {
                 try unbind(binding, channel, &turn)
-                if channels[channel].isWaiting { return }
+                if binding.nowait || channels[channel].isWaiting { return }
                 reply(.exchangeUnbindOk, packet.channel, connection, &turn)
             }
         default:
@@ -200,7 +200,10 @@ extension RabbitMQNode {
         guard exchanges[exchange].exists else { return }
         exchanges[exchange].exists = false
         exchangeOf[Int(exchanges[exchange].symbol.raw)] = -1
-        for binding in exchanges[exchange].bindings { turn.erase(binding.diskKey) }
+        for binding in exchanges[exchange].bindings {
+            turn.erase(binding.diskKey)
+            if !isClustered { tellRemoval(binding, exchange, &turn) }
+        }
         exchanges[exchange].removeAll()
         turn.erase(DiskKey.exchange(exchanges[exchange].symbol))
         router.forget()
@@ -316,6 +319,7 @@ extension RabbitMQNode {
         try checkAccess(destination, channel)
         if isClustered {
             guard !exchanges[source].has(binding, destination) else { return }
+            tell(.bindingCreated, binding, source, &turn)
             let method: Method = wanted.toExchange ? .exchangeBind : .queueBind
             var packet = Packet(method, channel: channels[channel].number)
             packet.parcel = turn.parcels.put(binding)
@@ -327,7 +331,27 @@ extension RabbitMQNode {
             )
             return
         }
+        if !exchanges[source].has(binding, destination) {
+            tell(.bindingCreated, binding, source, &turn)
+        }
         addBinding(binding, source, destination, &turn)
+    }
+
+    private func tell(
+        _ kind: FactKind,
+        _ binding: BindingDeclaration,
+        _ source: Int,
+        _ turn: inout Turn
+    ) {
+        var text = JSONFields()
+        text.add(binding.toExchange ? "exchange" : "queue", binding.destination)
+        text.add("key", binding.key)
+        if !binding.arguments.isEmpty { text.add("arguments", json: binding.arguments.json) }
+        turn.record(
+            kind,
+            subject: exchanges[source].symbol,
+            peer: turn.names.intern(.text, text.text).raw
+        )
     }
 
     mutating func addBinding(
@@ -385,6 +409,7 @@ extension RabbitMQNode {
         else { return }
         try checkAccess(destination, channel)
         if isClustered {
+            tell(.bindingDeleted, binding, source, &turn)
             let method: Method = binding.toExchange ? .exchangeUnbind : .queueUnbind
             var packet = Packet(method, channel: channels[channel].number)
             packet.parcel = turn.parcels.put(binding)
@@ -402,11 +427,25 @@ extension RabbitMQNode {
     mutating func removeBinding(_ index: Int, of source: Int, _ turn: inout Turn) {
         let binding = exchanges[source].remove(at: index)
         turn.erase(binding.diskKey)
+        if !isClustered { tellRemoval(binding, source, &turn) }
         router.forget()
         // RMQ-DECL-39: an auto-delete exchange goes with its last outgoing binding.
         if exchanges[source].declaration.autoDelete, exchanges[source].bindings.isEmpty {
             removeExchange(source, &turn)
         }
+    }
+
+    /// - Differs: in a cluster it is told only of what a client unbinds.
+    private func tellRemoval(_ binding: Exchange.Binding, _ source: Int, _ turn: inout Turn) {
+        var gone = BindingDeclaration(source: "", destination: "", key: binding.key)
+        gone.arguments = binding.arguments
+        switch binding.destination {
+        case .queue(let queue): gone.destination = queues[Int(queue)].declaration.name
+        case .exchange(let exchange):
+            gone.destination = exchanges[Int(exchange)].declaration.name
+            gone.toExchange = true
+        }
+        tell(.bindingDeleted, gone, source, &turn)
     }
 
     /// Takes away every binding that leads to what is being deleted.

@@ -182,7 +182,8 @@ extension RabbitMQNode {
             guard sessionOf[Int(connection.raw)] == Int32(session) else { continue }
             if turn.now.nanoseconds % Self.half(seconds) == 0 {
                 let limit = Interval.seconds(UInt64(seconds) * 2)
-                if (turn.now - heard(session)).nanoseconds >= limit.nanoseconds {
+                let isSilent = (turn.now - heard(session)).nanoseconds >= limit.nanoseconds
+                if sessions[session].hasLostClient || isSilent {
                     endSession(session, .connectionClosed, &turn)
                     sessions[session].heartbeat = 0
                     turn.close(connection)

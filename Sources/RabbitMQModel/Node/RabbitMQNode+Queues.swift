@@ -87,7 +87,7 @@ extension RabbitMQNode {
             }
             var answer = Packet(.queuePurgeOk, channel: packet.channel)
             answer.c = UInt32(purge(queue, .purged, &turn))
-            turn.send(answer, on: connection)
+            self.answer(answer, to: channel, &turn)
         case .queueDelete:
             try deleteQueue(packet, channel, &turn)
         default:
@@ -401,7 +401,7 @@ extension RabbitMQNode {
             return
         }
         answer.port = channels[channel].port
-        turn.send(answer, on: channels[channel].connection)
+        self.answer(answer, to: channel, &turn)
     }
 
     /// - Source: RMQ-DECL-25, -26, -27; RMQ-QQ-40; RMQ-STREAM-18. A stream is deleted whatever it holds.
@@ -449,14 +449,16 @@ extension RabbitMQNode {
         if channels[channel].isWaiting { channels[channel].waitsFor = -2 }
         deleteQueue(queue, &turn)
         guard isClustered else {
-            turn.send(answer, on: connection)
+            self.answer(answer, to: channel, &turn)
             resume(channel, with: nil, &turn)
             return
         }
         if !isProxy { wait(channel, for: -2) }
+        let isWanted = isProxy || !channels[channel].wantsNoAnswer
+        channels[channel].wantsNoAnswer = false
         propose(
             change,
-            then: .say(answer, connection, channel: isProxy ? -1 : channel),
+            then: .say(isWanted ? answer : Packet(), connection, channel: isProxy ? -1 : channel),
             &turn
         )
     }

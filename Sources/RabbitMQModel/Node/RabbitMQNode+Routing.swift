@@ -125,7 +125,10 @@ extension RabbitMQNode {
     ) throws(Refusal) -> RouteCache.Span {
         var keys = [turn.names[key]]
         let properties: Properties? = turn.parcels.get(parcel)
-        if let properties { keys += try Self.carbonCopies(properties.headers) }
+        if let properties {
+            keys += try Self.carbonCopies(properties.headers)
+            try Self.checkMode(properties.deliveryMode)
+        }
         let dependent = isHeaderDependent(exchange, turn.names)
         if keys.count == 1, !dependent, let span = router.find(exchange, key) { return span }
         let queues = reach(from: exchange, keys: keys, properties: properties, turn.names)
@@ -134,6 +137,12 @@ extension RabbitMQNode {
             return router.keep(queues, exchange, key, isPlain: isPlain)
         }
         return router.lend(queues)
+    }
+
+    /// - Source: RMQ-PUB-40; `rabbit_basic:is_message_persistent`.
+    private static func checkMode(_ mode: UInt8?) throws(Refusal) {
+        guard let mode, mode != 1, mode != 2 else { return }
+        throw .preconditionFailed("invalid message: {delivery_mode_unknown,\(mode)}")
     }
 
     /// The further keys that a message names in its headers.

@@ -13,6 +13,17 @@ extension RabbitMQNode {
         turn.send(Packet(method, channel: channel), on: connection)
     }
 
+    /// Answers what was said on a channel last, unless its client wants no answer.
+    ///
+    /// - Source: RMQ-DECL-45.
+    mutating func answer(_ packet: Packet, to channel: Int, _ turn: inout Turn) {
+        guard !channels[channel].wantsNoAnswer else {
+            channels[channel].wantsNoAnswer = false
+            return
+        }
+        turn.send(packet, on: channels[channel].connection)
+    }
+
     /// - Source: RMQ-CONN-06; RMQ-PERM-01, -10.
     mutating func openConnection(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
         let vhost = turn.names[packet.key]

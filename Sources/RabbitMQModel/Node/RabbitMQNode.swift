@@ -143,7 +143,7 @@ struct RabbitMQNode: Machine {
             guard Int(connection.raw) < sessionOf.count else { return }
             let session = Int(sessionOf[Int(connection.raw)])
             if session >= 0 {
-                endSession(session, .connectionClosed, &turn)
+                lose(session, how, &turn)
             } else if session < -1 {
                 endPeer(connection, -2 - session, how, &turn)
             }
@@ -306,6 +306,11 @@ struct RabbitMQNode: Machine {
         _ turn: inout Turn
     ) throws(Refusal) {
         switch method {
+        case .queueDelete, .queuePurge, .exchangeDelete, .basicCancel, .confirmSelect:
+            channels[channel].wantsNoAnswer = packet.has(Flag.nowait)
+        default: break
+        }
+        switch method {
         case .basicNack, .basicReject:
             try reject(packet, channel, &turn)
         case .basicRecover:
@@ -323,7 +328,7 @@ struct RabbitMQNode: Machine {
                 throw .preconditionFailed("cannot switch from tx to confirm mode")
             }
             channels[channel].confirming = true
-            reply(.confirmSelectOk, packet.channel, channels[channel].connection, &turn)
+            answer(Packet(.confirmSelectOk, channel: packet.channel), to: channel, &turn)
         case .queueDeclare, .queueBind, .queueUnbind, .queuePurge, .queueDelete:
             try receiveQueueMethod(packet, method, channel, &turn)
         case .exchangeDeclare, .exchangeDelete, .exchangeBind, .exchangeUnbind:
@@ -341,7 +346,7 @@ struct RabbitMQNode: Machine {
         case .channelOpen:
             throw .channelError("second 'channel.open' seen")
         case .connectionOpen, .connectionClose, .connectionCloseOk, .connectionStartOk,
-            .connectionTuneOk:
+            .connectionTuneOk, .administer:
             receiveOutside(packet, method, session, &turn)
         case .basicAck, .basicPublish:
             preconditionFailure("handled on the hot path")
@@ -351,7 +356,7 @@ struct RabbitMQNode: Machine {
             .basicCancelOk, .basicReturn, .basicDeliver, .basicGetOk, .basicGetEmpty,
             .basicRecoverOk, .confirmSelectOk, .txSelectOk, .txCommitOk, .txRollbackOk,
             .channelFlowOk, .connectionBlocked, .connectionUnblocked, .connectionStart,
-            .connectionTune, .heartbeat:
+            .connectionTune, .heartbeat, .administered:
             throw .commandInvalid("a client may not send \(method)")
         }
     }
@@ -376,6 +381,11 @@ struct RabbitMQNode: Machine {
             turn.close(connection)
         } else if method == .connectionCloseOk {
             turn.close(connection)
+        } else if method == .administer {
+            if let order: Administration = turn.parcels.get(packet.parcel) {
+                administer(order, &turn)
+            }
+            reply(.administered, 0, connection, &turn)
         } else if method == .channelOpen, sessions[session].isOpen {
             openChannel(packet.channel, session, &turn)
         } else if method != .channelCloseOk, sessions[session].isOpen {

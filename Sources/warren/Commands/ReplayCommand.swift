@@ -95,6 +95,7 @@ struct ReplayCommand: ParsableCommand {
         let begun = DispatchTime.now().uptimeNanoseconds
         let said = Replay.live(&model)
         let time = DispatchTime.now().uptimeNanoseconds - begun
+        tell(howLongItTakes: model)
         let command = self
         // The model has run to its end; the replay alone looks at it meanwhile.
         nonisolated(unsafe) let lived = model
@@ -109,6 +110,17 @@ struct ReplayCommand: ParsableCommand {
         try Console.print(format == .json ? Report.json(of: result) : result.text)
         if deed.isStopped { throw ExitCode(Failure.outside) }
         if deed.comparison.count(.divergence) > 0 { throw ExitCode(Failure.broken) }
+    }
+
+    /// Says so if it takes more than a minute.
+    private func tell(howLongItTakes model: Simulation) {
+        let seconds = Double(model.world.now.nanoseconds) / 1e9 / speed
+        guard seconds > 60 else { return }
+        let minutes = Int((seconds / 60).rounded(.up))
+        Console.error(
+            "it takes about \(minutes) minute\(minutes == 1 ? "" : "s"): as long as the model lived; --speed, or "
+                + "run: { for: … } in the file, shorten it"
+        )
     }
 
     /// What a real run brought.
