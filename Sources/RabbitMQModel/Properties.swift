@@ -32,11 +32,31 @@ public struct Properties: Sendable, Hashable {
     public var deliveryMode: UInt8?
     /// What the body says, if a script says it.
     var body: String?
+    /// The keys of the BCC header, which no receiver sees; a dead letter goes by them all the same.
+    private var hiddenKeys: [String] = []
     /// Whether the deaths in x-death were recorded by this broker; 4.0 forgets what a client claims.
     var deathsAreOwn = false
 
     /// Properties with these headers.
     public init(headers: [FieldValue.Field] = []) { self.headers = headers }
+
+    /// Takes the BCC header away.
+    ///
+    /// - Source: RMQ-ROUTE-30.
+    mutating func hideBCC() {
+        if case .array(let keys)? = header("BCC") { hiddenKeys = keys.compactMap(\.text) }
+        headers.removeAll { $0.name == "BCC" }
+    }
+
+    /// The keys that a dead letter goes by: those of before, or the one that its queue says.
+    ///
+    /// - Source: RMQ-DLX-31; `rabbit_dead_letter:make_msg`.
+    mutating func deathKeys(_ seen: [String], _ key: String?) -> [String] {
+        guard let key else { return seen + hiddenKeys }
+        headers.removeAll { $0.name == "CC" }
+        hiddenKeys = []
+        return [key]
+    }
 
     /// The first header of this name.
     public func header(_ name: String) -> FieldValue? {

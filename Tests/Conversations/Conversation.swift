@@ -125,6 +125,11 @@ public final class Conversation {
         return nil
     }
 
+    /// Holds conversations with the model, whoever else is asked.
+    public static func withModel<Result>(_ body: () throws -> Result) rethrows -> Result {
+        try RealScope.$current.withValue(nil) { try body() }
+    }
+
     /// Whether it is held with a real broker.
     public var isReal: Bool { arm is RealArm }
 
@@ -141,6 +146,9 @@ public final class Conversation {
     public var facts: [Fact] { model("it looks at the model's facts")?.facts ?? [] }
 
     // MARK: The wire
+
+    /// Lives on until all has come that follows from the last words.
+    public func settle() { settle(.queues) }
 
     /// Lives on until nothing is left to happen, and sorts what arrived.
     func settle(_ depth: Settling) {

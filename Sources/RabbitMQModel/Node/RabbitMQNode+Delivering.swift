@@ -171,10 +171,7 @@ extension RabbitMQNode {
             getElsewhere(packet, channel, queue, &turn)
             return
         }
-        if !queues[queue].isPlain {
-            touch(queue, &turn)
-            dropExpired(queue, &turn)
-        }
+        if !queues[queue].isPlain { touch(queue, &turn) }
         guard queues[queue].readyCount > 0 else {
             var answer = Packet(.basicGetEmpty, channel: 0)
             answer.port = channels[channel].port
@@ -184,6 +181,8 @@ extension RabbitMQNode {
         let isPlain = queues[queue].isPlain
         let taken = isPlain ? queues[queue].take() : takeReady(queue)
         let message = messages[taken.entry.row]
+        // Who fetches sees what is left after that: RMQ-TTL-13.
+        if !isPlain { dropExpired(queue, &turn) }
         var answer = deliveryPacket(.basicGetOk, message, taken.entry, queue, channel)
         answer.x = channels[channel].nextTag | UInt64(queues[queue].readyCount) << 40
         let noAck = packet.has(Flag.noAck)
@@ -211,7 +210,6 @@ extension RabbitMQNode {
                 )
             )
         }
-        if !isPlain { dropExpired(queue, &turn) }
         turn.send(answer, on: connection)
     }
 

@@ -285,7 +285,7 @@ extension RabbitMQNode {
             properties.header("BCC") != nil
         else { return packet }
         var visible = packet
-        properties.headers.removeAll { $0.name == "BCC" }
+        properties.hideBCC()
         visible.parcel = turn.parcels.put(properties)
         return visible
     }
@@ -389,7 +389,7 @@ extension RabbitMQNode {
             properties.header("BCC") != nil
         else { return }
         var visible = properties
-        visible.headers.removeAll { $0.name == "BCC" }
+        visible.hideBCC()
         messages.setParcel(turn.parcels.put(visible), of: row)
     }
 }

@@ -47,7 +47,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) -> Bool {
         let isRefused = wouldOverflow(queue, message.size)
-        if !isRefused { makeRoom(message.size, queue, &turn) }
+        let madeRoom = !isRefused && makeRoom(message.size, queue, &turn)
         turn.record(
             .messageRouted,
             message: message.message,
@@ -77,8 +77,10 @@ extension RabbitMQNode {
         if !queues[queue].rules.singleActive || queues[queue].readyCount == 1 {
             dispatchByRules(queue, &turn)
         }
-        keepLimits(queue, &turn)
-        dropExpired(queue, &turn)
+        // What does not change the head is not looked at: a copy with a high priority may outlive its time.
+        if keepLimits(queue, &turn) || madeRoom || queues[queue].readyCount == 1 {
+            dropExpired(queue, &turn)
+        }
         return true
     }
 
@@ -98,9 +100,12 @@ extension RabbitMQNode {
     /// Drops from the head what would be too much together with a message that is about to come.
     ///
     /// A priority queue sorts first and drops then; a message larger than the limit is dropped last.
-    private mutating func makeRoom(_ size: UInt32, _ queue: Int, _ turn: inout Turn) {
+    ///
+    /// - Returns: whether it dropped anything.
+    private mutating func makeRoom(_ size: UInt32, _ queue: Int, _ turn: inout Turn) -> Bool {
         let rules = queues[queue].rules
-        guard rules.overflow == .dropHead, rules.maxPriority == 0 else { return }
+        guard rules.overflow == .dropHead, rules.maxPriority == 0 else { return false }
+        let before = queues[queue].readyCount
         while queues[queue].readyCount > 0,
             UInt64(queues[queue].readyCount) >= rules.maxLength ?? .max
                 || queues[queue].readyBytes + UInt64(size) > rules.maxBytes ?? .max
@@ -108,16 +113,20 @@ extension RabbitMQNode {
             let taken = takeReady(queue)
             leave(taken, queue, .maxlen, &turn)
         }
+        return queues[queue].readyCount < before
     }
 
     /// Drops from the head until the queue fits its limits.
     ///
+    /// - Returns: whether it dropped anything.
     /// - Source: RMQ-LEN-01 to -05, -10, -11; RMQ-PRIO-09; RMQ-QQ-14.
-    mutating func keepLimits(_ queue: Int, _ turn: inout Turn) {
+    @discardableResult
+    mutating func keepLimits(_ queue: Int, _ turn: inout Turn) -> Bool {
         let rules = queues[queue].rules
         guard rules.overflow == .dropHead, rules.maxLength != nil || rules.maxBytes != nil else {
-            return
+            return false
         }
+        let before = queues[queue].readyCount
         while queues[queue].readyCount > 0,
             UInt64(queues[queue].readyCount) > rules.maxLength ?? .max
                 || queues[queue].readyBytes > rules.maxBytes ?? .max
@@ -125,6 +134,7 @@ extension RabbitMQNode {
             let taken = takeReady(queue)
             leave(taken, queue, .maxlen, &turn)
         }
+        return queues[queue].readyCount < before
     }
 
     /// Takes expired copies off the head, in order, and sees to the next.
@@ -184,17 +194,10 @@ extension RabbitMQNode {
             readLog(queue, &turn)
             return
         }
-        while queues[queue].readyCount > 0 {
-            if let head = queues[queue].head, let expiry = queues[queue].expiries[head.position],
-                expiry <= clock(turn.now),
-                head.entry.redelivered || expiry < clock(turn.now)
-            {
-                dropExpired(queue, &turn)
-                continue
-            }
-            guard let consumer = nextConsumer(queue) else { return }
+        while queues[queue].readyCount > 0, let consumer = nextConsumer(queue) {
             let taken = takeReady(queue)
             deliver(taken, messages[taken.entry.row], queue, consumer, &turn)
+            dropExpired(queue, &turn)
         }
     }
 

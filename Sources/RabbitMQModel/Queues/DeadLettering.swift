@@ -77,13 +77,8 @@ extension RabbitMQNode {
             ),
             version: settings.version
         )
-        var newKeys = keys
-        var newKey = message.key
-        if let key = rules.deadLetterKey {
-            properties.headers.removeAll { $0.name == "CC" }
-            newKeys = [key]
-            newKey = turn.names.intern(.key, key)
-        }
+        let newKeys = properties.deathKeys(keys, rules.deadLetterKey)
+        let newKey = rules.deadLetterKey.map { turn.names.intern(.key, $0) } ?? message.key
         var targets: [Int32] = []
         if exchange >= 0 {
             targets = reach(

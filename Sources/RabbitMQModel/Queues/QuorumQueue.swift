@@ -119,8 +119,19 @@ struct QuorumQueue: Sendable {
     var readyCount: Int { returned.count + laneCount }
     /// Copies with consumers.
     var unackedCount: Int { heldCount }
-    /// Consumers, without those that fetch.
-    var consumerCount: Int { takers.count { !$0.isGone && $0.wantsMore } }
+    /// Consumers as the broker counts them: those that hold something although they were cancelled, and each delivery
+    /// that was fetched, are among them, those that wait for an active one to leave are not.
+    ///
+    /// - Source: RMQ-QQ-50; `rabbit_fifo:query_stat`.
+    var consumerCount: Int {
+        takers.enumerated().reduce(0) { count, taker in
+            let (index, one) = taker
+            if one.isGone { return count }
+            if one.party.number & QuorumTaker.fetching != 0 { return count + one.held.count }
+            let counts = one.wantsMore ? !rules.singleActive || index == active : !one.held.isEmpty
+            return count + (counts ? 1 : 0)
+        }
+    }
     /// Everything but what consumers hold.
     var presentCount: Int { readyCount + discards.count }
 
