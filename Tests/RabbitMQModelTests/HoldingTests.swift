@@ -146,6 +146,57 @@ struct HoldingTests {
         #expect(try talk.bodies("q") == ["1", "2", "3"])
     }
 
+    @Test func `RMQ-DECL-62 an auto-delete queue takes with it what comes back`() throws {
+        try talk.queue("d")
+        let other = all.openChannel()
+        try all.declareQueue("q", on: other) {
+            $0.autoDelete = true
+            $0["x-message-ttl"] = .int(0)
+            $0.deadLetterExchange = ""
+            $0.deadLetterKey = "d"
+        }
+        try all.consume("q", on: other)
+        talk.publish("1", to: "q")
+        #expect(bodies(other) == ["1"])
+        try all.close(other)
+        #expect(try talk.bodies("d") == [])
+    }
+
+    @Test func `RMQ-TTL-13 who fetches is told what is left after the dead`() throws {
+        try talk.queue("q")
+        talk.publish("1", to: "q")
+        talk.publish("2", to: "q", .expiring("0"))
+        let got = try #require(try all.get("q", on: talk.channel))
+        #expect(got.body == "1")
+        #expect(got.left == 0)
+    }
+
+    @Test func `RMQ-PRIO-12 who overtakes the head outlives his time`() throws {
+        try talk.queue("q", [("x-max-priority", .int(3))])
+        talk.publish("1", to: "q")
+        var properties = Properties.priority(2)
+        properties.expiration = "0"
+        talk.publish("2", to: "q", properties)
+        #expect(try talk.bodies("q") == ["2", "1"])
+    }
+
+    @Test func `RMQ-DLX-31 a dead letter goes by the keys of BCC, and names those of CC`() throws {
+        try talk.queue("one")
+        try talk.queue("two")
+        try talk.queue("q", [("x-max-length", .int(0)), ("x-dead-letter-exchange", .string(""))])
+        let lists: [FieldValue.Field] = [
+            .init("CC", .array([.string("one")])), .init("BCC", .array([.string("two")])),
+        ]
+        talk.publish("1", to: "q", Properties(headers: lists))
+        for queue in ["one", "two"] {
+            let found = try talk.drain(queue)
+            #expect(found.count == 2, "\(queue)")
+            #expect(
+                found.last?.deaths.first?["routing-keys"] == .array([.string("q"), .string("one")])
+            )
+        }
+    }
+
     @Test func `RMQ-DLX-30 dead letters of a full queue, and the message itself, into another`()
         throws
     {
@@ -332,6 +383,27 @@ struct QuorumHoldingTests {
         all.ack(100, multiple: true, on: channel)
         all.wait(200)
         #expect(bodies(channel).count == 100)
+    }
+
+    @Test func `RMQ-QQ-50 who counts as a consumer`() throws {
+        func count(_ queue: String) throws -> Int {
+            try all.declareQueue(queue, on: talk.channel) { $0.passive = true }.consumers
+        }
+        try talk.queue("q", Self.quorum)
+        talk.publish("1", "2", "3", to: "q")
+        let other = all.openChannel()
+        _ = try all.get("q", on: other)
+        _ = try all.get("q", on: other)
+        #expect(try count("q") == 2)
+        try all.consume("q", tag: "t", on: other)
+        #expect(try count("q") == 3)
+        try all.cancel("t", on: other)
+        #expect(try count("q") == 3)
+        all.ack(0, multiple: true, on: other)
+        #expect(try count("q") == 0)
+        try talk.queue("single", Self.quorum + [("x-single-active-consumer", .bool(true))])
+        for _ in 0..<3 { try all.consume("single", on: other) }
+        #expect(try count("single") == 1)
     }
 
     @Test func `RMQ-QQ-47 a dead letter does not mind that its queue rejects`() throws {

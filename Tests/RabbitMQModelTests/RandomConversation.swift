@@ -328,7 +328,12 @@ private struct Speaker {
                 let state = try talk.declareQueue(queue, on: channel) { $0.passive = true }
                 return "\(state.messages) \(state.consumers)"
             case .bind(let queue, let key):
-                try talk.bind(queue, to: key < "q1" ? "amq.fanout" : "amq.direct", key: key, on: channel)
+                try talk.bind(
+                    queue,
+                    to: key < "q1" ? "amq.fanout" : "amq.direct",
+                    key: key,
+                    on: channel
+                )
             case .unbind(let queue, let key):
                 try talk.unbind(
                     queue,
@@ -354,7 +359,11 @@ private struct Speaker {
         let isWrong = place >= sorted.count
         if isWrong, place < 4 { return }
         let tag = isWrong ? 999 : multiple ? 0 : sorted[place].tag
-        if isWrong || multiple { held[client] = [] } else { held[client].removeAll { $0.tag == tag } }
+        if isWrong || multiple {
+            held[client] = []
+        } else {
+            held[client].removeAll { $0.tag == tag }
+        }
         let channel = channels[client]
         switch how {
         case .ack: talk.ack(tag, multiple: multiple && !isWrong, on: channel)
@@ -390,7 +399,9 @@ private struct Speaker {
                 found.append("closed \(closed.code) \(closed.text)")
                 held[client] = []
             }
-            if !found.isEmpty { lines.append("\(step) - \(name): \(found.joined(separator: "; "))") }
+            if !found.isEmpty {
+                lines.append("\(step) - \(name): \(found.joined(separator: "; "))")
+            }
         }
     }
 

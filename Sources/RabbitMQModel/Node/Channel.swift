@@ -203,8 +203,10 @@ struct Consumer: Sendable {
     /// The number under which it left it, among all consumers of the node.
     var suspendedAs: UInt64 = 0
     var exists = true
-    /// Whether another consumer is the active one.
+    /// Whether another consumer is the active one, or its connection is at its end.
     var waits = false
+    /// Whether its connection is at its end.
+    var isEnding = false
     var isExclusive = false
     /// The higher come first.
     var priority: Int64 = 0

@@ -99,9 +99,10 @@ extension RabbitMQNode {
         if queues[queue].consumers.isEmpty { touch(queue, &turn) }
         guard queues[queue].active == Int32(gone) else { return }
         queues[queue].active = -1
-        var next = queues[queue].consumers.first
+        let candidates = queues[queue].consumers.filter { !consumers[Int($0)].isEnding }
+        var next = candidates.first
         if honoursPriority(queue) {
-            for other in queues[queue].consumers
+            for other in candidates
             where consumers[Int(other)].priority > consumers[Int(next ?? other)].priority {
                 next = other
             }

@@ -176,6 +176,7 @@ extension RabbitMQNode {
             )
         }
         var isRejected = false
+        isDistributing = targets.count > 1
         for target in targets {
             let queue = Int(target)
             if isStored(row, queue), !wouldOverflow(queue, message.size) {
@@ -183,6 +184,7 @@ extension RabbitMQNode {
             }
             if !enter(row, message, queue, &turn) { isRejected = true }
         }
+        endDistribution(&turn)
         guard sequence > 0 else { return }
         if isRejected {
             confirm(channel, sequence, message.message, as: .basicNack, &turn)
@@ -243,6 +245,7 @@ extension RabbitMQNode {
             )
         }
         let here = targets.filter { isHere(Int($0)) }
+        isDistributing = targets.count > 1
         if !here.isEmpty {
             let row = messages.put(MessageRow(packet, references: Int32(here.count)))
             if packet.parcel != .none { prepare(row, here, &turn) }
@@ -260,6 +263,7 @@ extension RabbitMQNode {
         for target in targets where !isHere(Int(target)) {
             publishElsewhere(packet, Int(target), channel, slot, &turn)
         }
+        endDistribution(&turn)
         if slot != .max { settleConfirm(slot, refused: false, &turn) }
     }
 

@@ -497,10 +497,13 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-DECL-17, -18, -19.
     mutating func deleteIfUnused(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].exists, isHere(queue), queues[queue].declaration.autoDelete,
-            queues[queue].consumers.isEmpty
-        else { return }
-        dropQueue(queue, &turn)
+        if isAutoDeleted(queue) { dropQueue(queue, &turn) }
+    }
+
+    /// Whether a queue goes now that its last consumer is gone.
+    func isAutoDeleted(_ queue: Int) -> Bool {
+        queues[queue].exists && isHere(queue) && queues[queue].declaration.autoDelete
+            && queues[queue].consumers.isEmpty
     }
 
     /// Deletes a queue with all that it holds, and tells its consumers.

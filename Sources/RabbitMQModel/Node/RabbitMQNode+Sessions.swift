@@ -187,10 +187,28 @@ extension RabbitMQNode {
             )
         }
         for queue in touched {
-            if let entries = returns[queue] { comeBack(entries, Int(queue), reason, &turn) }
-            if left.contains(queue) { deleteIfUnused(Int(queue), &turn) }
+            let goes = left.contains(queue) && isAutoDeleted(Int(queue))
+            if let entries = returns[queue] {
+                // RMQ-DECL-62: a queue that goes takes with it what comes back.
+                if goes {
+                    queues[Int(queue)].putBack(entries)
+                } else {
+                    comeBack(entries, Int(queue), reason, &turn)
+                }
+            }
+            if goes { dropQueue(Int(queue), &turn) }
         }
         for queue in touched where queues[Int(queue)].exists { dispatch(Int(queue), &turn) }
+    }
+
+    /// A consumer whose connection is at its end gets nothing more.
+    private mutating func stop(_ consumer: Int) {
+        let queue = Int(consumers[consumer].queue)
+        guard consumers[consumer].exists, isHere(queue) else { return }
+        consumers[consumer].inRotation = false
+        consumers[consumer].waits = true
+        consumers[consumer].isEnding = true
+        queues[queue].rotation.removeAll { $0 == Int32(consumer) }
     }
 
     /// Ends all that a connection owns.
@@ -198,6 +216,10 @@ extension RabbitMQNode {
     /// - Source: RMQ-CONN-24, RMQ-DECL-16.
     mutating func endSession(_ session: Int, _ reason: ReturnReason, _ turn: inout Turn) {
         guard sessionOf[Int(sessions[session].connection.raw)] >= 0 else { return }
+        // Nothing goes to a consumer of the same connection: they all end at once.
+        for index in sessions[session].indices {
+            for consumer in channels[Int(index)].consumers { stop(Int(consumer)) }
+        }
         for index in sessions[session].indices { endChannel(Int(index), reason, &turn) }
         sessions[session].numbers = []
         sessions[session].indices = []

@@ -30,6 +30,9 @@ struct RabbitMQNode: Machine {
     var consumers: ContiguousArray<Consumer> = []
     /// How often a consumer left the rotation of its queue.
     var suspensions: UInt64 = 0
+    /// Whether a message is being handed to several queues, and what died of it meanwhile.
+    var isDistributing = false
+    var postponed: [(message: MessageRow, death: Death)] = []
     var queues: ContiguousArray<Queue> = []
     var exchanges: ContiguousArray<Exchange> = []
     /// By symbol: the queue or exchange of that name, or -1.

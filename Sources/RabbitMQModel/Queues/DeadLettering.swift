@@ -5,7 +5,7 @@ import WarrenTrace
 /// What becomes of a copy that its queue no longer wants.
 extension RabbitMQNode {
     /// Where a dead message goes, and how it looks then.
-    private struct Death {
+    struct Death {
         var properties: Properties
         var exchange: Int
         var key: Symbol
@@ -98,11 +98,19 @@ extension RabbitMQNode {
     }
 
     /// Puts a dead message into the queues that it goes to.
+    ///
+    /// While a message is being handed to several queues its dead letters wait: it comes to all of them first.
+    ///
+    /// - Source: RMQ-DLX-30.
     private mutating func passOn(
         _ message: MessageRow,
         _ death: Death,
         _ turn: inout Turn
     ) {
+        guard !isDistributing else {
+            postponed.append((message, death))
+            return
+        }
         var dead = message
         dead.parcel = turn.parcels.put(death.properties)
         dead.exchange = exchanges[death.exchange].symbol
@@ -116,6 +124,15 @@ extension RabbitMQNode {
         for target in death.targets where !isHere(Int(target)) {
             publishElsewhere(Packet(dead), Int(target), -1, .max, &turn)
         }
+    }
+
+    /// A message has come to all queues that it reaches: what died of it follows.
+    mutating func endDistribution(_ turn: inout Turn) {
+        isDistributing = false
+        guard !postponed.isEmpty else { return }
+        let letters = postponed
+        postponed = []
+        for (message, death) in letters { passOn(message, death, &turn) }
     }
 
     /// How long a dead copy waits before its targets are asked again.
