@@ -23,6 +23,8 @@ struct RandomConversation: Sendable {
             case delete(String, ifUnused: Bool, ifEmpty: Bool)
             case look(String)
             case bind(String, key: String), unbind(String, key: String)
+            case declareAgain(QueueDeclaration)
+            case policy(Policy), clearPolicy(String)
             case close
             /// The connection ends, in good order or not.
             case leave(politely: Bool)
@@ -37,6 +39,8 @@ struct RandomConversation: Sendable {
     }
 
     var queues: [QueueDeclaration]
+    /// Beside the broker's own: `x` (direct, what it cannot route goes to amq.fanout), `t` (topic), `h` (headers).
+    var bindings: [BindingDeclaration] = []
     var steps: [Step]
 
     /// A conversation; the same seed makes the same one.
@@ -45,10 +49,14 @@ struct RandomConversation: Sendable {
         queues = (0..<dice.number(1...3)).map { Self.queue($0, &dice) }
         queues.append(QueueDeclaration(name: "d"))
         let names = queues.map(\.name)
+        for _ in 0..<dice.below(6) { bindings.append(Self.binding(dice.pick(names), &dice)) }
+        let declared = queues
         steps = []
         for number in 0..<dice.number(4...22) {
             let client = dice.below(3)
-            let word = Self.word(names, number, client, &dice)
+            let word =
+                dice.happens(6)
+                ? Self.rareWord(declared, &dice) : Self.word(names, number, client, &dice)
             steps.append(Step(number: number, client: client, word: word))
         }
     }
@@ -79,6 +87,50 @@ struct RandomConversation: Sendable {
         return queue
     }
 
+    private static func binding(_ queue: String, _ dice: inout Dice) -> BindingDeclaration {
+        let source = dice.pick(["x", "t", "h", "amq.fanout"])
+        let key = source == "t" ? dice.pick(["a.*", "#", "a.#", "*.b", "a.b", ""]) : queue
+        var binding = BindingDeclaration(source: source, destination: queue, key: key)
+        if source == "h" {
+            binding.arguments = [.init("x-match", .string(dice.pick(["all", "any"])))]
+            for name in ["n", "m"] where dice.happens(60) {
+                let value = dice.pick([FieldValue.int(1), .double(1), .string("1"), .void])
+                binding.arguments.append(.init(name, value))
+            }
+        }
+        return binding
+    }
+
+    private static func rareWord(_ queues: [QueueDeclaration], _ dice: inout Dice) -> Step.Word {
+        var queue = dice.pick(queues)
+        switch dice.below(3) {
+        case 0:
+            if dice.happens(60) {
+                queue[dice.pick(["x-max-length", "x-message-ttl", "x-expires"])] =
+                    dice.happens(50) ? nil : .int(3_600_000)
+            }
+            return .declareAgain(queue)
+        case 1: return .clearPolicy(dice.pick(["p", "r"]))
+        default:
+            var policy = Policy(
+                name: dice.pick(["p", "r"]),
+                pattern: dice.pick(["^q0$", "^q", "."])
+            )
+            policy.priority = Int64(dice.below(3))
+            policy.target = dice.pick([.queues, .all])
+            let keys: [(String, FieldValue)] = [
+                ("max-length", .int(Int64(dice.below(4)))),
+                ("overflow", .string(dice.pick(["drop-head", "reject-publish"]))),
+                ("dead-letter-exchange", .string("")), ("dead-letter-routing-key", .string("d")),
+                ("message-ttl", .int(3_600_000)), ("delivery-limit", .int(Int64(dice.below(3)))),
+                ("queue-mode", .string("lazy")), ("alternate-exchange", .string("amq.fanout")),
+            ]
+            policy.definition = keys.filter { _ in dice.happens(25) }.map { .init($0.0, $0.1) }
+            if policy.definition.isEmpty { policy.definition = [.init("max-length", .int(2))] }
+            return .policy(policy)
+        }
+    }
+
     private static func word(
         _ names: [String],
         _ number: Int,
@@ -95,10 +147,17 @@ struct RandomConversation: Sendable {
                 let key = dice.pick(["CC", "BCC"])
                 properties.headers = [.init(key, .array([.string(dice.pick(names))]))]
             }
-            let isFanned = dice.happens(15)
+            let exchange =
+                dice.happens(35)
+                ? dice.pick(["amq.fanout", "amq.direct", "none", "x", "t", "h"]) : ""
+            for name in ["m", "n"] where exchange == "h" && dice.happens(60) {
+                let value = dice.pick([FieldValue.int(1), .double(1), .string("1")])
+                properties.headers.append(.init(name, value))
+            }
             return .publish(
-                exchange: isFanned ? dice.pick(["amq.fanout", "amq.direct", "none"]) : "",
-                key: dice.happens(5) ? "nowhere" : queue,
+                exchange: exchange,
+                key: exchange == "t"
+                    ? dice.pick(["a.b", "a", "b.b", ""]) : dice.happens(5) ? "nowhere" : queue,
                 properties,
                 mandatory: dice.happens(15)
             )
@@ -152,6 +211,11 @@ struct RandomConversation: Sendable {
             if isWanted(smaller) { best = smaller }
             index -= 1
         }
+        for index in best.bindings.indices.reversed() {
+            var smaller = best
+            smaller.bindings.remove(at: index)
+            if isWanted(smaller) { best = smaller }
+        }
         for index in best.queues.indices.dropLast() {
             for name in best.queues[index].arguments.map(\.name) {
                 var smaller = best
@@ -175,6 +239,13 @@ extension RandomConversation.Step.Word {
             return mandatory ? text + ", mandatory" : text
         case .settle(let how, let place, let multiple):
             return "\(how)s its delivery \(place)\(multiple ? ", all" : "")"
+        case .policy(let policy):
+            let keys = policy.definition.map { "\($0.name): \($0.value)" }.joined(separator: ", ")
+            return
+                "policy \(policy.name) \(policy.pattern) \(policy.target) \(policy.priority) {\(keys)}"
+        case .declareAgain(let queue):
+            let keys = queue.arguments.map { "\($0.name): \($0.value)" }.joined(separator: ", ")
+            return "declares \(queue.name) {\(keys)}"
         default: return "\(self)"
         }
     }
@@ -207,6 +278,7 @@ private struct Speaker {
                 return "\(state.messages) \(state.consumers)"
             }
         }
+        declareRest()
         for step in conversation.steps {
             reopen(step.client)
             perform(step)
@@ -216,6 +288,27 @@ private struct Speaker {
         }
         readOut()
         return lines
+    }
+
+    private mutating func declareRest() {
+        note("exchanges") { talk, channel in
+            try talk.declareExchange("x", "direct", on: channel) { $0.alternate = "amq.fanout" }
+            try talk.declareExchange("t", "topic", on: channel)
+            try talk.declareExchange("h", "headers", on: channel)
+            return nil
+        }
+        for binding in conversation.bindings {
+            note("\(binding)") { talk, channel in
+                try talk.bind(
+                    binding.destination,
+                    to: binding.source,
+                    key: binding.key,
+                    arguments: binding.arguments,
+                    on: channel
+                )
+                return nil
+            }
+        }
     }
 
     private mutating func note(
@@ -288,6 +381,12 @@ private struct Speaker {
                 return nil
             }
             held[client] = []
+        case .policy(let policy):
+            talk.administer(.setPolicy(policy, vhost: "/"))
+            talk.wait(60)
+        case .clearPolicy(let name):
+            talk.administer(.clearPolicy(name, vhost: "/"))
+            talk.wait(60)
         case .leave(let politely):
             // Two channels that die at once return what they hold in any order.
             guard client == 2 else { return }
@@ -326,6 +425,12 @@ private struct Speaker {
                 return "\(count)"
             case .look(let queue):
                 let state = try talk.declareQueue(queue, on: channel) { $0.passive = true }
+                return "\(state.messages) \(state.consumers)"
+            case .declareAgain(let queue):
+                let state = try talk.declareQueue(queue.name, on: channel) {
+                    $0.arguments = queue.arguments
+                    $0.autoDelete = queue.autoDelete
+                }
                 return "\(state.messages) \(state.consumers)"
             case .bind(let queue, let key):
                 try talk.bind(

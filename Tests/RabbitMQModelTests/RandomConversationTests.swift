@@ -39,6 +39,7 @@ struct RandomConversationTests {
             """
             seed \(seed):
             \(queues.joined(separator: "\n"))
+            \(small.bindings.map { "\($0.source) -> \($0.destination) '\($0.key)' \($0.arguments)" }.joined(separator: "\n"))
             \(small.steps.map(\.description).joined(separator: "\n"))
               model: \(index < model.count ? model[index] : "nothing more")
               real:  \(index < real.count ? real[index] : "nothing more")
