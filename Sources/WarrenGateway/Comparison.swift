@@ -191,30 +191,43 @@ public struct Comparison: Sendable {
             guard mine != theirs else { continue }
             // One publisher's messages keep their order; those of several may come in any.
             let publishers = Set((mine + theirs).map(\.publisher)).sorted()
-            let stray = publishers.first { publisher in
-                mine.filter { $0.publisher == publisher }
-                    != theirs.filter { $0.publisher == publisher }
+            func own(_ all: [MessageFates.Key], _ publisher: UInt32) -> [MessageFates.Key] {
+                all.filter { $0.publisher == publisher }
             }
-            let place = zip(mine, theirs).enumerated().first { $0.element.0 != $0.element.1 }
+            let stray = publishers.first { own(mine, $0) != own(theirs, $0) }
+            // What was out when a connection ended comes back in its own time.
+            let isInterrupted = { (key: MessageFates.Key) in
+                model.fates[key]?.wasInterrupted == true
+                    || broker.fates[key]?.wasInterrupted == true
+            }
+            let isCalm = publishers.allSatisfy { publisher in
+                own(mine, publisher).filter { !isInterrupted($0) }
+                    == own(theirs, publisher).filter { !isInterrupted($0) }
+            }
+            let (left, right) = stray.map { (own(mine, $0), own(theirs, $0)) } ?? (mine, theirs)
+            let place = zip(left, right).enumerated().first { $0.element.0 != $0.element.1 }
             func word(_ key: MessageFates.Key?) -> String {
                 key.map { "message \($0.number) of \(name($0.publisher))" } ?? "nothing"
             }
-            let index = place?.offset ?? min(mine.count, theirs.count)
+            let index = place?.offset ?? min(left.count, right.count)
             let takers = model.takers[queue, default: []].union(broker.takers[queue, default: []])
             let why: String? =
                 if stray == nil {
                     "\(publishers.count) publishers at once"
                 } else if takers.count > 1 {
                     "what goes to \(takers.count) connections arrives in any order"
+                } else if isCalm {
+                    "a connection ended while it was out"
                 } else {
                     unordered[queue]
                 }
             found.append(
                 Difference(
                     kind: why == nil ? .divergence : .race,
-                    subject: "order of \(queue), place \(index + 1)",
-                    model: word(place?.element.0 ?? (index < mine.count ? mine[index] : nil)),
-                    broker: word(place?.element.1 ?? (index < theirs.count ? theirs[index] : nil)),
+                    subject: stray.map { "order of \(queue), place \(index + 1) of \(name($0))" }
+                        ?? "order of \(queue), place \(index + 1)",
+                    model: word(index < left.count ? left[index] : nil),
+                    broker: word(index < right.count ? right[index] : nil),
                     why: why
                 )
             )
