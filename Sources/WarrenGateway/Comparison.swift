@@ -102,6 +102,9 @@ public struct Comparison: Sendable {
         if one.wasInterrupted || other.wasInterrupted {
             return "a connection ended while it was out"
         }
+        if [one, other].contains(where: { $0.wasOnItsWay && $0.passages.isEmpty }) {
+            return "its publisher's connection ended while it was on its way"
+        }
         if one.wasRetried || other.wasRetried || one.outcome == .unknown
             || other.outcome == .unknown
         {

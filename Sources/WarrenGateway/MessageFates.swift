@@ -52,6 +52,8 @@ public struct MessageFates: Sendable {
         /// Whether a connection ended while it was out, or it was sent again.
         public var wasInterrupted = false
         public var wasRetried = false
+        /// Whether its publisher's connection ended before anything was seen of it, or of one that came after it.
+        public var wasOnItsWay = false
         /// Whether it reached an exchange, and no queue.
         public var wasUnroutable = false
     }
@@ -77,6 +79,10 @@ public struct MessageFates: Sendable {
     private var keys: [MessageID: Key] = [:]
     private var counts: [UInt32: UInt32] = [:]
     private var cameOut: Set<Exit> = []
+    /// By publisher: the last of its messages that is known to have come.
+    private var arrived: [UInt32: UInt32] = [:]
+    /// By publisher: the first of its messages that its present connection may have carried.
+    private var carried: [UInt32: UInt32] = [:]
 
     private struct Exit: Hashable {
         var queue: Symbol
@@ -107,6 +113,9 @@ public struct MessageFates: Sendable {
             var fate = Fate()
             if fact.variant & 1 == 1 { fate.outcome = .waiting }
             fates[key] = fate
+            return
+        case .connectionClosed:
+            leaveOnItsWay(fact.node.raw)
             return
         case .errorRaised:
             refusals.append(
@@ -143,6 +152,33 @@ public struct MessageFates: Sendable {
         return name
     }
 
+    /// A connection of a publisher ended: what came after the last message that was seen to arrive may have been on it.
+    private mutating func leaveOnItsWay(_ publisher: UInt32) {
+        guard let last = counts[publisher] else { return }
+        let first = max((arrived[publisher] ?? 0) + 1, carried[publisher] ?? 1)
+        if first <= last {
+            for number in first...last {
+                fates[Key(publisher: publisher, number: number)]?.wasOnItsWay = true
+            }
+        }
+        carried[publisher] = last + 1
+    }
+
+    /// A message came: so did those that the same connection carried before it.
+    private mutating func arrive(_ key: Key) {
+        let last = arrived[key.publisher] ?? 0
+        guard key.number > last else { return }
+        arrived[key.publisher] = key.number
+        guard fates[key]?.wasOnItsWay == true else { return }
+        var number = key.number
+        while number > last,
+            fates[Key(publisher: key.publisher, number: number)]?.wasOnItsWay == true
+        {
+            fates[Key(publisher: key.publisher, number: number)]?.wasOnItsWay = false
+            number -= 1
+        }
+    }
+
     private mutating func take(_ fact: Fact, _ key: Key, _ names: Names) {
         let queue = Self.shared(names[fact.subject])
         func change(_ body: (inout Passage) -> Void) {
@@ -155,8 +191,11 @@ public struct MessageFates: Sendable {
         case .messageReturned: fates[key]?.outcome = .returned
         case .messageUnknown: fates[key]?.outcome = .unknown
         case .messageRetried: fates[key]?.wasRetried = true
-        case .messageUnroutable: fates[key]?.wasUnroutable = true
+        case .messageUnroutable:
+            fates[key]?.wasUnroutable = true
+            arrive(key)
         case .messageRouted:
+            arrive(key)
             change {
                 $0.routed += 1
                 $0.left += 1

@@ -1,0 +1,72 @@
+import Testing
+import WarrenGateway
+import WarrenTrace
+
+/// What of a difference is the model's fault, and what was a matter of the moment.
+@Suite("A comparison") struct ComparisonTests {
+    private static let publisher = NodeID(1)
+    private static let broker = NodeID(2)
+
+    /// The fates of three messages of one publisher whose connection ended after the last of them.
+    private static func fates(arrived: Set<UInt32>, connectionEnds: Bool) -> MessageFates {
+        var names = Names()
+        let queue = names.intern(.queue, "jobs")
+        var fates = MessageFates()
+        var moment: UInt64 = 0
+        func take(_ kind: FactKind, _ node: NodeID, _ message: UInt32) {
+            moment += 1
+            let fact = Fact(
+                time: Instant(nanoseconds: moment),
+                event: moment,
+                cause: 0,
+                kind: kind,
+                node: node,
+                message: MessageID(message),
+                subject: queue
+            )
+            fates.take(fact, names) { "node \($0)" }
+        }
+        for message in UInt32(1)...3 { take(.messagePublished, publisher, message) }
+        if connectionEnds { take(.connectionClosed, publisher, 0) }
+        // What a real broker was sent is seen when it comes out: later than the end of the connection.
+        for message in arrived.sorted() { take(.messageRouted, broker, message) }
+        return fates
+    }
+
+    private static func compare(
+        model: Set<UInt32>,
+        broker: Set<UInt32>,
+        connectionEnds: Bool = true
+    ) -> [Comparison.Difference] {
+        Comparison(
+            model: fates(arrived: model, connectionEnds: connectionEnds),
+            broker: fates(arrived: broker, connectionEnds: connectionEnds),
+            leeway: Leeway()
+        ) { _ in "web" }.differences
+    }
+
+    @Test("that finds the last message of a broken connection missing calls it a race")
+    func lastOfAConnection() throws {
+        for (model, broker) in [([1, 2, 3], [1, 2]), ([1], [1, 2, 3])]
+            as [(Set<UInt32>, Set<UInt32>)]
+        {
+            let found = Self.compare(model: model, broker: broker)
+            #expect(!found.isEmpty)
+            #expect(found.allSatisfy { $0.kind == .race })
+            #expect(found.first?.why == "its publisher's connection ended while it was on its way")
+        }
+    }
+
+    @Test("that finds a message missing before one that came calls it a divergence")
+    func gap() {
+        let found = Self.compare(model: [1, 2, 3], broker: [1, 3])
+        #expect(found.map(\.kind) == [.divergence])
+        #expect(found.first?.subject == "message 2 of web")
+    }
+
+    @Test("that finds a message missing though no connection ended calls it a divergence")
+    func calm() {
+        let found = Self.compare(model: [1, 2, 3], broker: [1, 2], connectionEnds: false)
+        #expect(found.map(\.kind) == [.divergence])
+    }
+}
