@@ -71,6 +71,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "WarrenCheck",
+            dependencies: ["RabbitMQModel", "WarrenTopology"],
+            swiftSettings: settings
+        ),
+        .target(
             name: "NATSModel",
             dependencies: [
                 "WarrenBroker", "WarrenKernel", "WarrenTopology", "WarrenTrace", collections,
@@ -95,8 +100,9 @@ let package = Package(
         .executableTarget(
             name: "warren",
             dependencies: [
-                "WarrenBroker", "WarrenCatalog", "WarrenGateway", "WarrenKernel", "WarrenLedger",
-                "WarrenStore", "WarrenTopology", "WarrenTrace", "WarrenView",
+                "RabbitMQModel", "WarrenBroker", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
+                "WarrenKernel", "WarrenLedger", "WarrenStore", "WarrenTopology", "WarrenTrace",
+                "WarrenView",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",
                 "TextTable",
             ],
@@ -164,6 +170,14 @@ let package = Package(
                 "WarrenLedger", "WarrenTrace",
             ],
             exclude: ["Answers"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenCheckTests",
+            dependencies: [
+                "RabbitMQModel", "Support", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
+                "WarrenTopology", "warren",
+            ],
             swiftSettings: settings
         ),
         .testTarget(

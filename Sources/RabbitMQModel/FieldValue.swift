@@ -39,7 +39,7 @@ public enum FieldValue: Sendable, Hashable {
     }
 
     /// The text, if it is one.
-    var text: String? {
+    package var text: String? {
         if case .string(let text) = self { text } else { nil }
     }
 
@@ -49,7 +49,7 @@ public enum FieldValue: Sendable, Hashable {
     }
 
     /// The broker's own word for the type.
-    var typeWord: String {
+    package var typeWord: String {
         switch self {
         case .void: "void"
         case .bool: "bool"
@@ -66,12 +66,12 @@ public enum FieldValue: Sendable, Hashable {
     }
 
     /// The value as the broker prints it into an error: a text as it is, all else as Erlang writes it.
-    var printed: String { text ?? term }
+    package var printed: String { text ?? term }
 
     /// The value as Erlang writes it.
     ///
     /// - Differs: what is longer than a line is not broken into several.
-    var term: String {
+    package var term: String {
         switch self {
         case .void: "undefined"
         case .bool(let value): "\(value)"
@@ -161,7 +161,7 @@ extension [FieldValue.Field] {
     /// The entries in the order of their names, by octets; those of the same name stay as they are.
     ///
     /// - Source: `rabbit_misc:sort_field_table`.
-    var sortedByName: [FieldValue.Field] {
+    package var sortedByName: [FieldValue.Field] {
         if zip(self, dropFirst()).allSatisfy({ !$1.name.utf8.precedes($0.name.utf8) }) {
             return self
         }
@@ -173,7 +173,7 @@ extension [FieldValue.Field] {
     }
 
     /// The first value of this name.
-    subscript(name: String) -> FieldValue? { first { $0.name == name }?.value }
+    package subscript(name: String) -> FieldValue? { first { $0.name == name }?.value }
 }
 
 extension String.UTF8View {

@@ -2,9 +2,9 @@
 ///
 /// - Source: `rabbit_framing`: RMQ-CONN-17 (soft errors close the channel), RMQ-CONN-26 (hard errors
 ///   close the connection).
-struct Refusal: Error, Hashable {
-    var code: UInt16
-    var text: String
+package struct Refusal: Error, Hashable {
+    package var code: UInt16
+    package var text: String
     /// Whether the whole connection is closed.
     var isHard: Bool
 

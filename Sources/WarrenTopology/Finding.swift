@@ -1,7 +1,26 @@
 /// Something to say about a file: what was seen, where, why it matters, what to do, and a slug.
 public struct Finding: Sendable, Hashable, Error {
     /// How bad it is.
-    public enum Severity: String, Sendable, Hashable { case error, warning }
+    public enum Severity: String, Sendable, Hashable, CaseIterable, Comparable {
+        case error, warning, note
+
+        /// Errors first.
+        public static func < (one: Severity, other: Severity) -> Bool {
+            allCases.firstIndex(of: one) ?? 0 < allCases.firstIndex(of: other) ?? 0
+        }
+    }
+
+    /// What a broker does with the object that a finding is about.
+    public enum Outcome: String, Sendable, Hashable, CaseIterable {
+        /// It is there afterwards, and does what it says.
+        case created
+        /// The whole file is refused at this point: what comes later is not created.
+        case refused
+        /// It is left out, and nothing but a line of the log says so.
+        case skipped
+        /// It is stored, and part of it has no effect.
+        case ignored
+    }
 
     /// How bad it is.
     public var severity: Severity
@@ -17,6 +36,10 @@ public struct Finding: Sendable, Hashable, Error {
     public var why: String
     /// What to try.
     public var remedy: String
+    /// What it is about, such as `queue 'jobs' in '/'`; empty if that is no object of a broker.
+    public var object = ""
+    /// What a broker does with it, if that is known.
+    public var outcome: Outcome?
 
     /// A finding.
     public init(
@@ -43,15 +66,15 @@ public struct Finding: Sendable, Hashable, Error {
         if let place, place.file < files.count {
             let file = files[place.file]
             lines.append("  \(file.path):\(place.line):\(place.column)")
-            if let line = file.line(place.line), !line.isEmpty {
+            // A long line is shown around the place.
+            if let (window, from) = file.window(
+                line: place.line,
+                around: place.column,
+                width: 120
+            ), !window.isEmpty {
                 let number = String(place.line)
-                // A long line is shown around the place.
-                let width = 100
-                let from = max(0, place.column - 1 - width / 2)
-                let shown = String(line.dropFirst(from).prefix(width)).map {
-                    $0 == "\t" ? " " : String($0)
-                }.joined()
-                let indent = String(repeating: " ", count: max(0, place.column - 1 - from))
+                let shown = window.map { $0 == "\t" ? " " : String($0) }.joined()
+                let indent = String(repeating: " ", count: max(0, place.column - from))
                 let room = max(1, min(place.length, max(1, shown.count - indent.count)))
                 let under = String(repeating: "^", count: room)
                 lines.append("   \(number) │ \(shown)")

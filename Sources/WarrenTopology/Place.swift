@@ -41,24 +41,3 @@ public struct Place: Sendable, Hashable {
         return self
     }
 }
-
-/// A file that was read.
-public struct SourceFile: Sendable, Hashable {
-    /// The path as it was given or included.
-    public var path: String
-    /// Its text.
-    public var text: String
-
-    /// A file.
-    public init(path: String, text: String) {
-        self.path = path
-        self.text = text
-    }
-
-    /// The line with this number, from 1; nil if there is none.
-    public func line(_ number: Int) -> String? {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard number >= 1, number <= lines.count else { return nil }
-        return String(lines[number - 1].filter { $0 != "\r" })
-    }
-}

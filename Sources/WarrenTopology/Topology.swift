@@ -199,4 +199,6 @@ public struct Topology: Sendable {
     public var duration: Double?
     /// The files that it was read from, the first one first.
     public var files: [SourceFile]
+    /// What a check is to pass over.
+    public var suppressions: [Suppression] = []
 }

@@ -16,6 +16,8 @@ public struct TopologyReader {
     public struct Result: Sendable {
         /// The topology, unless there are errors.
         public var topology: Topology?
+        /// What could be made of the file, errors or not; nil if it is no topology at all.
+        public var draft: Topology?
         /// What there is to say, in file order.
         public var findings: [Finding]
         /// The files that were read.
@@ -51,6 +53,7 @@ public struct TopologyReader {
         let failed = reader.findings.contains { $0.severity == .error }
         return Result(
             topology: failed ? nil : topology,
+            draft: topology,
             findings: reader.findings,
             files: reader.files
         )
@@ -262,6 +265,7 @@ public struct TopologyReader {
         topology.links = links(tree["network"]?["links"], topology)
         topology.faults = faults(tree["faults"], topology)
         markBroken(tree["expect_broken"], &topology)
+        topology.suppressions = (tree["check"]?["ignore"]?.elements ?? []).map { Suppression($0) }
         return topology
     }
 

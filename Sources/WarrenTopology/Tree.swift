@@ -16,12 +16,25 @@ public struct Tree: Sendable, Hashable {
         public var place: Place
         /// The value.
         public var value: Tree
+
+        /// A key and its value.
+        public init(key: String, place: Place, value: Tree) {
+            self.key = key
+            self.place = place
+            self.value = value
+        }
     }
 
     /// What it holds.
     public var content: Content
     /// Where it begins.
     public var place: Place
+
+    /// A tree.
+    public init(content: Content, place: Place) {
+        self.content = content
+        self.place = place
+    }
 
     /// The entries of a map; empty for anything else.
     public var entries: [Entry] {

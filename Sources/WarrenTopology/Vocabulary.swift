@@ -238,6 +238,17 @@ package enum CommonShapes {
             "the expectations that are meant to break, because the file teaches by that"
         ),
         Field("run", run, "how long"),
+        Field(
+            "check",
+            .record([
+                Field(
+                    "ignore",
+                    .list(Suppression.shape),
+                    "findings that are meant, each with a reason"
+                )
+            ]),
+            "what `warren check` passes over"
+        ),
     ]
 
     /// The sections that hold maps of named things.

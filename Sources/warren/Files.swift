@@ -13,8 +13,8 @@ enum Files {
             throw ReadFailure(SystemReason.words(for: errno))
         }
         defer { try? handle.close() }
-        // One byte more than a topology may have is enough to know that it is too large.
-        guard let data = try? handle.read(upToCount: 64 << 20) else { return [] }
+        // One byte more than a file may have is enough to know that it is too large.
+        guard let data = try? handle.read(upToCount: JSONReader.byteLimit + 1) else { return [] }
         return [UInt8](data)
     }
 
@@ -73,10 +73,14 @@ struct FindingLine: Encodable {
     @OrNull private(set) var line: Int?
     @OrNull private(set) var column: Int?
     let label, why, remedy: String
+    /// What it is about, such as `queue 'jobs' in '/'`; empty if that is no object of a broker.
+    let object: String
+    /// What a broker does with it: created, refused, skipped or ignored.
+    @OrNull private(set) var outcome: String?
 
     init(_ finding: Finding, in files: [SourceFile]) {
         slug = finding.slug
-        severity = finding.severity == .error ? "error" : "warning"
+        severity = finding.severity.rawValue
         sentence = finding.sentence
         if let place = finding.place, place.file < files.count {
             file = files[place.file].path
@@ -90,5 +94,7 @@ struct FindingLine: Encodable {
         label = finding.label
         why = finding.why
         remedy = finding.remedy
+        object = finding.object
+        outcome = finding.outcome?.rawValue
     }
 }

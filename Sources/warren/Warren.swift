@@ -13,7 +13,8 @@ struct Warren: ParsableCommand {
             """,
         version: Simulation.version,
         subcommands: [
-            RunCommand.self, TraceCommand.self, ScenarioCommand.self, ReplayCommand.self,
+            RunCommand.self, CheckCommand.self, TraceCommand.self, ScenarioCommand.self,
+            ReplayCommand.self,
             ClusterCommand.self,
             SchemaCommand.self,
         ]
@@ -28,7 +29,7 @@ struct Warren: ParsableCommand {
 
               learn      warren run Topologies/rabbitmq/worker-queue.yaml
               rehearse   warren run Topologies/rabbitmq/order-pipeline.yaml
-              check      warren run YOUR-TOPOLOGY.yaml
+              check      warren check YOUR-DEFINITIONS.json
 
             `warren help run` says more; `warren schema` completes topology files in an editor.
             """

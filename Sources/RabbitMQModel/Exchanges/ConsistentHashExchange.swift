@@ -3,7 +3,7 @@
 /// - Source: RMQ-CHASH-01 to -04. The plugin puts as many buckets on a line as a binding weighs, and
 ///   finds one by jump consistent hashing.
 /// - Differs: the hash of a key is another one, so a key may go to another queue than on a real broker.
-struct ConsistentHashExchange: ExchangeType {
+package struct ConsistentHashExchange: ExchangeType {
     /// The buckets, as many of a destination as stand side by side together.
     private var runs: [(destination: Destination, count: Int)] = []
     private var total = 0
@@ -17,14 +17,17 @@ struct ConsistentHashExchange: ExchangeType {
 
     static let properties = ["message_id", "correlation_id", "timestamp"]
 
-    mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
-    {
+    package mutating func bind(
+        _ key: String,
+        _ arguments: [FieldValue.Field],
+        to destination: Destination
+    ) {
         let count = Self.weight(key) ?? 1
         runs.append((destination, count))
         total += count
     }
 
-    mutating func unbind(
+    package mutating func unbind(
         _ key: String,
         _ arguments: [FieldValue.Field],
         from destination: Destination
@@ -39,7 +42,7 @@ struct ConsistentHashExchange: ExchangeType {
         runs.removeAll { $0.count == 0 }
     }
 
-    func routes(for letter: Letter, into targets: inout [Destination]) {
+    package func routes(for letter: Letter, into targets: inout [Destination]) {
         guard total > 0 else { return }
         var text = letter.key
         if let header {
@@ -65,7 +68,7 @@ struct ConsistentHashExchange: ExchangeType {
     private static let mostBuckets = 1 << 32
 
     /// The weight that a binding key says; nil if it says none.
-    static func weight(_ key: String) -> Int? {
+    package static func weight(_ key: String) -> Int? {
         Int(key).flatMap { $0 > 0 ? min($0, mostBuckets) : nil }
     }
 

@@ -1,21 +1,38 @@
 import WarrenTrace
 
 /// Where a binding leads.
-enum Destination: Hashable, Sendable {
+package enum Destination: Hashable, Sendable {
     case queue(Int32)
     case exchange(Int32)
 }
 
 /// What an exchange looks at in a message.
-struct Letter {
-    var key: String
-    var headers: [FieldValue.Field]
+package struct Letter {
+    package var key: String
+    package var headers: [FieldValue.Field]
     var properties: Properties?
-    var version = Version.v3_10
+    package var version = Version.v3_10
+
+    init(
+        key: String,
+        headers: [FieldValue.Field],
+        properties: Properties? = nil,
+        version: Version = .v3_10
+    ) {
+        self.key = key
+        self.headers = headers
+        self.properties = properties
+        self.version = version
+    }
+
+    /// A message with a key and headers.
+    package init(key: String, headers: [FieldValue.Field] = [], for version: Version) {
+        self.init(key: key, headers: headers, version: version)
+    }
 }
 
 /// A way of choosing among bindings; one file for each.
-protocol ExchangeType: Sendable {
+package protocol ExchangeType: Sendable {
     /// Adds a binding. Adding one that is there changes nothing.
     mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
     /// Takes a binding away.
@@ -29,7 +46,7 @@ protocol ExchangeType: Sendable {
 }
 
 /// An exchange of a broker, with its bindings.
-struct Exchange: Sendable {
+package struct Exchange: Sendable {
     var symbol: Symbol
     var scope: Symbol
     var declaration: ExchangeDeclaration
@@ -114,7 +131,7 @@ struct Exchange: Sendable {
     }
 
     /// The type of this name, or nil.
-    static func type(named name: String, _ arguments: [FieldValue.Field] = [])
+    package static func type(named name: String, _ arguments: [FieldValue.Field] = [])
         -> (any ExchangeType)?
     {
         switch name {

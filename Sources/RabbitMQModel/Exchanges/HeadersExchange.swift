@@ -1,20 +1,20 @@
 /// Routes by the headers of a message.
 ///
 /// - Source: RMQ-HDR-01, RMQ-HDR-03, RMQ-HDR-04.
-struct HeadersExchange: ExchangeType {
+package struct HeadersExchange: ExchangeType {
     /// How many must match, and whether names that begin with `x-` take part.
-    enum Mode: String, Sendable {
+    package enum Mode: String, Sendable {
         case all, any
         case allWithX = "all-with-x"
         case anyWithX = "any-with-x"
 
         /// `all` unless the binding says otherwise.
-        init(of arguments: [FieldValue.Field]) {
+        package init(of arguments: [FieldValue.Field]) {
             self = arguments["x-match"]?.text.flatMap { Mode(rawValue: $0) } ?? .all
         }
 
-        var needsAll: Bool { self == .all || self == .allWithX }
-        var takesX: Bool { self == .allWithX || self == .anyWithX }
+        package var needsAll: Bool { self == .all || self == .allWithX }
+        package var takesX: Bool { self == .allWithX || self == .anyWithX }
     }
 
     private struct Row: Hashable, Sendable {
@@ -24,12 +24,15 @@ struct HeadersExchange: ExchangeType {
 
     private var rows: [Row] = []
 
-    mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
-    {
+    package mutating func bind(
+        _ key: String,
+        _ arguments: [FieldValue.Field],
+        to destination: Destination
+    ) {
         rows.append(Row(arguments: arguments.sortedByName, destination: destination))
     }
 
-    mutating func unbind(
+    package mutating func unbind(
         _ key: String,
         _ arguments: [FieldValue.Field],
         from destination: Destination
@@ -39,7 +42,7 @@ struct HeadersExchange: ExchangeType {
         rows.remove(at: index)
     }
 
-    func routes(for letter: Letter, into targets: inout [Destination]) {
+    package func routes(for letter: Letter, into targets: inout [Destination]) {
         let headers = letter.headers.sortedByName
         for row in rows
         where Self.matches(row.arguments, headers, exactly: letter.version >= .v4_0) {
@@ -52,7 +55,7 @@ struct HeadersExchange: ExchangeType {
     /// The two are gone through side by side, so that of a name that stands there twice each is used once.
     ///
     /// - Source: RMQ-HDR-05: from 4.0 on a whole number is not equal to a fraction.
-    static func matches(
+    package static func matches(
         _ arguments: [FieldValue.Field],
         _ headers: [FieldValue.Field],
         exactly: Bool = false

@@ -2,7 +2,7 @@
 ///
 /// The patterns form a trie of words; a key walks all branches that it can take at once.
 /// - Source: RMQ-TOPIC-01 to RMQ-TOPIC-04.
-struct TopicExchange: ExchangeType {
+package struct TopicExchange: ExchangeType {
     private struct Node: Sendable {
         var next: [String: Int] = [:]
         var destinations: [Destination] = []
@@ -10,8 +10,11 @@ struct TopicExchange: ExchangeType {
 
     private var nodes = [Node()]
 
-    mutating func bind(_ key: String, _ arguments: [FieldValue.Field], to destination: Destination)
-    {
+    package mutating func bind(
+        _ key: String,
+        _ arguments: [FieldValue.Field],
+        to destination: Destination
+    ) {
         var node = 0
         for word in Self.words(of: key) {
             if let known = nodes[node].next[word] {
@@ -25,7 +28,7 @@ struct TopicExchange: ExchangeType {
         nodes[node].destinations.append(destination)
     }
 
-    mutating func unbind(
+    package mutating func unbind(
         _ key: String,
         _ arguments: [FieldValue.Field],
         from destination: Destination
@@ -40,7 +43,7 @@ struct TopicExchange: ExchangeType {
         nodes[node].destinations.remove(at: index)
     }
 
-    func routes(for letter: Letter, into targets: inout [Destination]) {
+    package func routes(for letter: Letter, into targets: inout [Destination]) {
         let words = Self.words(of: letter.key)
         var seen: Set<Place> = []
         walk(Place(node: 0, word: 0), words, &seen, &targets)
@@ -81,7 +84,7 @@ struct TopicExchange: ExchangeType {
     private static func isWildcard(_ word: String) -> Bool { word == "*" || word == "#" }
 
     /// The words of a key: none for "", and empty ones between two dots.
-    static func words(of key: String) -> [String] {
+    package static func words(of key: String) -> [String] {
         key.isEmpty
             ? [] : key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     }

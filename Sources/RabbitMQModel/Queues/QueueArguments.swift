@@ -3,7 +3,7 @@
 ///
 /// - Source: RMQ-DECL-08 to -10, -23, -53, -54; RMQ-QQ-01 to -03; RMQ-STREAM-01, -10. The texts and the order are
 ///   those of 3.10.8.
-enum QueueArguments {
+package enum QueueArguments {
     private enum Check {
         case integer, natural, lifetime, expiry, positive, priority, version, flag
         case text, deadLetterKey, age, offset
@@ -69,14 +69,14 @@ enum QueueArguments {
     ]
 
     /// The arguments that 3.10 knows, for did-you-mean.
-    static let names =
+    package static let names =
         checks.map(\.name) + ["x-delivery-limit", "x-queue-master-locator"]
 
     /// The longest time to live: ten years of milliseconds.
     static let longestTTL: Int64 = 315_360_000_000
 
     /// From 3.13 on a classic queue takes the word of the others for its place as well.
-    private static func known(to kind: String, _ version: Version) -> [String] {
+    package static func known(to kind: String, _ version: Version) -> [String] {
         switch kind {
         case "quorum": quorum
         case "stream": stream
@@ -104,7 +104,7 @@ enum QueueArguments {
     }
 
     /// Refuses what the broker refuses when it makes a queue.
-    static func check(_ wanted: QueueDeclaration, _ vhost: String, _ version: Version)
+    package static func check(_ wanted: QueueDeclaration, _ vhost: String, _ version: Version)
         throws(Refusal)
     {
         let what = "queue '\(wanted.name)' in vhost '\(vhost)'"
@@ -249,7 +249,7 @@ enum QueueArguments {
     }
 
     /// An age such as `7D` or `1h` in milliseconds, or nil.
-    static func milliseconds(ofAge age: String) -> UInt64? {
+    package static func milliseconds(ofAge age: String) -> UInt64? {
         let units: [Character: UInt64] = [
             "Y": 31_536_000, "M": 2_592_000, "D": 86_400, "h": 3600, "m": 60, "s": 1,
         ]

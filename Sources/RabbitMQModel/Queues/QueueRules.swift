@@ -4,65 +4,65 @@ import WarrenTrace
 ///
 /// - Source: RMQ-POL-03 (numbers: the lower counts), RMQ-POL-04 (the rest: the argument wins), RMQ-POL-06, RMQ-POL-15
 ///   (what differs on quorum queues and streams).
-struct QueueRules: Hashable, Sendable {
+package struct QueueRules: Hashable, Sendable {
     /// What kind of queue it is.
-    enum Kind: Sendable { case classic, quorum, stream }
+    package enum Kind: Sendable { case classic, quorum, stream }
 
     /// How a quorum queue goes by the priority of messages.
     ///
     /// - Source: the section on versions: 4.0 has two classes (0 to 4, 5 and up; about two high ones for one
     ///   normal one), 4.3 has 0 to 31, strictly, and takes 4 for an absent one.
-    enum QuorumPriorities: Sendable { case none, twoClasses, strict }
+    package enum QuorumPriorities: Sendable { case none, twoClasses, strict }
 
     /// What happens to a message that finds the queue full.
-    enum Overflow: String, Sendable {
+    package enum Overflow: String, Sendable {
         case dropHead = "drop-head"
         case rejectPublish = "reject-publish"
         case rejectPublishDLX = "reject-publish-dlx"
     }
 
-    var kind = Kind.classic
+    package var kind = Kind.classic
     /// Milliseconds.
-    var ttl: UInt64?
+    package var ttl: UInt64?
     /// Milliseconds.
-    var expires: UInt64?
-    var maxLength: UInt64?
-    var maxBytes: UInt64?
+    package var expires: UInt64?
+    package var maxLength: UInt64?
+    package var maxBytes: UInt64?
     /// Milliseconds; streams only.
-    var maxAge: UInt64?
-    var segmentBytes: UInt64 = 500_000_000
-    var overflow = Overflow.dropHead
-    var deadLetterExchange: String?
-    var deadLetterKey: String?
-    var deadLettersSafely = false
-    var deliveryLimit: UInt64?
-    var maxPriority: UInt8 = 0
-    var quorumPriorities = QuorumPriorities.none
-    var singleActive = false
+    package var maxAge: UInt64?
+    package var segmentBytes: UInt64 = 500_000_000
+    package var overflow = Overflow.dropHead
+    package var deadLetterExchange: String?
+    package var deadLetterKey: String?
+    package var deadLettersSafely = false
+    package var deliveryLimit: UInt64?
+    package var maxPriority: UInt8 = 0
+    package var quorumPriorities = QuorumPriorities.none
+    package var singleActive = false
     /// Whether a new queue goes to the node with the fewest: RMQ-CLUS-08, RMQ-QQ-30.
-    var isBalanced = false
+    package var isBalanced = false
     /// How many members a replicated queue begins with: RMQ-QQ-38.
-    var groupSize: UInt64?
+    package var groupSize: UInt64?
 
     /// Which nodes keep copies of a classic queue.
     ///
     /// - Source: RMQ-MIR-01.
-    enum Mirroring: Sendable, Hashable {
+    package enum Mirroring: Sendable, Hashable {
         case all
         case exactly(Int)
         case nodes([String])
     }
 
     /// Nil for a queue on one node.
-    var mirroring: Mirroring?
+    package var mirroring: Mirroring?
     /// Whether a new mirror gets what is there already: RMQ-MIR-07.
-    var synchronises = false
+    package var synchronises = false
     /// Whether a mirror that lacks something may take over after a crash: RMQ-MIR-08, -09.
-    var promotesOnFailure = true
+    package var promotesOnFailure = true
     /// Whether it may after a stop in good order: RMQ-MIR-10.
-    var promotesOnShutdown = false
+    package var promotesOnShutdown = false
     /// Whether other nodes keep copies, as mirrors or as replicas of a stream.
-    var isReplicated = false
+    package var isReplicated = false
 
     /// Whether nothing here concerns the common way of a message.
     var isPlain: Bool {
@@ -74,7 +74,7 @@ struct QueueRules: Hashable, Sendable {
     /// The rules of a queue.
     ///
     /// - Source: RMQ-QQ-09 and the section on versions (4.0: a delivery limit of 20 unless one is set).
-    init(
+    package init(
         _ declaration: QueueDeclaration,
         policy: Policy?,
         operatorPolicy: Policy?,

@@ -166,7 +166,7 @@ public struct Policy: Sendable, Hashable {
         /// A queue of a kind: `classic`, `quorum` or `stream`.
         case queue(String)
 
-        fileprivate var targets: [Target] {
+        var targets: [Target] {
             switch self {
             case .exchange: [.exchanges]
             case .queue("quorum"): [.queues, .quorumQueues]
@@ -178,7 +178,7 @@ public struct Policy: Sendable, Hashable {
         /// The keys that the kind of queue does not support.
         ///
         /// - Source: `capabilities()` of the kinds of 3.10.8; from 3.13 on a classic queue has a leader locator.
-        fileprivate func unsupported(_ version: Version) -> [String] {
+        func unsupported(_ version: Version) -> [String] {
             switch self {
             case .exchange: []
             case .queue("quorum"): Self.unsupportedByQuorum

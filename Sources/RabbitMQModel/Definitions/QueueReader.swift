@@ -17,6 +17,16 @@ struct QueueReader {
         ("leader_locator", "x-queue-leader-locator", .text),
     ]
 
+    /// Where a topology says what an argument says, if it has a word for it.
+    static func word(for argument: String) -> [String]? {
+        switch argument {
+        case "x-dead-letter-exchange": ["dead_letter", "exchange"]
+        case "x-dead-letter-routing-key": ["dead_letter", "key"]
+        case "x-dead-letter-strategy": ["dead_letter", "strategy"]
+        default: plain.first { $0.argument == argument }.map { [$0.word] }
+        }
+    }
+
     /// What an argument and a policy say alike.
     static let limits = [
         Field("message_ttl", .duration, "how long a message may wait"),

@@ -1,3 +1,4 @@
+import WarrenTopology
 import WarrenTrace
 
 /// What a client, or the topology file, says about an exchange.
@@ -104,6 +105,8 @@ public struct Definitions: Sendable, Hashable {
     public var queues: [QueueDeclaration] = []
     /// The bindings, beside those of the default exchange.
     public var bindings: [BindingDeclaration] = []
+    /// Where each binding stands in a topology.
+    var bindingPlaces: [Tree.Entry] = []
     /// On which node of a cluster a queue is declared, by name; the first one for those left out.
     var homes: [String: Int] = [:]
     /// The virtual host.

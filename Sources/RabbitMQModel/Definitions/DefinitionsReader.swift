@@ -35,7 +35,10 @@ struct DefinitionsReader {
         }
         for (entries, toExchange) in [(exchanges, true), (queues, false)] {
             for entry in entries {
-                made.bindings += bindings(entry, toExchange, known, &findings)
+                for (binding, place) in bindings(entry, toExchange, known, &findings) {
+                    made.bindings.append(binding)
+                    made.bindingPlaces.append(place)
+                }
             }
         }
         SettingsReader.add(tree, Version(broker.version), to: &made, &findings)
@@ -176,8 +179,8 @@ struct DefinitionsReader {
         _ toExchange: Bool,
         _ known: [String],
         _ findings: inout [Finding]
-    ) -> [BindingDeclaration] {
-        var made: [BindingDeclaration] = []
+    ) -> [(BindingDeclaration, Tree.Entry)] {
+        var made: [(BindingDeclaration, Tree.Entry)] = []
         for source in named(entry.value["bind"]) {
             guard known.contains(source.key) else {
                 findings.append(
@@ -209,7 +212,9 @@ struct DefinitionsReader {
                         at: 0
                     )
                 }
-                made.append(binding)
+                made.append(
+                    (binding, Tree.Entry(key: source.key, place: element.place, value: element))
+                )
             }
         }
         return made

@@ -1,0 +1,222 @@
+package import RabbitMQModel
+package import WarrenTopology
+
+/// What a check looks at: what a file declares for one broker, who uses it, and how it hangs together.
+package struct Subject {
+    /// What is declared.
+    package let set: DefinitionSet
+    /// The topology around it; nil for a definitions file.
+    package let topology: Topology?
+    /// The broker of the topology.
+    package let broker: Topology.Broker?
+    /// The virtual hosts by name, in the order in which the file comes to speak of them.
+    package let hosts: [Host]
+    private let hostNumbers: [String: Int]
+    /// The broker's version for a sentence.
+    package var version: Version { self.set.version }
+
+    package init(_ set: DefinitionSet, topology: Topology? = nil, broker: Topology.Broker? = nil) {
+        self.set = set
+        self.topology = topology
+        self.broker = broker
+        var builder = HostBuilder(set)
+        builder.build()
+        hosts = builder.hosts
+        hostNumbers = builder.numbers
+    }
+
+    /// The virtual host of this name.
+    package func host(_ name: String?) -> Host? {
+        name.flatMap { hostNumbers[$0] }.map { hosts[$0] }
+    }
+
+    /// The clients of the broker in a role.
+    func clients(_ roles: Topology.Role...) -> [Topology.Client] {
+        topology?.clients.filter { $0.broker == broker?.name && roles.contains($0.role) } ?? []
+    }
+
+    /// Whether the file says who publishes and who consumes.
+    var hasClients: Bool { topology?.clients.contains { $0.broker == broker?.name } ?? false }
+}
+
+/// A virtual host: what is in it, by name.
+package struct Host {
+    package let name: String
+    /// The first exchange of each name, as a place in ``DefinitionSet/exchanges``; the same for queues.
+    package var exchanges: [String: Int] = [:]
+    package var queues: [String: Int] = [:]
+    /// The bindings from an exchange and to a queue or an exchange, as places in ``DefinitionSet/bindings``.
+    package var from: [String: [Int]] = [:]
+    package var toQueue: [String: [Int]] = [:]
+    package var toExchange: [String: [Int]] = [:]
+    /// Places in ``DefinitionSet/policies``.
+    var policies: [Int] = []
+    var operatorPolicies: [Int] = []
+    var table = PolicyTable([], .v3_10)
+    var operatorTable = PolicyTable([], .v3_10)
+    /// By queue: what it goes by, made when it is asked for.
+    let settings = SettingsCache()
+
+    init(_ name: String) { self.name = name }
+
+    /// The exchanges that every virtual host has, with their types.
+    package static let predeclared = [
+        "": "direct", "amq.direct": "direct", "amq.fanout": "fanout", "amq.topic": "topic",
+        "amq.headers": "headers", "amq.match": "headers", "amq.rabbitmq.trace": "topic",
+        "amq.rabbitmq.log": "topic",
+    ]
+
+    /// Whether an exchange is there.
+    package func hasExchange(_ name: String) -> Bool {
+        exchanges[name] != nil && !name.hasPrefix("amq.") || Self.predeclared[name] != nil
+    }
+
+    /// How an exchange routes; nil if it is not there.
+    package func type(ofExchange name: String, in set: DefinitionSet) -> String? {
+        Self.predeclared[name] ?? exchanges[name].map { set.exchanges[$0].value.type }
+    }
+}
+
+/// What the queues of a virtual host go by, made once for each.
+final class SettingsCache {
+    var rules: [Int: QueueRules] = [:]
+}
+
+private struct HostBuilder {
+    let set: DefinitionSet
+    var hosts: [Host] = []
+    var numbers: [String: Int] = [:]
+
+    init(_ set: DefinitionSet) { self.set = set }
+
+    private mutating func number(_ name: String) -> Int {
+        if let known = numbers[name] { return known }
+        numbers[name] = hosts.count
+        hosts.append(Host(name))
+        return hosts.count - 1
+    }
+
+    mutating func build() {
+        for host in set.vhosts { _ = number(host.value.name) }
+        if set.form != .cluster { _ = number("/") }
+        for (index, item) in set.exchanges.enumerated() {
+            guard let vhost = item.vhost else { continue }
+            let host = number(vhost)
+            if hosts[host].exchanges[item.value.name] == nil {
+                hosts[host].exchanges[item.value.name] = index
+            }
+        }
+        for (index, item) in set.queues.enumerated() {
+            guard let vhost = item.vhost else { continue }
+            let host = number(vhost)
+            if hosts[host].queues[item.value.name] == nil {
+                hosts[host].queues[item.value.name] = index
+            }
+        }
+        for (index, item) in set.bindings.enumerated() {
+            guard let vhost = item.vhost else { continue }
+            let host = number(vhost)
+            hosts[host].from[item.value.source, default: []].append(index)
+            if item.value.toExchange {
+                hosts[host].toExchange[item.value.destination, default: []].append(index)
+            } else {
+                hosts[host].toQueue[item.value.destination, default: []].append(index)
+            }
+        }
+        for (index, item) in set.policies.enumerated() {
+            guard let vhost = item.vhost else { continue }
+            let host = number(vhost)
+            if item.value.isOperator {
+                hosts[host].operatorPolicies.append(index)
+            } else {
+                hosts[host].policies.append(index)
+            }
+        }
+        for index in hosts.indices {
+            hosts[index].table = PolicyTable(
+                hosts[index].policies.map { set.policies[$0].value.policy },
+                set.version
+            )
+            hosts[index].operatorTable = PolicyTable(
+                hosts[index].operatorPolicies.map { set.policies[$0].value.policy },
+                set.version
+            )
+        }
+    }
+}
+
+extension Subject {
+    /// The policy that counts for a queue or exchange, as a place in ``DefinitionSet/policies``.
+    package func policy(_ name: String, _ kind: Policy.Subject, in host: Host) -> Int? {
+        host.table.effective(name, kind).map { host.policies[$0] }
+    }
+
+    /// The operator policy that counts.
+    package func operatorPolicy(_ name: String, _ kind: Policy.Subject, in host: Host) -> Int? {
+        host.operatorTable.effective(name, kind).map { host.operatorPolicies[$0] }
+    }
+
+    /// What a queue goes by: its arguments and the policies that count.
+    package func rules(_ queue: Int, in host: Host) -> QueueRules {
+        if let known = host.settings.rules[queue] { return known }
+        let declaration = set.queues[queue].value
+        let kind = Policy.Subject.queue(declaration.type)
+        let made = QueueRules(
+            declaration,
+            policy: policy(declaration.name, kind, in: host).map { set.policies[$0].value.policy },
+            operatorPolicy: operatorPolicy(declaration.name, kind, in: host).map {
+                set.policies[$0].value.policy
+            },
+            version: version
+        )
+        host.settings.rules[queue] = made
+        return made
+    }
+
+    /// Where an exchange sends what it cannot route: its argument, or its policy's.
+    package func alternate(_ exchange: Int, in host: Host) -> String? {
+        let declaration = set.exchanges[exchange].value
+        if let own = declaration.alternate { return own }
+        return policy(declaration.name, .exchange, in: host).flatMap {
+            set.policies[$0].value.policy["alternate-exchange"]?.text
+        }
+    }
+
+    /// Where a setting of a queue comes from: its argument, or else the policy that counts.
+    func place(ofSetting argument: String, _ queue: Int, in host: Host) -> Place? {
+        let item = set.queues[queue]
+        if item.value[argument] != nil { return set.place(item.origin, argument: argument) }
+        let key = String(argument.dropFirst(2))
+        let kind = Policy.Subject.queue(item.value.type)
+        for index in [
+            operatorPolicy(item.value.name, kind, in: host),
+            policy(item.value.name, kind, in: host),
+        ] {
+            guard let index, set.policies[index].value.policy[key] != nil else { continue }
+            return set.place(set.policies[index].origin, "definition", key)
+        }
+        return set.place(item.origin)
+    }
+
+    /// The queues that are there at most once each, with their virtual hosts, in file order.
+    var liveQueues: [(index: Int, host: Host)] {
+        self.set.queues.indices.compactMap { index in
+            let item = set.queues[index]
+            guard let host = host(item.vhost), host.queues[item.value.name] == index,
+                !item.value.name.hasPrefix("amq.")
+            else { return nil }
+            return (index, host)
+        }
+    }
+
+    /// The exchanges that are there at most once each, with their virtual hosts, in file order.
+    var liveExchanges: [(index: Int, host: Host)] {
+        self.set.exchanges.indices.compactMap { index in
+            let item = set.exchanges[index]
+            guard let host = host(item.vhost), host.exchanges[item.value.name] == index,
+                !item.value.name.hasPrefix("amq."), !item.value.name.isEmpty
+            else { return nil }
+            return (index, host)
+        }
+    }
+}
