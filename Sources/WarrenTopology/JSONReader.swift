@@ -33,7 +33,7 @@ public struct JSONReader {
         do {
             return try reader.document()
         } catch {
-            throw Finding(
+            var finding = Finding(
                 "not-json",
                 "\(file.path) is not JSON: \(error.sentence)",
                 at: file.place(ofByte: error.offset, in: number),
@@ -41,6 +41,9 @@ public struct JSONReader {
                     "RabbitMQ refuses the whole file: it answers `failed_to_parse_json` and says no more",
                 remedy: error.remedy
             )
+            finding.object = "the file"
+            finding.outcome = .refused
+            throw finding
         }
     }
 
@@ -331,7 +334,9 @@ public struct JSONReader {
             offset: at,
             sentence: "\(shown()) stands where a key must",
             remedy: Self.isLetter(bytes[at])
-                ? "put the key in double quotes" : "look at what stands before it"
+                ? "put the key in double quotes"
+                : bytes[at] == UInt8(ascii: "{")
+                    ? "one bracket too many?" : "look at what stands before it"
         )
     }
 

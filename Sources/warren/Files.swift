@@ -1,6 +1,8 @@
 import Foundation
+import RabbitMQModel
 import WarrenBroker
 import WarrenCatalog
+import WarrenCheck
 import WarrenStore
 import WarrenTopology
 
@@ -42,6 +44,36 @@ enum Files {
         }
         for finding in result.findings { Console.error(finding.text(in: result.files)) }
         return topology
+    }
+
+    /// What a topology or a definitions file declares for a broker.
+    ///
+    /// - Throws: ``Failure`` with code 2 if it cannot be read.
+    static func subject(
+        _ path: String,
+        _ broker: String?,
+        _ version: String?,
+        _ format: OutputFormat
+    ) throws -> Subject {
+        let known = version.flatMap { Version.nearest(to: $0) }
+        if let version, known == nil {
+            throw Failure(
+                code: Failure.input,
+                text: "error: the version '\(version)' is none\n  try: one of "
+                    + Version.known.joined(separator: ", ")
+            )
+        }
+        do throws(SubjectReader.Failure) {
+            return try SubjectReader.read(
+                path,
+                broker: broker,
+                version: known,
+                vocabularies: Catalog.vocabularies,
+                source: Files.bytes
+            ).subject
+        } catch {
+            throw try rejected(error.findings, error.files, format)
+        }
     }
 
     /// Why nothing is simulated: the findings as text, or as JSON on standard output.

@@ -198,6 +198,11 @@ extension DefinitionSet {
             default: wrong(value, "tags", "a text or a list of texts", what)
             }
         }
+        if let limits = object["limits"] {
+            for (key, value) in limits.entries where value.integer == nil {
+                wrong(value, "limits/\(key.text ?? "")", "a whole number", what)
+            }
+        }
         var secret = UserEntry.Secret.none
         if object["password"] != nil {
             secret = .password

@@ -23,6 +23,21 @@ enum MissingVhost: Rule {
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
         let set = subject.set
+        if set.form == .virtualHost,
+            let item = set.queues.first.map({ $0.origin }) ?? set.exchanges.first?.origin
+        {
+            report.add(
+                "the file names no virtual host anywhere: it is for one of them",
+                at: set.place(item),
+                object: "the file",
+                why:
+                    "RabbitMQ takes it for a virtual host that the import names, and refuses it otherwise",
+                remedy:
+                    "POST it to /api/definitions/VHOST, or rabbitmqctl import_definitions for a whole cluster's file",
+                severity: .note,
+                outcome: .created
+            )
+        }
         func add(_ object: String, _ origin: DefinitionSet.Origin, _ outcome: Finding.Outcome) {
             report.add(
                 "the \(object) names no virtual host",

@@ -29,7 +29,8 @@ enum TopicPermissionWithoutExchange: Rule {
                 "the topic permission of '\(item.value.user)' is for '\(name)', \(type.map { "which is a \($0) exchange" } ?? "and there is no such exchange")",
                 at: subject.set.place(item.origin, "exchange"),
                 object: "topic permission of '\(item.value.user)'",
-                label: type == nil ? Hints.name(name, host.exchanges) : ""
+                label: type == nil ? Hints.name(name, host.exchanges) : "",
+                severity: name.isEmpty ? .note : nil
             )
         }
     }

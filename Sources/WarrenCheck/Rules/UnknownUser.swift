@@ -35,7 +35,11 @@ enum UnknownUser: Rule {
                 at: set.place(origin, "user"),
                 object: "\(what) of '\(user)'",
                 label: DidYouMean.hint(user, in: known.sorted()),
-                severity: isTopology || set.document.hasList("users") ? .error : .warning
+                severity: user == "guest"
+                    ? .note
+                    : isTopology || set.document.hasList("users") ? .error : .warning,
+                // A fresh broker has it.
+                outcome: user == "guest" ? .created : .refused
             )
         }
         for item in set.permissions { see(item.value.user, item.origin, "a permission") }

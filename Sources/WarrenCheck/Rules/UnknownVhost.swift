@@ -68,8 +68,10 @@ enum UnknownVhost: Rule {
                 label: isListed
                     ? DidYouMean.hint(stranger.name, in: known.sorted())
                     : "the file creates no virtual host",
-                severity: isListed ? .error : .warning,
-                outcome: stranger.onlyBindings ? .skipped : .refused
+                severity: stranger.name == "/" ? .note : isListed ? .error : .warning,
+                // A fresh broker has `/`.
+                outcome: stranger.name == "/"
+                    ? .created : stranger.onlyBindings ? .skipped : .refused
             )
         }
     }
