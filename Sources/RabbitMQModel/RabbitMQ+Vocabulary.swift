@@ -93,7 +93,8 @@ extension RabbitMQ {
         ] + recovering,
         server: consuming,
         script: [heartbeat],
-        steps: ScriptReader.steps
+        steps: ScriptReader.steps,
+        foreign: DefinitionsText.foreign
     )
 
     private static let consuming =

@@ -17,7 +17,8 @@ package enum SubjectReader {
         broker name: String?,
         version: Version?,
         vocabularies: [Vocabulary],
-        source: @escaping TopologyReader.Source
+        source: @escaping TopologyReader.Source,
+        takesDrafts: Bool = false
     ) throws(Failure) -> (subject: Subject, files: [SourceFile]) {
         let bytes: [UInt8]
         do {
@@ -51,7 +52,7 @@ package enum SubjectReader {
             }
         }
         let result = TopologyReader.read(path, vocabularies: vocabularies, source: source)
-        guard let topology = result.topology else {
+        guard let topology = takesDrafts ? result.draft : result.topology else {
             throw Failure(findings: result.findings, files: result.files)
         }
         let known = topology.brokers.filter { $0.kind == RabbitMQ.vocabulary.kind }

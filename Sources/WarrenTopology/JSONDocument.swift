@@ -58,6 +58,14 @@ public final class JSONDocument: Sendable {
         self.nodes = nodes
     }
 
+    /// `{}`.
+    public static let empty = JSONDocument(
+        file: SourceFile(path: "", text: "{}"),
+        number: 0,
+        nodes: [Node(kind: .object, start: 0, end: 2, next: 1)],
+        oddities: []
+    )
+
     /// The value of the whole text.
     public var root: JSONValue { JSONValue(document: self, index: 0) }
 

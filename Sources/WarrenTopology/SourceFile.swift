@@ -5,10 +5,15 @@ public struct SourceFile: Sendable, Hashable {
     /// Its text.
     public let text: String
     private let lines: LineTable
+    /// Bytes that are never shown, in their order.
+    private let secrets: [Range<Int>]
 
     /// A file.
-    public init(path: String, text: String) {
+    ///
+    /// `secrets`: bytes that no message may show, in their order.
+    public init(path: String, text: String, secrets: [Range<Int>] = []) {
         self.path = path
+        self.secrets = secrets
         self.text = text
         lines = LineTable(text.utf8)
     }
@@ -22,7 +27,7 @@ public struct SourceFile: Sendable, Hashable {
     /// The line with this number, from 1; nil if there is none.
     public func line(_ number: Int) -> String? {
         guard let bytes = lines.bytes(ofLine: number) else { return nil }
-        return String(decoding: slice(bytes), as: UTF8.self)
+        return shown(bytes)
     }
 
     /// Part of a line: up to `width` characters around a column, and the column where it begins, from 1.
@@ -33,7 +38,7 @@ public struct SourceFile: Sendable, Hashable {
         let first = column <= width * 3 / 4 ? 1 : column - width / 2
         guard let start = lines.offset(line: line, column: first) else { return ("", first) }
         let end = lines.offset(line: line, column: first + width) ?? bytes.upperBound
-        return (String(decoding: slice(start..<end), as: UTF8.self), first)
+        return (shown(start..<end), first)
     }
 
     /// The place of a byte of the text, counted from 0.
@@ -42,10 +47,27 @@ public struct SourceFile: Sendable, Hashable {
         return Place(file: file, line: line, column: column, length: length)
     }
 
-    private func slice(_ bytes: Range<Int>) -> Substring.UTF8View {
-        let all = text.utf8
-        let start = all.index(all.startIndex, offsetBy: bytes.lowerBound)
-        return all[start..<all.index(start, offsetBy: bytes.count)]
+    /// Part of the text, with a dot for each byte that is a secret.
+    private func shown(_ range: Range<Int>) -> String {
+        var bytes = Array(lines.bytes[range])
+        // The first secret that ends within or behind the range.
+        var low = 0
+        var high = secrets.count
+        while low < high {
+            let middle = (low + high) / 2
+            if secrets[middle].upperBound <= range.lowerBound {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        while low < secrets.count, secrets[low].lowerBound < range.upperBound {
+            for index in secrets[low].clamped(to: range) {
+                bytes[index - range.lowerBound] = UInt8(ascii: "*")
+            }
+            low += 1
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// By path and text.

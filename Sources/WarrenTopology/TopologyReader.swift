@@ -82,6 +82,7 @@ public struct TopologyReader {
             )
             return nil
         }
+        if chain.isEmpty, let tree = foreign(path, bytes) { return tree.isNothing ? nil : tree }
         if bytes.count > TreeReader.byteLimit {
             findings.append(
                 Finding(
@@ -113,6 +114,46 @@ public struct TopologyReader {
             return nil
         }
         return include(into: tree, path, chain + [path])
+    }
+
+    /// The topology that a broker's own file stands for; a tree of nothing if it is one and cannot be read.
+    private mutating func foreign(_ path: String, _ bytes: [UInt8]) -> Tree? {
+        for words in vocabularies {
+            guard let reading = words.foreign?.topology(path, bytes, files.count) else { continue }
+            if let file = reading.file { files.append(file) }
+            findings += reading.findings
+            return reading.tree ?? Tree(content: .scalar("", isPlain: true), place: .start(of: 0))
+        }
+        return nil
+    }
+
+    /// The section of a broker with what its own file says, if it names one.
+    private mutating func joined(_ tree: Tree, _ words: Vocabulary) -> Tree {
+        guard let reference = tree["definitions"], let name = reference.text,
+            let foreign = words.foreign,
+            case .map(var entries) = tree.content
+        else { return tree }
+        let from = reference.place.file < files.count ? files[reference.place.file].path : ""
+        let folder = from.lastIndex(of: "/").map { String(from[...$0]) } ?? ""
+        let path = Self.tidy(name.hasPrefix("/") ? name : folder + name)
+        let bytes: [UInt8]
+        do {
+            bytes = try source(path)
+        } catch {
+            findings.append(
+                Finding(
+                    "unreadable-file",
+                    "\(path) cannot be read: \(error.reason)",
+                    at: reference.place
+                )
+            )
+            return tree
+        }
+        let reading = foreign.section(path, bytes, files.count)
+        if let file = reading.file { files.append(file) }
+        findings += reading.findings
+        for entry in reading.tree?.entries ?? [] { merge(entry, into: &entries) }
+        return Tree(content: .map(entries), place: tree.place)
     }
 
     private mutating func decodeText(_ bytes: [UInt8], _ path: String) -> String? {
@@ -286,13 +327,13 @@ public struct TopologyReader {
 
     private mutating func broker(_ entry: Tree.Entry) -> Topology.Broker? {
         let what = "brokers.\(entry.key)"
-        let tree = entry.value
-        guard case .map = tree.content else {
-            check(tree, .record([Field("kind", .text, "")]), what)
+        let written = entry.value
+        guard case .map = written.content else {
+            check(written, .record([Field("kind", .text, "")]), what)
             return nil
         }
         let kinds = vocabularies.map(\.kind)
-        guard let kind = tree["kind"] else {
+        guard let kind = written["kind"] else {
             findings.append(
                 Finding(
                     "missing-key",
@@ -325,7 +366,8 @@ public struct TopologyReader {
                 Field("version", .choice(words.versions), "whose behaviour; \(words.versions[0])"),
                 Field("nodes", .list(CommonShapes.node), "its nodes; one, called as the broker"),
             ] + words.broker
-        check(tree, .record(fields), what)
+        check(written, .record(fields), what)
+        let tree = joined(written, words)
         let nodes = tree["nodes"]?.elements.compactMap { $0.text ?? $0["name"]?.text } ?? []
         for (index, element) in (tree["nodes"]?.elements ?? []).enumerated() {
             guard let name = element.text ?? element["name"]?.text,

@@ -27,6 +27,8 @@ public struct Vocabulary: Sendable {
     public var script: [Field]
     /// The steps of a script, each with what it says; none if scripts are not modelled.
     public var steps: [Field]
+    /// How the kind's own files are read; nil if it has none.
+    public var foreign: ForeignFile?
 
     /// A vocabulary.
     public init(
@@ -41,7 +43,8 @@ public struct Vocabulary: Sendable {
         caller: [Field] = [],
         server: [Field] = [],
         script: [Field] = [],
-        steps: [Field] = []
+        steps: [Field] = [],
+        foreign: ForeignFile? = nil
     ) {
         self.kind = kind
         self.versions = versions
@@ -55,6 +58,7 @@ public struct Vocabulary: Sendable {
         self.server = server
         self.script = script
         self.steps = steps
+        self.foreign = foreign
     }
 
     /// The kinds of which the product speaks; a file may name one that is not modelled yet.

@@ -53,7 +53,8 @@ enum Files {
         _ path: String,
         _ broker: String?,
         _ version: String?,
-        _ format: OutputFormat
+        _ format: OutputFormat,
+        takesDrafts: Bool = false
     ) throws -> Subject {
         let known = version.flatMap { Version.nearest(to: $0) }
         if let version, known == nil {
@@ -69,7 +70,8 @@ enum Files {
                 broker: broker,
                 version: known,
                 vocabularies: Catalog.vocabularies,
-                source: Files.bytes
+                source: Files.bytes,
+                takesDrafts: takesDrafts
             ).subject
         } catch {
             throw try rejected(error.findings, error.files, format)

@@ -13,7 +13,8 @@ struct Warren: ParsableCommand {
             """,
         version: Simulation.version,
         subcommands: [
-            RunCommand.self, CheckCommand.self, RouteCommand.self, TraceCommand.self,
+            RunCommand.self, CheckCommand.self, RouteCommand.self,
+            ShowCommand.self, ImportCommand.self, ExportCommand.self, TraceCommand.self,
             ScenarioCommand.self,
             ReplayCommand.self,
             ClusterCommand.self,

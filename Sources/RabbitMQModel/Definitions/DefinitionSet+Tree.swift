@@ -9,8 +9,7 @@ extension DefinitionSet {
         let all = DefinitionsReader(broker).read(&ignored)
         let hosts =
             [("/", broker.tree, nil as Tree.Entry?)]
-            + (broker.tree["vhosts"]?.entries ?? []).filter { !$0.key.hasPrefix("x-") }
-            .map { ($0.key, $0.value, $0) }
+            + broker.tree["vhosts"].named.map { ($0.key, $0.value, $0) }
         for (definitions, (name, tree, entry)) in zip(all, hosts) {
             if let entry {
                 vhosts.append(
@@ -19,7 +18,7 @@ extension DefinitionSet {
             }
             add(definitions, name, tree)
         }
-        for entry in broker.tree["users"]?.entries ?? [] where !entry.key.hasPrefix("x-") {
+        for entry in broker.tree["users"].named {
             let tags = entry.value["tags"]?.elements.compactMap(\.text)
             users.append(
                 Item(
@@ -31,15 +30,11 @@ extension DefinitionSet {
         }
     }
 
-    private static func named(_ tree: Tree?) -> [Tree.Entry] {
-        (tree?.entries ?? []).filter { !$0.key.hasPrefix("x-") }
-    }
-
     private mutating func add(_ definitions: Definitions, _ vhost: String, _ tree: Tree) {
-        for (value, entry) in zip(definitions.exchanges, Self.named(tree["exchanges"])) {
+        for (value, entry) in zip(definitions.exchanges, tree["exchanges"].named) {
             exchanges.append(Item(value: value, vhost: vhost, origin: origin(entry)))
         }
-        for (value, entry) in zip(definitions.queues, Self.named(tree["queues"])) {
+        for (value, entry) in zip(definitions.queues, tree["queues"].named) {
             queues.append(Item(value: value, vhost: vhost, origin: origin(entry)))
         }
         for (value, entry) in zip(definitions.bindings, definitions.bindingPlaces) {
@@ -68,7 +63,7 @@ extension DefinitionSet {
                 )
             }
         }
-        for (value, entry) in zip(definitions.permissions, Self.named(tree["permissions"])) {
+        for (value, entry) in zip(definitions.permissions, tree["permissions"].named) {
             permissions.append(Item(value: value, vhost: vhost, origin: origin(entry)))
         }
         for (value, element) in zip(

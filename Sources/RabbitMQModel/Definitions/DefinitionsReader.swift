@@ -9,7 +9,7 @@ struct DefinitionsReader {
     /// The definitions of each virtual host, `/` first.
     func read(_ findings: inout [Finding]) -> [Definitions] {
         var all = [definitions("/", broker.tree, &findings)]
-        for entry in broker.tree["vhosts"]?.entries ?? [] where !entry.key.hasPrefix("x-") {
+        for entry in broker.tree["vhosts"].named {
             all.append(definitions(entry.key, entry.value, &findings))
         }
         return all
@@ -24,9 +24,9 @@ struct DefinitionsReader {
     {
         var made = Definitions()
         made.vhost = vhost
-        let exchanges = named(tree["exchanges"])
-        let queues = named(tree["queues"])
-        let known = exchanges.map(\.key) + Self.predeclared.dropFirst()
+        let exchanges = tree["exchanges"].named
+        let queues = tree["queues"].named
+        let known = Known(exchanges.map(\.key) + Self.predeclared.dropFirst())
         for entry in exchanges { made.exchanges.append(exchange(entry, known, &findings)) }
         for entry in queues {
             made.queues.append(queue(entry, vhost, known, &findings))
@@ -41,19 +41,34 @@ struct DefinitionsReader {
                 }
             }
         }
+        addBindings(tree["bindings"], Known(queues.map(\.key)), known, to: &made, &findings)
         SettingsReader.add(tree, Version(broker.version), to: &made, &findings)
         return made
     }
 
-    private func named(_ tree: Tree?) -> [Tree.Entry] {
-        (tree?.entries ?? []).filter { !$0.key.hasPrefix("x-") }
+    /// Names that something may refer to.
+    private struct Known {
+        let names: [String]
+        private let set: Set<String>
+
+        init(_ names: [String]) {
+            self.names = names
+            set = Set(names)
+        }
+
+        func contains(_ name: String) -> Bool { set.contains(name) }
+
+        /// Did-you-mean, unless there are so many that a near one says nothing.
+        func hint(_ name: String) -> String {
+            names.count > 500 ? "" : DidYouMean.hint(name, in: names)
+        }
     }
 
     private func flag(_ tree: Tree, _ key: String, _ fallback: Bool) -> Bool {
         tree[key]?.text.map { $0 == "true" } ?? fallback
     }
 
-    private func exchange(_ entry: Tree.Entry, _ known: [String], _ findings: inout [Finding])
+    private func exchange(_ entry: Tree.Entry, _ known: Known, _ findings: inout [Finding])
         -> ExchangeDeclaration
     {
         var made = ExchangeDeclaration(
@@ -115,15 +130,14 @@ struct DefinitionsReader {
     }
 
     /// The broker accepts an exchange that is missing and drops what should go there.
-    private func warn(_ tree: Tree, _ known: [String], _ what: String, _ findings: inout [Finding])
-    {
+    private func warn(_ tree: Tree, _ known: Known, _ what: String, _ findings: inout [Finding]) {
         guard let name = tree.text, !known.contains(name) else { return }
         findings.append(
             Finding(
                 "missing-exchange",
                 "the \(what) exchange '\(name)' does not exist",
                 at: tree.place,
-                label: DidYouMean.hint(name, in: known),
+                label: known.hint(name),
                 why: "RabbitMQ accepts this and drops every message that should go there",
                 severity: .warning
             )
@@ -133,7 +147,7 @@ struct DefinitionsReader {
     private func queue(
         _ entry: Tree.Entry,
         _ vhost: String,
-        _ known: [String],
+        _ known: Known,
         _ findings: inout [Finding]
     ) -> QueueDeclaration {
         reserve(entry, "queue", &findings)
@@ -152,7 +166,7 @@ struct DefinitionsReader {
         }
         let letter =
             tree["dead_letter"]?["exchange"] ?? tree["arguments"]?["x-dead-letter-exchange"]
-        if let letter { warn(letter, known + [""], "dead-letter", &findings) }
+        if let letter, letter.text != "" { warn(letter, known, "dead-letter", &findings) }
         checkPlace(entry, &findings)
         return QueueReader(vhost: vhost, version: Version(broker.version) ?? .v3_10).read(
             entry,
@@ -174,21 +188,84 @@ struct DefinitionsReader {
         }
     }
 
+    /// The bindings that stand in a list of their own.
+    private func addBindings(
+        _ list: Tree?,
+        _ queues: Known,
+        _ exchanges: Known,
+        to made: inout Definitions,
+        _ findings: inout [Finding]
+    ) {
+        for element in list?.elements ?? [] {
+            let toExchange = element["exchange"] != nil
+            guard let source = element["from"],
+                let target = element["queue"] ?? element["exchange"],
+                element["queue"] == nil || !toExchange
+            else {
+                findings.append(
+                    Finding(
+                        "missing-key",
+                        "a binding needs `from:`, and either `queue:` or `exchange:`",
+                        at: element.place
+                    )
+                )
+                continue
+            }
+            var isWhole = true
+            for (end, known) in [(source, exchanges), (target, toExchange ? exchanges : queues)] {
+                guard let name = end.text, !known.contains(name) else { continue }
+                isWhole = false
+                findings.append(
+                    Finding(
+                        "unknown-name",
+                        "a binding names '\(name)', and there is none",
+                        at: end.place,
+                        label: known.hint(name)
+                    )
+                )
+            }
+            guard isWhole else { continue }
+            var binding = BindingDeclaration(
+                source: source.text ?? "",
+                destination: target.text ?? "",
+                key: element["key"]?.text ?? ""
+            )
+            binding.toExchange = toExchange
+            binding.arguments = Self.arguments(element)
+            made.bindings.append(binding)
+            made.bindingPlaces.append(
+                Tree.Entry(key: binding.source, place: element.place, value: element)
+            )
+        }
+    }
+
+    /// What a binding compares.
+    private static func arguments(_ element: Tree) -> [FieldValue.Field] {
+        var made: [FieldValue.Field] = []
+        if let match = element["match"]?.text {
+            made.append(FieldValue.Field("x-match", .string(match)))
+        }
+        made += (element["headers"]?.entries ?? []).map {
+            FieldValue.Field($0.key, FieldValue($0.value))
+        }
+        return made
+    }
+
     private func bindings(
         _ entry: Tree.Entry,
         _ toExchange: Bool,
-        _ known: [String],
+        _ known: Known,
         _ findings: inout [Finding]
     ) -> [(BindingDeclaration, Tree.Entry)] {
         var made: [(BindingDeclaration, Tree.Entry)] = []
-        for source in named(entry.value["bind"]) {
+        for source in entry.value["bind"].named {
             guard known.contains(source.key) else {
                 findings.append(
                     Finding(
                         "unknown-name",
                         "'\(entry.key)' is bound to the exchange '\(source.key)', and there is none",
                         at: source.place,
-                        label: DidYouMean.hint(source.key, in: known)
+                        label: known.hint(source.key)
                     )
                 )
                 continue
@@ -201,23 +278,29 @@ struct DefinitionsReader {
                     key: element.isNothing ? "" : element.text ?? element["key"]?.text ?? ""
                 )
                 binding.toExchange = toExchange
-                if let headers = element["headers"] {
-                    binding.arguments = headers.entries.map {
-                        FieldValue.Field($0.key, FieldValue($0.value))
-                    }
-                }
-                if let match = element["match"]?.text {
-                    binding.arguments.insert(
-                        FieldValue.Field("x-match", .string(match)),
-                        at: 0
-                    )
-                }
+                binding.arguments = Self.arguments(element)
                 made.append(
                     (binding, Tree.Entry(key: source.key, place: element.place, value: element))
                 )
             }
         }
         return made
+    }
+}
+
+extension Tree? {
+    /// The entries of a map of names: notes are left out, and a backslash in front of a name such as `x-jobs` says that
+    /// it is none.
+    var named: [Tree.Entry] {
+        (self?.entries ?? []).compactMap { entry in
+            guard !entry.key.hasPrefix("x-") else { return nil }
+            guard entry.key.hasPrefix("\\x-") else { return entry }
+            return Tree.Entry(
+                key: String(entry.key.dropFirst()),
+                place: entry.place,
+                value: entry.value
+            )
+        }
     }
 }
 

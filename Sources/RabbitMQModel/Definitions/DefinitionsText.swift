@@ -16,9 +16,67 @@ package enum DefinitionsText {
     /// The text of a file, with or without a mark of its order of bytes; nil if it is no UTF-8.
     package static func file(_ path: String, _ bytes: [UInt8]) -> SourceFile? {
         let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
-        return String(validating: bytes[start...], as: UTF8.self).map {
-            SourceFile(path: path, text: $0)
+        guard let text = String(validating: bytes[start...], as: UTF8.self) else { return nil }
+        return SourceFile(path: path, text: text, secrets: secrets(in: Array(bytes[start...])))
+    }
+
+    /// Where passwords, their hashes and addresses with passwords stand: the texts behind such keys, also in a file that
+    /// is no JSON.
+    private static func secrets(in bytes: [UInt8]) -> [Range<Int>] {
+        let quote = UInt8(ascii: "\"")
+        var found: [Range<Int>] = []
+        var index = 0
+        while index < bytes.count {
+            guard bytes[index] == quote, let end = closing(bytes, from: index) else {
+                index += 1
+                continue
+            }
+            let isSecret = isSecret(bytes[index + 1..<end])
+            index = end + 1
+            if isSecret { index = hide(bytes, from: index, &found) }
         }
+        return found
+    }
+
+    /// The quote that closes a text; nil if its line ends before.
+    private static func closing(_ bytes: [UInt8], from start: Int) -> Int? {
+        var end = start + 1
+        while end < bytes.count, bytes[end] != UInt8(ascii: "\"") {
+            if bytes[end] == 0x0A { return nil }
+            end += bytes[end] == UInt8(ascii: "\\") ? 2 : 1
+        }
+        return end < bytes.count ? end : nil
+    }
+
+    /// Hides the text, or the list of texts, behind a key; returns where to go on.
+    private static func hide(_ bytes: [UInt8], from start: Int, _ found: inout [Range<Int>]) -> Int
+    {
+        var index = start
+        var isList = false
+        while index < bytes.count {
+            switch bytes[index] {
+            case UInt8(ascii: "\""):
+                let line = bytes[index...].firstIndex(of: 0x0A) ?? bytes.count
+                let close = closing(bytes, from: index) ?? line
+                found.append(index + 1..<max(index + 1, close))
+                index = min(close + 1, bytes.count)
+                if !isList { return index }
+            case UInt8(ascii: "["):
+                isList = true
+                index += 1
+            case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ":"): index += 1
+            case UInt8(ascii: ",") where isList: index += 1
+            default: return index
+            }
+        }
+        return index
+    }
+
+    private static func isSecret(_ key: ArraySlice<UInt8>) -> Bool {
+        guard key.count <= 24 else { return false }
+        let word = String(decoding: key, as: UTF8.self).lowercased()
+        return word.hasPrefix("password") || word == "uri" || word.hasSuffix("-uri")
+            || word == "secret"
     }
 
     /// The document of a file.

@@ -17,6 +17,15 @@ struct QueueReader {
         ("leader_locator", "x-queue-leader-locator", .text),
     ]
 
+    /// The arguments that a word says exactly, in the order in which they read well.
+    static let exactWords = [
+        ("x-queue-type", "type"), ("x-message-ttl", "message_ttl"), ("x-expires", "expires"),
+        ("x-max-length", "max_length"), ("x-max-length-bytes", "max_length_bytes"),
+        ("x-overflow", "overflow"),
+        ("x-delivery-limit", "delivery_limit"), ("x-max-priority", "max_priority"),
+        ("x-single-active-consumer", "single_active_consumer"), ("x-max-age", "max_age"),
+    ]
+
     /// Where a topology says what an argument says, if it has a word for it.
     static func word(for argument: String) -> [String]? {
         switch argument {

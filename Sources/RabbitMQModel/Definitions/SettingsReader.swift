@@ -12,7 +12,7 @@ struct SettingsReader {
                 .choice(Policy.Target.allCases.map(\.rawValue)),
                 "what it is for; all"
             ),
-            Field("priority", .integer(0...1_000_000), "the highest that matches counts; 0"),
+            Field("priority", .text, "a whole number: the highest that matches counts; 0"),
             Field("dead_letter_exchange", .text, "where dead messages go"),
             Field("dead_letter_routing_key", .text, "under which key"),
             Field("dead_letter_strategy", .text, "how safely"),
@@ -22,8 +22,23 @@ struct SettingsReader {
         ]
     )
 
+    /// A binding in a list of its own, for what `bind:` cannot say.
+    private static let binding = Shape.record([
+        Field("from", .text, "the exchange that messages come from", required: true),
+        Field("queue", .text, "the queue where they go"),
+        Field("exchange", .text, "or the exchange"),
+        Field("key", .text, "the binding key"),
+        Field(
+            "match",
+            .choice(["all", "any", "all-with-x", "any-with-x"]),
+            "how many headers; all"
+        ),
+        Field("headers", .map(.anything), "the headers to match, or other arguments"),
+    ])
+
     /// What a virtual host, or the broker's own, may say beside queues and exchanges.
     static let ofVirtualHost = [
+        Field("bindings", .list(binding), "bindings, also to exchanges that are always there"),
         Field("policies", .list(policy), "policies"),
         Field("operator_policies", .list(policy), "operator policies"),
         Field(
@@ -62,6 +77,16 @@ struct SettingsReader {
     /// What a broker may say as a whole.
     static let ofBroker = [
         Field(
+            "definitions",
+            .text,
+            "a definitions file of RabbitMQ; what it declares joins what stands here"
+        ),
+        Field(
+            "imported_from",
+            .text,
+            "the definitions file that this was made of; `warren export` keeps what it says besides"
+        ),
+        Field(
             "users",
             .map(.record([Field("tags", .list(.text), "such as administrator, impersonator")])),
             "users beside guest"
@@ -78,7 +103,7 @@ struct SettingsReader {
     static func settings(_ broker: Topology.Broker) -> BrokerSettings {
         var settings = BrokerSettings()
         settings.version = Version(broker.version) ?? .v3_10
-        for user in broker.tree["users"]?.entries ?? [] where !user.key.hasPrefix("x-") {
+        for user in broker.tree["users"].named {
             let tags = user.value["tags"]?.elements.compactMap(\.text) ?? []
             settings.users.append(User(name: user.key, password: user.key, tags: tags))
         }
@@ -110,7 +135,7 @@ struct SettingsReader {
             isOperator: true,
             &findings
         )
-        for entry in tree["permissions"]?.entries ?? [] where !entry.key.hasPrefix("x-") {
+        for entry in tree["permissions"].named {
             made.permissions.append(
                 UserPermissions(
                     user: entry.key,
@@ -161,6 +186,16 @@ struct SettingsReader {
         policy.target =
             element["apply_to"]?.text.flatMap { Policy.Target(rawValue: $0) } ?? .all
         policy.priority = element["priority"]?.text.flatMap { Int64($0) } ?? 0
+        if let text = element["priority"]?.text, Int64(text) == nil {
+            findings.append(
+                Finding(
+                    "wrong-type",
+                    "the priority of the policy '\(policy.name)' is '\(text)'",
+                    at: element["priority"]?.place,
+                    label: "expected a whole number"
+                )
+            )
+        }
         for entry in element.entries
         where !own.contains(entry.key) && !entry.key.hasPrefix("x-") {
             let key = entry.key.replacing("_", with: "-")
