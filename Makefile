@@ -15,6 +15,7 @@ test: deps deps-test
 	swift build -c release --build-tests
 	WARREN_REAL=0 swift test -c release --skip-build
 	swift test -c release --skip-build --filter RabbitMQModelTests --skip RandomSchedule
+	swift test -c release --skip-build --filter JudgeTests
 	swift test -c release --skip-build --filter WarrenGatewayTests
 
 # For those who work here: builds in debug mode and runs every suite but the slow ones, in less than a minute.

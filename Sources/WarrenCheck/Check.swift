@@ -1,3 +1,4 @@
+import RabbitMQModel
 package import WarrenTopology
 
 /// The rules, and what they say about a topology or a definitions file.
@@ -94,6 +95,19 @@ package enum Check {
             var report = RuleReport(rule.manual)
             rule.check(subject, &report)
             all += report.findings
+        }
+        for host in subject.hosts where host.reach.isTooMuch {
+            all.append(
+                Finding(
+                    "too-many-ways",
+                    "the ways of messages through '\(host.name)' are too many to follow all of them",
+                    at: subject.set.document.map { .start(of: $0.number) } ?? subject.broker?.place,
+                    why: "rules about dead letters may have missed something",
+                    remedy:
+                        "ask about single messages: warren route FILE --exchange NAME --key KEY",
+                    severity: .note
+                )
+            )
         }
         return sorted(all)
     }

@@ -76,6 +76,13 @@ enum Bench {
                 port: number(1, 5672),
                 management: number(2, 15672)
             )
+        case "check", "route":
+            return try DefinitionsWorkloads.run(
+                word,
+                number(0, 100_000),
+                number(1, 0) == 0 ? .site : .star,
+                scratch
+            )
         default:
             throw BrokerWorkloads.Unfit(sentence: "there is no workload '\(word)'")
         }

@@ -95,7 +95,7 @@ struct Table {
         let parts: [(String, () -> [Line])] = [
             ("hold", hold), ("kernel", kernel), ("broker", broker), ("instructions", instructions),
             ("quorum", quorum), ("recorded", recorded), ("memory", memory), ("bindings", bindings),
-            ("wire", wire), ("start", start),
+            ("definitions", definitions), ("wire", wire), ("start", start),
         ]
         for (name, part) in parts where only.isEmpty || only == name { lines += part() }
         let table = TextTable<Line> { line in
@@ -338,6 +338,47 @@ struct Table {
                 ratio: ratio(values["\(count)/\(queues)"], base),
                 wanted: "≤ 2"
             )
+        }
+    }
+
+    /// Large definitions files, checked and asked for a route by the program itself.
+    private func definitions() -> [Line] {
+        let sizes = [10_000, 30_000, 100_000]
+        var bytes: [String: Double] = [:]
+        let values = interleave(
+            ["check", "route"].flatMap { verb in
+                sizes.map { size in
+                    (
+                        "\(verb) \(size)",
+                        {
+                            let sample = ours("\(verb) \(size)")
+                            bytes["\(verb) \(size)"] = sample.map { Double($0.bytes) / 1e6 }
+                            return sample?.seconds
+                        }
+                    )
+                }
+            }
+        )
+        return ["check", "route"].flatMap { verb in
+            sizes.map { size in
+                let name = "\(verb) \(size)"
+                let base = values["\(verb) 10000"].map { $0 * Double(size) / 10_000 }
+                return Line(
+                    what: "warren \(verb), \(size) bindings, s",
+                    ours: figure(values[name] ?? .nan),
+                    peer: size == 10_000 ? "" : "in proportion " + figure(base ?? .nan),
+                    ratio: size == 10_000 ? "" : ratio(values[name], base),
+                    wanted: size < 100_000 ? "" : verb == "check" ? "< 3" : "< 1"
+                )
+            } + [
+                Line(
+                    what: "… memory of the largest, MB",
+                    ours: figure(bytes["\(verb) 100000"] ?? .nan),
+                    peer: "",
+                    ratio: "",
+                    wanted: "≤ 500"
+                )
+            ]
         }
     }
 

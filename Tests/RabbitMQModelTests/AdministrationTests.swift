@@ -84,7 +84,7 @@ struct PolicyTests {
         }
         #expect(fault([("foo", .int(1))]) == "[{<<\"foo\">>,1}] are not recognised policy settings")
         #expect(fault([("max-length", .int(-1))]) == "-1 is not a valid maximum length")
-        #expect(fault([("message-ttl", .string("a"))]) == "a is not a valid message TTL")
+        #expect(fault([("message-ttl", .string("a"))]) == "<<\"a\">> is not a valid message TTL")
         #expect(fault([("overflow", .string("zz"))]) == "<<\"zz\">> is not a valid overflow value")
         #expect(
             fault([("max-priority", .int(3))])?.hasSuffix("not recognised policy settings") == true
@@ -93,7 +93,7 @@ struct PolicyTests {
         #expect(fault(dlx) == nil)
         #expect(
             fault(dlx, operators: true)
-                == "[{<<\"dead-letter-exchange\">>,a}] are not recognised policy settings"
+                == "[{<<\"dead-letter-exchange\">>,<<\"a\">>}] are not recognised policy settings"
         )
         #expect(policy("p", "x(", []).fault(isOperator: false) != nil)
     }

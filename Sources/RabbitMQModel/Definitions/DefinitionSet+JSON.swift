@@ -100,13 +100,25 @@ extension DefinitionSet {
     // MARK: Fields
 
     /// A text that must be there.
-    private mutating func text(_ object: JSONValue, _ field: String, _ what: String) -> String? {
+    private mutating func text(
+        _ object: JSONValue,
+        _ field: String,
+        _ what: String,
+        _ outcome: Finding.Outcome = .refused
+    ) -> String? {
         guard let value = object[field] else {
-            flaws.append(Flaw(kind: .missing(field: field), object: what, place: object.place))
+            flaws.append(
+                Flaw(
+                    kind: .missing(field: field),
+                    object: what,
+                    place: object.place,
+                    outcome: outcome
+                )
+            )
             return nil
         }
         guard let text = value.text else {
-            wrong(value, field, "a text", what)
+            wrong(value, field, "a text", what, outcome)
             return nil
         }
         return text
@@ -116,16 +128,24 @@ extension DefinitionSet {
         _ object: JSONValue,
         _ field: String,
         _ what: String,
+        _ outcome: Finding.Outcome = .refused,
         needed: Bool = true
     ) -> Bool? {
         guard let value = object[field] else {
             if needed {
-                flaws.append(Flaw(kind: .missing(field: field), object: what, place: object.place))
+                flaws.append(
+                    Flaw(
+                        kind: .missing(field: field),
+                        object: what,
+                        place: object.place,
+                        outcome: outcome
+                    )
+                )
             }
             return nil
         }
         guard let flag = value.flag else {
-            wrong(value, field, "true or false", what)
+            wrong(value, field, "true or false", what, outcome)
             return nil
         }
         return flag
@@ -135,13 +155,15 @@ extension DefinitionSet {
         _ value: JSONValue,
         _ field: String,
         _ expected: String,
-        _ what: String
+        _ what: String,
+        _ outcome: Finding.Outcome = .refused
     ) {
         flaws.append(
             Flaw(
                 kind: .wrong(field: field, expected: expected, found: value.kind.words),
                 object: what,
-                place: value.place
+                place: value.place,
+                outcome: outcome
             )
         )
     }
@@ -154,7 +176,8 @@ extension DefinitionSet {
             var fields: [FieldValue.Field] = []
             for (key, element) in value.entries {
                 let name = key.text ?? ""
-                if element.kind == .null {
+                // Of a key that stands twice the last one counts.
+                if element.kind == .null, value[name]?.index == element.index {
                     flaws.append(
                         Flaw(kind: .nullArgument(name: name), object: what, place: element.place)
                     )
@@ -178,9 +201,13 @@ extension DefinitionSet {
         }
     }
 
-    private mutating func vhost(_ object: JSONValue, _ what: String) -> String? {
+    private mutating func vhost(
+        _ object: JSONValue,
+        _ what: String,
+        _ outcome: Finding.Outcome = .refused
+    ) -> String? {
         guard let value = object["vhost"] else { return form == .virtualHost ? "/" : nil }
-        if value.text == nil { wrong(value, "vhost", "a text", what) }
+        if value.text == nil { wrong(value, "vhost", "a text", what, outcome) }
         return value.text
     }
 
@@ -318,20 +345,24 @@ extension DefinitionSet {
     private mutating func queue(_ object: JSONValue) {
         guard let name = text(object, "name", "a queue") else { return }
         let what = "queue '\(name)'"
+        let before = flaws.count
         var made = QueueDeclaration(name: name)
         made.durable = flag(object, "durable", what) ?? true
         made.autoDelete = flag(object, "auto_delete", what) ?? false
         made.arguments = arguments(object, what)
+        // What is skipped for its name is not looked at.
+        if name.hasPrefix("amq.") { flaws.removeSubrange(before...) }
         queues.append(Item(value: made, vhost: vhost(object, what), origin: origin(object)))
     }
 
     private mutating func exchange(_ object: JSONValue) {
-        guard let name = text(object, "name", "an exchange") else { return }
+        guard let name = text(object, "name", "an exchange", .ignored) else { return }
         let what = "exchange '\(name)'"
+        let before = flaws.count
         var made = ExchangeDeclaration(name: name, type: text(object, "type", what) ?? "")
         made.durable = flag(object, "durable", what) ?? true
-        made.autoDelete = flag(object, "auto_delete", what) ?? false
-        made.isInternal = flag(object, "internal", what, needed: false) ?? false
+        made.autoDelete = flag(object, "auto_delete", what, .ignored) ?? false
+        made.isInternal = flag(object, "internal", what, .ignored, needed: false) ?? false
         for argument in arguments(object, what) {
             if argument.name == "alternate-exchange", let text = argument.value.text {
                 made.alternate = text
@@ -339,6 +370,8 @@ extension DefinitionSet {
                 made.arguments.append(argument)
             }
         }
+        // What is skipped for its name is not looked at.
+        if name.hasPrefix("amq.") || name.isEmpty { flaws.removeSubrange(before...) }
         exchanges.append(Item(value: made, vhost: vhost(object, what), origin: origin(object)))
     }
 
@@ -363,14 +396,24 @@ extension DefinitionSet {
             key: key?.text ?? "undefined"
         )
         let what = "binding from '\(made.source)' to '\(made.destination)'"
-        for (field, value) in [
-            ("source", source), ("destination", destination), ("routing_key", key),
-            ("destination_type", type),
-        ] where value?.text == nil {
+        let ends: [(String, JSONValue?, Finding.Outcome)] = [
+            ("source", source, .skipped), ("destination", destination, .skipped),
+            ("routing_key", key, .ignored), ("destination_type", type, .refused),
+        ]
+        var aboutKey: Int?
+        for (field, value, outcome) in ends where value?.text == nil {
+            if field == "routing_key" { aboutKey = flaws.count }
             if let value {
-                wrong(value, field, "a text", what)
+                wrong(value, field, "a text", what, outcome)
             } else {
-                flaws.append(Flaw(kind: .missing(field: field), object: what, place: object.place))
+                flaws.append(
+                    Flaw(
+                        kind: .missing(field: field),
+                        object: what,
+                        place: object.place,
+                        outcome: outcome
+                    )
+                )
             }
         }
         guard source?.text != nil, destination?.text != nil else { return }
@@ -379,7 +422,9 @@ extension DefinitionSet {
         }
         made.toExchange = type?.text == "exchange"
         made.arguments = arguments(object, what)
-        bindings.append(Item(value: made, vhost: vhost(object, what), origin: origin(object)))
+        if let aboutKey { flaws[aboutKey].keyOfBinding = bindings.count }
+        let host = vhost(object, what, .skipped)
+        bindings.append(Item(value: made, vhost: host, origin: origin(object)))
     }
 }
 

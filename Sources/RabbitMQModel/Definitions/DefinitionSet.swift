@@ -75,6 +75,11 @@ package struct DefinitionSet: Sendable {
         /// What it is a flaw of, such as `queue 'jobs'`.
         package var object: String
         package var place: Place?
+        /// What the judge does with a thing of this form.
+        package var outcome = Finding.Outcome.refused
+        /// The place in ``DefinitionSet/bindings`` of the binding whose key it is about: what comes of it depends on the
+        /// exchange.
+        package var keyOfBinding: Int?
     }
 
     /// Whether it is a definitions file, and of what.

@@ -44,8 +44,10 @@ enum Refusals {
 
     static func all(_ subject: Subject) -> [(DefinitionSet.Item<QueueDeclaration>, Refusal)] {
         subject.set.queues.compactMap { item in
-            // What is null is spoken of elsewhere, and refused before the broker looks at it.
-            guard !item.value.arguments.contains(where: { $0.value == .void }) else { return nil }
+            // What is null is refused, and what is named amq.* skipped, before the broker looks at the arguments.
+            guard !item.value.arguments.contains(where: { $0.value == .void }),
+                !item.value.name.hasPrefix("amq.")
+            else { return nil }
             do throws(Refusal) {
                 try QueueArguments.check(item.value, item.vhost ?? "/", subject.version)
                 return nil

@@ -28,7 +28,7 @@ enum BindingToNowhere: Rule {
             else { continue }
             let isThere =
                 item.value.toExchange
-                ? host.hasExchange(name) : host.queues[name] != nil && !name.hasPrefix("amq.")
+                ? host.hasExchange(name) : host.hasQueue(name)
             guard !isThere else { continue }
             let other = item.value.toExchange ? host.queues[name] != nil : host.hasExchange(name)
             let what = item.value.toExchange ? "exchange" : "queue"

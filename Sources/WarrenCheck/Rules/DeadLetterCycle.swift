@@ -48,15 +48,17 @@ enum DeadLetterCycle: Rule {
         var ways: [(stop: Stop, way: [String])] = [(start, [start.queue])]
         var seen: Set<Stop> = [start]
         var next = 0
-        while next < ways.count, next < 1000 {
+        while next < ways.count, !host.reach.isTooMuch {
             let (stop, way) = ways[next]
             next += 1
             guard let queue = host.queues[stop.queue] else { continue }
             let rules = subject.rules(queue, in: host)
             guard let exchange = rules.deadLetterExchange else { continue }
             let keys = rules.deadLetterKey.map { Keys.one($0) } ?? stop.keys
-            for target in subject.queues(from: exchange, keys, in: host) {
-                if target == start.queue { return way }
+            let targets = subject.queues(from: exchange, keys, in: host)
+            if targets.members.contains(start.queue) { return way }
+            host.reach.spend(targets.list.count)
+            for target in targets.list {
                 let further = Stop(queue: target, keys: keys)
                 if seen.insert(further).inserted { ways.append((further, way + [target])) }
             }

@@ -27,7 +27,8 @@ enum ExpiryBehindLonger: Rule {
             else { continue }
             let exchange = client.target["exchange"]?.text ?? ""
             let key = client.target["queue"]?.text ?? client.target["key"]?.text
-            for queue in subject.queues(from: exchange, key.map { .one($0) } ?? .any, in: host) {
+            for queue in subject.queues(from: exchange, key.map { .one($0) } ?? .any, in: host).list
+            {
                 let name = Filled.Name(vhost: host.name, queue: queue)
                 guard let known = lives[name] else {
                     lives[name] = (life, client.name)

@@ -26,13 +26,14 @@ enum MissingField: Rule {
     static func check(_ subject: Subject, _ report: inout RuleReport) {
         for flaw in subject.set.flaws {
             guard case .missing(let field) = flaw.kind else { continue }
-            let isKey = field == "routing_key"
+            let outcome = subject.outcome(of: flaw)
             report.add(
                 "the \(flaw.object) has no \"\(field)\"",
                 at: flaw.place,
                 object: flaw.object,
-                why: isKey ? "RabbitMQ creates the binding with the key 'undefined'" : nil,
-                outcome: isKey ? .ignored : .refused
+                why: Self.why(outcome, field),
+                severity: outcome == .ignored && field == "auto_delete" ? .warning : .error,
+                outcome: outcome
             )
         }
         for item in subject.set.users where item.value.tags == nil && subject.set.document != nil {
@@ -42,6 +43,15 @@ enum MissingField: Rule {
                 object: Named.user(item.value.name),
                 why: "RabbitMQ refuses the file with `tags_not_present`"
             )
+        }
+    }
+
+    private static func why(_ outcome: Finding.Outcome, _ field: String) -> String? {
+        switch outcome {
+        case .skipped: "RabbitMQ skips it without a word"
+        case .ignored where field == "auto_delete": "RabbitMQ creates it, and it stays"
+        case .ignored: "RabbitMQ puts the word 'undefined' in its place"
+        case .refused, .created: nil
         }
     }
 }

@@ -38,9 +38,9 @@ enum QueueNobodyConsumes: Rule {
             for keys in rules.deadLetterKey.map({ [Keys.one($0)] })
                 ?? subject.keys(into: name, in: host)
             {
-                for queue in subject.queues(from: exchange, keys, in: host) {
-                    buried.insert(Filled.Name(vhost: host.name, queue: queue))
-                }
+                let queues = subject.queues(from: exchange, keys, in: host).list
+                host.reach.spend(queues.count)
+                for queue in queues { buried.insert(Filled.Name(vhost: host.name, queue: queue)) }
             }
         }
         for (index, host) in subject.liveQueues {

@@ -42,7 +42,9 @@ enum UnknownExchangeType: Rule {
             ["direct", "fanout", "topic", "headers"]
             + (subject.version >= Version(4, 0) ? ["x-local-random"] : [])
         for item in subject.set.exchanges
-        where !known.contains(item.value.type) && !item.value.type.isEmpty {
+        where !known.contains(item.value.type) && !item.value.type.isEmpty
+            && !item.value.name.hasPrefix("amq.") && !item.value.name.isEmpty
+        {
             let type = item.value.type
             let plugin = plugins[type]
             let isBundled = bundled.contains(type)

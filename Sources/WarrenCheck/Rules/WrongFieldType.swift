@@ -27,11 +27,18 @@ enum WrongFieldType: Rule {
         for flaw in subject.set.flaws {
             switch flaw.kind {
             case .wrong(let field, let expected, let found):
+                let outcome = subject.outcome(of: flaw)
                 report.add(
                     "\"\(field)\" of the \(flaw.object) is \(found)",
                     at: flaw.place,
                     object: flaw.object,
-                    label: "expected \(expected)"
+                    label: "expected \(expected)",
+                    why: outcome == .skipped
+                        ? "RabbitMQ skips it without a word"
+                        : outcome == .ignored
+                            ? "RabbitMQ takes it as it is, and nobody can say what comes of it"
+                            : nil,
+                    outcome: outcome
                 )
             case .nullArgument(let name):
                 report.add(
