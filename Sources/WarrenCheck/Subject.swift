@@ -12,6 +12,11 @@ package struct Subject {
     /// The virtual hosts by name, in the order in which the file comes to speak of them.
     package let hosts: [Host]
     private let hostNumbers: [String: Int]
+    /// The queues that are there, the first of each name, with their virtual hosts, in file order; the same for exchanges.
+    let liveQueues: [(index: Int, host: Host)]
+    let liveExchanges: [(index: Int, host: Host)]
+    /// What was asked for once.
+    private let answers = Answers()
     /// The broker's version for a sentence.
     package var version: Version { self.set.version }
 
@@ -23,6 +28,33 @@ package struct Subject {
         builder.build()
         hosts = builder.hosts
         hostNumbers = builder.numbers
+        let (hosts, numbers) = (builder.hosts, builder.numbers)
+        liveQueues = set.queues.enumerated().compactMap { index, item in
+            let name = item.value.name
+            guard let host = item.vhost.flatMap({ numbers[$0] }).map({ hosts[$0] }),
+                host.queues[name] == index, !name.hasPrefix("amq.")
+            else { return nil }
+            return (index, host)
+        }
+        liveExchanges = set.exchanges.enumerated().compactMap { index, item in
+            let name = item.value.name
+            guard let host = item.vhost.flatMap({ numbers[$0] }).map({ hosts[$0] }),
+                host.exchanges[name] == index, !name.hasPrefix("amq."), !name.isEmpty
+            else { return nil }
+            return (index, host)
+        }
+    }
+
+    private final class Answers {
+        var refusals: [(DefinitionSet.Item<QueueDeclaration>, Refusal)]?
+    }
+
+    /// The queues that the broker refuses, and its words.
+    var refusals: [(DefinitionSet.Item<QueueDeclaration>, Refusal)] {
+        if let known = answers.refusals { return known }
+        let made = Refusals.all(self)
+        answers.refusals = made
+        return made
     }
 
     /// The virtual host of this name.
@@ -40,7 +72,7 @@ package struct Subject {
 }
 
 /// A virtual host: what is in it, by name.
-package struct Host {
+package final class Host {
     package let name: String
     /// The first exchange of each name, as a place in ``DefinitionSet/exchanges``; the same for queues.
     package var exchanges: [String: Int] = [:]
@@ -55,7 +87,7 @@ package struct Host {
     var table = PolicyTable([], .v3_10)
     var operatorTable = PolicyTable([], .v3_10)
     /// By queue: what it goes by, made when it is asked for.
-    let settings = SettingsCache()
+    fileprivate var settings: [Int: QueueRules] = [:]
     /// Where its messages may come to.
     let reach = Reach()
 
@@ -85,11 +117,6 @@ package struct Host {
     package func type(ofExchange name: String, in set: DefinitionSet) -> String? {
         Self.predeclared[name] ?? exchanges[name].map { set.exchanges[$0].value.type }
     }
-}
-
-/// What the queues of a virtual host go by, made once for each.
-final class SettingsCache {
-    var rules: [Int: QueueRules] = [:]
 }
 
 private struct HostBuilder {
@@ -175,7 +202,7 @@ extension Subject {
 
     /// What a queue goes by: its arguments and the policies that count.
     package func rules(_ queue: Int, in host: Host) -> QueueRules {
-        if let known = host.settings.rules[queue] { return known }
+        if let known = host.settings[queue] { return known }
         let declaration = set.queues[queue].value
         let kind = Policy.Subject.queue(declaration.type)
         let made = QueueRules(
@@ -186,7 +213,7 @@ extension Subject {
             },
             version: version
         )
-        host.settings.rules[queue] = made
+        host.settings[queue] = made
         return made
     }
 
@@ -213,28 +240,6 @@ extension Subject {
             return set.place(set.policies[index].origin, "definition", key)
         }
         return set.place(item.origin)
-    }
-
-    /// The queues that are there at most once each, with their virtual hosts, in file order.
-    var liveQueues: [(index: Int, host: Host)] {
-        self.set.queues.indices.compactMap { index in
-            let item = set.queues[index]
-            guard let host = host(item.vhost), host.queues[item.value.name] == index,
-                !item.value.name.hasPrefix("amq.")
-            else { return nil }
-            return (index, host)
-        }
-    }
-
-    /// The exchanges that are there at most once each, with their virtual hosts, in file order.
-    var liveExchanges: [(index: Int, host: Host)] {
-        self.set.exchanges.indices.compactMap { index in
-            let item = set.exchanges[index]
-            guard let host = host(item.vhost), host.exchanges[item.value.name] == index,
-                !item.value.name.hasPrefix("amq."), !item.value.name.isEmpty
-            else { return nil }
-            return (index, host)
-        }
     }
 
     /// What the broker does with a thing of that form: a topic exchange breaks over a key that is no text, the others

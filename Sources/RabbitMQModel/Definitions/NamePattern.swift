@@ -6,7 +6,8 @@ package struct NamePattern {
         case everything
         /// A text that is looked for, at the beginning, at the end, or anywhere.
         case literal([UInt8], atStart: Bool, atEnd: Bool)
-        case expression(Regex<AnyRegexOutput>)
+        /// Anything else, and with what a name must begin for it to be worth the search.
+        case expression(Regex<AnyRegexOutput>, start: [UInt8])
     }
 
     private let form: Form
@@ -16,7 +17,7 @@ package struct NamePattern {
         if let literal = Self.literal(pattern) {
             form = literal
         } else if let regex = try? Regex(pattern) {
-            form = .expression(regex)
+            form = .expression(regex, start: Self.start(of: pattern))
         } else {
             return nil
         }
@@ -33,7 +34,8 @@ package struct NamePattern {
             case (false, true): name.utf8.reversed().starts(with: bytes.reversed())
             case (false, false): Self.contains(Array(name.utf8), bytes)
             }
-        case .expression(let regex): name.firstMatch(of: regex) != nil
+        case .expression(let regex, let start):
+            name.utf8.starts(with: start) && name.firstMatch(of: regex) != nil
         }
     }
 
@@ -42,6 +44,23 @@ package struct NamePattern {
         return (0...name.count - part.count).contains {
             name[$0..<$0 + part.count].elementsEqual(part)
         }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 48...57, 65...90, 97...122, 45, 95, 47, 58, 32: true
+        default: false
+        }
+    }
+
+    /// The plain letters after a `^` at the start, without the last: a quantifier may follow that one.
+    private static func start(of pattern: String) -> [UInt8] {
+        let bytes = Array(pattern.utf8)
+        guard bytes.first == UInt8(ascii: "^"), !bytes.contains(UInt8(ascii: "|")) else {
+            return []
+        }
+        let plain = bytes.dropFirst().prefix { isPlain($0) }
+        return Array(plain.count + 1 < bytes.count ? plain.dropLast() : plain)
     }
 
     private static func literal(_ pattern: String) -> Form? {
@@ -70,7 +89,14 @@ package struct NamePattern {
         while index < rest.endIndex {
             let byte = rest[index]
             switch byte {
-            case 48...57, 65...90, 97...122, 45, 95, 47, 58, 32: bytes.append(byte)
+            case _ where isPlain(byte): bytes.append(byte)
+            case UInt8(ascii: "["):
+                // A class of one letter, as in `[.]`.
+                guard index + 2 < rest.endIndex, rest[index + 2] == UInt8(ascii: "]"),
+                    isPlain(rest[index + 1]) || rest[index + 1] == UInt8(ascii: ".")
+                else { return nil }
+                bytes.append(rest[index + 1])
+                index += 2
             case UInt8(ascii: "\\"):
                 index += 1
                 guard index < rest.endIndex, rest[index] == UInt8(ascii: ".") else { return nil }
@@ -87,10 +113,16 @@ package struct NamePattern {
 
 /// The policies of a virtual host, made ready to be asked for many names.
 package struct PolicyTable {
-    private struct Row {
-        var policy: Policy
-        var pattern: NamePattern
-        var number: Int
+    private final class Row {
+        let policy: Policy
+        let pattern: NamePattern
+        let number: Int
+
+        init(policy: Policy, pattern: NamePattern, number: Int) {
+            self.policy = policy
+            self.pattern = pattern
+            self.number = number
+        }
     }
 
     private let rows: [Row]
@@ -112,13 +144,17 @@ package struct PolicyTable {
     package func matching(_ name: String, _ subject: Policy.Subject) -> [(
         number: Int, unsupported: String?
     )] {
-        rows.compactMap { row in
-            guard row.policy.target == .all || subject.targets.contains(row.policy.target),
+        var found: [(number: Int, unsupported: String?)] = []
+        guard !rows.isEmpty else { return found }
+        let (targets, unsupported) = (subject.targets, subject.unsupported(version))
+        for row in rows {
+            guard row.policy.target == .all || targets.contains(row.policy.target),
                 row.pattern.matches(name)
-            else { return nil }
-            let unsupported = subject.unsupported(version)
-            return (row.number, row.policy.definition.first { unsupported.contains($0.name) }?.name)
+            else { continue }
+            let key = row.policy.definition.first { unsupported.contains($0.name) }?.name
+            found.append((row.number, key))
         }
+        return found
     }
 
     /// The one that counts, as its place among those that the table was made of.

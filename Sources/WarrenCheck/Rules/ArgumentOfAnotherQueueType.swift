@@ -17,7 +17,7 @@ enum ArgumentOfAnotherQueueType: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for (item, refusal) in Refusals.all(subject) where Refusals.Sort(refusal) == .anotherType {
+        for (item, refusal) in subject.refusals where Refusals.Sort(refusal) == .anotherType {
             Refusals.add(item, refusal, subject, &report)
         }
     }

@@ -20,7 +20,7 @@ enum ArgumentOfWrongType: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for (item, refusal) in Refusals.all(subject) where Refusals.Sort(refusal) == .wrongValue {
+        for (item, refusal) in subject.refusals where Refusals.Sort(refusal) == .wrongValue {
             Refusals.add(item, refusal, subject, &report)
         }
     }

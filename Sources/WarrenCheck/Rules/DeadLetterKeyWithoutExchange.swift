@@ -15,7 +15,7 @@ enum DeadLetterKeyWithoutExchange: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for (item, refusal) in Refusals.all(subject)
+        for (item, refusal) in subject.refusals
         where Refusals.Sort(refusal) == .keyWithoutExchange {
             Refusals.add(item, refusal, subject, &report)
         }

@@ -17,7 +17,7 @@ enum ReplicatedQueueNotDurable: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for (item, refusal) in Refusals.all(subject) where Refusals.Sort(refusal) == .property {
+        for (item, refusal) in subject.refusals where Refusals.Sort(refusal) == .property {
             let object = Named.queue(item.value.name, item.vhost)
             report.add(
                 "the \(object) is of type \(item.value.type), and \(item.value.durable ? "deletes itself" : "not durable")",
