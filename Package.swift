@@ -175,9 +175,11 @@ let package = Package(
         .testTarget(
             name: "WarrenCheckTests",
             dependencies: [
-                "RabbitMQModel", "Support", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
-                "WarrenTopology", "warren",
+                "RabbitMQModel", "Support", "WarrenBroker", "WarrenCatalog", "WarrenCheck",
+                "WarrenGateway", "WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace",
+                "warren",
             ],
+            exclude: ["Definitions"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -24,6 +24,9 @@ public struct SourceFile: Sendable, Hashable {
     /// The bytes of its text.
     public var bytes: [UInt8] { lines.bytes }
 
+    /// The text as it may be shown and kept, with a star for each byte that is a secret.
+    public var shownText: String { shown(0..<lines.bytes.count) }
+
     /// The line with this number, from 1; nil if there is none.
     public func line(_ number: Int) -> String? {
         guard let bytes = lines.bytes(ofLine: number) else { return nil }
@@ -47,7 +50,7 @@ public struct SourceFile: Sendable, Hashable {
         return Place(file: file, line: line, column: column, length: length)
     }
 
-    /// Part of the text, with a dot for each byte that is a secret.
+    /// Part of the text, with a star for each byte that is a secret.
     private func shown(_ range: Range<Int>) -> String {
         var bytes = Array(lines.bytes[range])
         // The first secret that ends within or behind the range.

@@ -25,7 +25,9 @@ final class Recorder {
                 path: self.path,
                 heading: TraceWriter.Heading(
                     name: simulation.topology.name,
-                    topology: simulation.topology.files.map(\.text).joined(separator: "\n---\n"),
+                    topology: simulation.topology.files.map(\.shownText).joined(
+                        separator: "\n---\n"
+                    ),
                     seed: simulation.seed,
                     version: Simulation.version,
                     schedule: schedule

@@ -161,7 +161,10 @@ package struct DefinitionsExport {
                 found.append(element.source)
                 continue
             }
-            found.append(same(items[index], item) ? element.source : write(items[index]))
+            found.append(
+                same(items[index], item)
+                    ? element.source : Weaving.weave(write(items[index]), into: element)
+            )
         }
         return found
             + items.enumerated().filter { !used.contains($0.offset) }.map { write($0.element) }
