@@ -32,6 +32,14 @@ public enum Simulate {
         return try Simulation(topology, models: Catalog.models, seed: seed)
     }
 
+    /// A simulation of a file of the repository that is without fault.
+    public static func make(file path: String, seed: UInt64? = nil) throws -> Simulation {
+        guard let topology = topology(Repository.root.appending(path: path).path) else {
+            throw ReadFailure("\(path) is not without fault")
+        }
+        return try Simulation(topology, models: Catalog.models, seed: seed)
+    }
+
     /// A simulation of a topology.
     public static func make(_ topology: Topology) throws -> Simulation {
         try Simulation(topology, models: Catalog.models)

@@ -10,8 +10,7 @@ import WarrenTrace
 @Suite("Every topology of the repository")
 struct TopologiesTests {
     private func simulation(_ path: String) throws -> Simulation {
-        let text = try Repository.text(path)
-        return try Simulate.make(text)
+        try Simulate.make(file: path)
     }
 
     @Test(arguments: Repository.topologies)
@@ -47,7 +46,7 @@ struct TopologiesTests {
     @Test(.tags(.slow), .unlessQuick, arguments: Repository.topologies)
     func `keeps its invariants under another seed`(path: String) throws {
         for seed: UInt64 in [101, 202, 303] {
-            var run = try Simulate.make(try Repository.text(path), seed: seed)
+            var run = try Simulate.make(file: path, seed: seed)
             run.run()
             #expect(
                 run.imbalances().isEmpty,

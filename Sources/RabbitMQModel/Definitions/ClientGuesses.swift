@@ -21,14 +21,18 @@ struct ClientGuesses {
         var consumers = MapBuilder(place)
         let buried = deadLetterExchanges()
         var filled: Set<String> = []
+        var bySource: [String: [DefinitionSet.Item<BindingDeclaration>]] = [:]
+        var bound: Set<String> = []
+        for item in set.bindings {
+            guard let vhost = item.vhost else { continue }
+            bySource[vhost + "\u{0}" + item.value.source, default: []].append(item)
+            if !item.value.toExchange { bound.insert(vhost + "\u{0}" + item.value.destination) }
+        }
         for item in set.exchanges where producers.count < Self.most {
             guard let vhost = item.vhost, !item.value.isInternal,
                 !buried.contains(vhost + "\u{0}" + item.value.name)
             else { continue }
-            let bindings = set.bindings.filter {
-                $0.vhost == vhost && $0.value.source == item.value.name
-            }
-            guard !bindings.isEmpty else { continue }
+            guard let bindings = bySource[vhost + "\u{0}" + item.value.name] else { continue }
             for binding in bindings where !binding.value.toExchange {
                 filled.insert(vhost + "\u{0}" + binding.value.destination)
             }
@@ -41,9 +45,7 @@ struct ClientGuesses {
             guard let vhost = item.vhost, !item.value.name.hasPrefix("amq."),
                 !item.value.name.isEmpty
             else { continue }
-            let isBound = set.bindings.contains {
-                $0.vhost == vhost && !$0.value.toExchange && $0.value.destination == item.value.name
-            }
+            let isBound = bound.contains(vhost + "\u{0}" + item.value.name)
             if !isBound, producers.count < Self.most, !buried.contains(vhost + "\u{0}") {
                 producers.addNamed(
                     "to-\(item.value.name)",

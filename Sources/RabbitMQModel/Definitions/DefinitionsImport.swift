@@ -17,6 +17,11 @@ package struct DefinitionsImport {
         var name: String
     }
 
+    /// What is in each virtual host, in file order.
+    private let exchangesOf: [String?: [DefinitionSet.Item<ExchangeDeclaration>]]
+    private let queuesOf: [String?: [DefinitionSet.Item<QueueDeclaration>]]
+    private let bindingsOf: [String?: [DefinitionSet.Item<BindingDeclaration>]]
+
     package init(_ set: DefinitionSet) {
         self.set = set
         var hosts: [String] = []
@@ -30,6 +35,9 @@ package struct DefinitionsImport {
             hosts.append(name)
         }
         self.hosts = hosts
+        exchangesOf = Dictionary(grouping: set.exchanges, by: \.vhost)
+        queuesOf = Dictionary(grouping: set.queues, by: \.vhost)
+        bindingsOf = Dictionary(grouping: set.bindings, by: \.vhost)
         queues = Set(
             set.queues.compactMap { item in
                 item.vhost.map { Name(vhost: $0, name: item.value.name) }
@@ -76,13 +84,13 @@ package struct DefinitionsImport {
 
     private mutating func add(_ vhost: String, to map: inout MapBuilder) {
         var lists = bindings(in: vhost)
-        let exchanges = first(set.exchanges.filter { $0.vhost == vhost }) { $0.value.name }
-        let queues = first(set.queues.filter { $0.vhost == vhost }) { $0.value.name }
+        let exchanges = first(exchangesOf[vhost] ?? []) { $0.value.name }
+        let queues = first(queuesOf[vhost] ?? []) { $0.value.name }
         var made = MapBuilder(map.place)
         for item in exchanges where keeps(item.value.name, "exchange", item.origin) {
             made.add(
                 Self.key(item.value.name),
-                exchange(item.value, lists.toExchange.removeValue(forKey: item.value.name)),
+                exchange(item, lists.toExchange.removeValue(forKey: item.value.name)),
                 at: set.place(item.origin)
             )
         }
@@ -182,8 +190,12 @@ package struct DefinitionsImport {
         findings.append(finding)
     }
 
-    private func exchange(_ value: ExchangeDeclaration, _ bindings: [Tree]?) -> Tree {
-        var map = MapBuilder(place)
+    private func exchange(
+        _ item: DefinitionSet.Item<ExchangeDeclaration>,
+        _ bindings: [Tree]?
+    ) -> Tree {
+        let value = item.value
+        var map = MapBuilder(set.place(item.origin) ?? place)
         if value.type != "direct" { map.add("type", text(value.type)) }
         if !value.durable { map.add("durable", word("false")) }
         if value.autoDelete { map.add("auto_delete", word("true")) }
@@ -196,7 +208,7 @@ package struct DefinitionsImport {
 
     private func queue(_ item: DefinitionSet.Item<QueueDeclaration>, _ bindings: [Tree]?) -> Tree {
         let value = item.value
-        var map = MapBuilder(place)
+        var map = MapBuilder(set.place(item.origin) ?? place)
         var rest = value.arguments
         if !value.durable { map.add("durable", word("false")) }
         if value.autoDelete { map.add("auto_delete", word("true")) }
@@ -293,7 +305,7 @@ package struct DefinitionsImport {
 
     private mutating func bindings(in vhost: String) -> Lists {
         var lists = Lists()
-        for item in set.bindings where item.vhost == vhost {
+        for item in bindingsOf[vhost] ?? [] {
             let value = item.value
             guard !value.source.isEmpty, has(value.source, vhost) else {
                 // Every queue is bound to the default exchange by its name.
@@ -457,35 +469,5 @@ package struct DefinitionsImport {
         case .array(let values): return list(values.map { tree($0) })
         case .table(let fields): return map(fields.map { ($0.name, tree($0.value)) })
         }
-    }
-}
-
-/// A map in the making.
-struct MapBuilder {
-    let place: Place
-    private var entries: [Tree.Entry] = []
-    private var names: Set<String> = []
-
-    init(_ place: Place) { self.place = place }
-
-    var isEmpty: Bool { entries.isEmpty }
-    var count: Int { entries.count }
-    var tree: Tree { Tree(content: .map(entries), place: place) }
-
-    /// Adds a value under a name that nothing has yet: the name, or with a number behind it.
-    mutating func addNamed(_ name: String, _ value: Tree) {
-        var free = name
-        var number = 2
-        while !names.insert(free).inserted {
-            free = "\(name)-\(number)"
-            number += 1
-        }
-        add(free, value)
-    }
-
-    mutating func add(_ key: String, _ value: Tree, at place: Place? = nil) {
-        var value = value
-        if let place { value.place = place }
-        entries.append(Tree.Entry(key: key, place: place ?? value.place, value: value))
     }
 }
