@@ -5,7 +5,7 @@ import WarrenTrace
 
 /// Makes the machines of a client.
 struct ClientBuilder {
-    private let client: Topology.Client
+    let client: Topology.Client
 
     init(_ client: Topology.Client) { self.client = client }
 
@@ -88,7 +88,7 @@ struct ClientBuilder {
     /// Says so if a queue or exchange does not exist.
     ///
     /// `isTarget`: whether it is a queue that is published to, which nobody minds (RMQ-ROUTE-02).
-    private func check(
+    func check(
         _ tree: Tree,
         _ kind: NameKind,
         _ scope: Symbol,
@@ -263,8 +263,10 @@ struct ClientBuilder {
         return options.arguments.isEmpty ? .none : blueprint.world.put(options)
     }
 
-    private func confirmPlan() -> ConfirmPlan? {
-        guard let tree = client.tree["confirms"], tree.text != "false" else { return nil }
+    private func confirmPlan() -> ConfirmPlan? { Self.confirmPlan(client.tree["confirms"]) }
+
+    static func confirmPlan(_ tree: Tree?) -> ConfirmPlan? {
+        guard let tree, tree.text != "false" else { return nil }
         let timeout = tree["timeout"]?.text.flatMap(Units.duration)
         return ConfirmPlan(
             timeout: timeout.map { Interval(clamping: $0) },
@@ -330,6 +332,8 @@ struct ClientBuilder {
         guard let queue = client.target["queue"] else { return }
         check(queue, .queue, scope, &blueprint)
         let ack = client.tree["ack"]?.text.flatMap { AckMode(rawValue: $0) } ?? .after
+        let forwards = ForwardReader(client: client, scope: scope)
+        forwards.check(&blueprint)
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             var reply: ConsumerClient.Reply?
             if client.role == .server {
@@ -351,6 +355,12 @@ struct ClientBuilder {
                 options: consumeOptions(&blueprint),
                 work: blueprint.workPlan(client, name),
                 requeueOnError: client.tree["on_error"]?["requeue"]?.text == "true",
+                then: forwards.plan(client.tree["then"], name, &blueprint),
+                onError: forwards.plan(
+                    client.tree["on_error"]?["then"],
+                    "\(name) error",
+                    &blueprint
+                ),
                 replies: reply
             )
             return { _ in ConsumerClient(plan) }

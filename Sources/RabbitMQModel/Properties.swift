@@ -58,6 +58,14 @@ public struct Properties: Sendable, Hashable {
         return [key]
     }
 
+    /// The properties as a client sees them, and publishes them again: whatever a broker knew beside them is gone.
+    var asPublished: Properties {
+        var made = self
+        made.hiddenKeys = []
+        made.deathsAreOwn = false
+        return made
+    }
+
     /// The first header of this name.
     public func header(_ name: String) -> FieldValue? {
         headers.first { $0.name == name }?.value

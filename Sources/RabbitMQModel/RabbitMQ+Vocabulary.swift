@@ -97,6 +97,64 @@ extension RabbitMQ {
         foreign: DefinitionsText.foreign
     )
 
+    private static let forward: [Field] = [
+        Field(
+            "to",
+            .either([
+                .record([
+                    Field("exchange", .text, "the exchange"),
+                    Field("queue", .text, "a queue, through the default exchange"),
+                    Field("key", .text, "the routing key; that of the message"),
+                ]), .text,
+            ]),
+            "where it publishes",
+            required: true
+        ),
+        Field(
+            "headers",
+            .map(.anything),
+            "headers that are added, or replace those of the message"
+        ),
+        Field(
+            "drop",
+            .list(.text),
+            "headers of the message that the new one does not have, such as x-death; or all"
+        ),
+        Field("persistent", .boolean, "delivery mode 2; as the message"),
+        Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
+        Field("expiration", .duration, "how long it may wait in a queue"),
+        Field("size", .sizeLaw, "body sizes; as the message"),
+    ]
+
+    private static let order: [Field] = [
+        Field(
+            "before_ack",
+            .boolean,
+            "publishes first, and acknowledges then: what a crash in between doubles; or the other way round: what it "
+                + "loses; true"
+        ),
+        Field(
+            "confirms",
+            .either([
+                .record([Field("timeout", .duration, "how long to wait; for ever")]), .boolean,
+            ]),
+            "waits for the confirm before the ack and the next message; false"
+        ),
+    ]
+
+    private static let passing = Shape.either([
+        .list(.record(forward + order)), .record(forward + order),
+    ])
+
+    private static let failing = Shape.either([
+        .list(.record(forward + order + counting)), .record(forward + order + counting),
+    ])
+
+    private static let counting: [Field] = [
+        Field("retries", .integer(1...1000), "how often; after that `requeue:` counts; always"),
+        Field("count_in", .text, "the header that counts; x-retries"),
+    ]
+
     private static let consuming =
         [
             Field(
@@ -107,15 +165,17 @@ extension RabbitMQ {
             Field(
                 "ack",
                 .choice(AckMode.allCases.map(\.rawValue)),
-                "automatic, before or after the work; after"
+                "automatic, before (on arrival), start (when its work begins) or after the work; after"
             ),
             Field(
                 "on_error",
                 .record([
-                    Field("requeue", .boolean, "back to the queue instead of rejecting; false")
+                    Field("requeue", .boolean, "back to the queue instead of rejecting; false"),
+                    Field("then", failing, "what it publishes instead, with an ack"),
                 ]),
                 "what a failed piece of work does to its message"
             ),
+            Field("then", passing, "what it publishes when the work is done"),
             Field("priority", .text, "who gets messages first; a whole number, 0"),
             Field("exclusive", .boolean, "nobody else may consume; false"),
             Field(

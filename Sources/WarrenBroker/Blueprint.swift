@@ -111,7 +111,7 @@ public struct Blueprint {
 
     /// What a consumer does with a message.
     public mutating func workPlan(_ client: Topology.Client, _ name: String) -> WorkPlan {
-        WorkPlan(
+        var plan = WorkPlan(
             service: law(client.service),
             serviceStream: stream("service \(name)"),
             failureStream: stream("failure \(name)"),
@@ -122,8 +122,11 @@ public struct Blueprint {
             poison: Share(client.fails.poison),
             restartAfter: Interval(clamping: client.fails.restartAfter),
             effect: client.effect.map { world.intern(.effect, $0) } ?? .none,
-            idempotent: client.idempotent
+            idempotentBy: client.idempotentBy.flatMap { WorkPlan.Identity(rawValue: $0) }
         )
+        plan.crashBetween = Share(client.fails.crashBetween)
+        plan.poisonKills = client.fails.poisonKills
+        return plan
     }
 
     /// When a client publishes.

@@ -6,6 +6,8 @@ public struct WorkPlan: Sendable {
     /// How the work of one message ends.
     public enum Outcome: Sendable, Hashable {
         case done, error, hang, crashAfterWork, crashDuringWork
+        /// Between what follows from the work and the acknowledgement.
+        case crashBetween
     }
 
     /// How long the work takes.
@@ -20,16 +22,28 @@ public struct WorkPlan: Sendable {
     public var crashAfterWork: Share
     /// How often the client dies half-way.
     public var crashDuringWork: Share
+    /// How often the client dies between a publication that follows from the work and the acknowledgement.
+    public var crashBetween = Share.never
     /// How many messages fail each time.
     public var poison: Share
+    /// Whether such a message takes its client down.
+    public var poisonKills = false
     /// Where failures come from.
     public var failureStream: StreamID
     /// How long a client that died stays down.
     public var restartAfter: Interval
     /// What the work changes outside, if anything.
     public var effect: Symbol
-    /// Whether the effect is applied once per message, whatever is delivered how often.
-    public var idempotent: Bool
+    /// What tells that an effect took place already.
+    public enum Identity: String, Sendable, Hashable, CaseIterable {
+        /// The property `message_id`; messages without one have an id of their own, which what follows from them keeps.
+        case messageID = "message_id"
+        /// Warren's own number: each publication is another message.
+        case message
+    }
+
+    /// What the effect is applied once for, whatever is delivered how often; nil if it is applied each time.
+    public var idempotentBy: Identity?
 
     /// A plan without failures and effects.
     public init(
@@ -43,7 +57,7 @@ public struct WorkPlan: Sendable {
         poison: Share = .never,
         restartAfter: Interval = .seconds(1),
         effect: Symbol = .none,
-        idempotent: Bool = false
+        idempotentBy: Identity? = nil
     ) {
         self.service = service
         self.serviceStream = serviceStream
@@ -55,14 +69,16 @@ public struct WorkPlan: Sendable {
         self.poison = poison
         self.restartAfter = restartAfter
         self.effect = effect
-        self.idempotent = idempotent
+        self.idempotentBy = idempotentBy
     }
 
     /// Decides how the work of the next message ends.
     ///
     /// Costs nothing where nothing can fail.
     public func outcome(_ message: MessageID, _ turn: inout Turn) -> Outcome {
-        if poison != .never, isPoison(message, &turn) { return .error }
+        if poison != .never, isPoison(turn.outside.origin(of: message), &turn) {
+            return poisonKills ? .crashDuringWork : .error
+        }
         return outcome(&turn.chance)
     }
 
@@ -79,13 +95,32 @@ public struct WorkPlan: Sendable {
         if chance.happens(hang, failureStream) { return .hang }
         if chance.happens(crashAfterWork, failureStream) { return .crashAfterWork }
         if chance.happens(crashDuringWork, failureStream) { return .crashDuringWork }
+        if chance.happens(crashBetween, failureStream) { return .crashBetween }
         return .done
     }
 
     /// Records the effect of one finished piece of work.
-    public func applyEffect(_ message: MessageID, peer: UInt32, _ turn: inout Turn) {
+    ///
+    /// `id`: the property `message_id` of the message, if it has one.
+    public func applyEffect(
+        _ message: MessageID,
+        id: @autoclosure () -> String? = nil,
+        peer: UInt32,
+        _ turn: inout Turn
+    ) {
         guard effect != .none else { return }
-        let first = !idempotent || turn.outside.applyOnce(effect, key: message.raw)
+        var first = true
+        switch idempotentBy {
+        case nil: break
+        case .message?: first = turn.outside.applyOnce(effect, key: message.raw)
+        case .messageID?:
+            if let id = id() {
+                let name = turn.names.intern(.text, id)
+                first = turn.outside.applyOnce(effect, key: name.raw, isName: true)
+            } else {
+                first = turn.outside.applyOnce(effect, key: turn.outside.origin(of: message).raw)
+            }
+        }
         turn.record(
             first ? .effectApplied : .effectSkipped,
             message: message,

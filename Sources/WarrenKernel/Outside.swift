@@ -8,6 +8,8 @@ public struct Outside: Sendable {
     private var applied: Set<UInt64> = []
     /// The messages whose work fails each time, and those that were found to be good.
     public var poison: [MessageID: Bool] = [:]
+    /// The message that a client published another because of.
+    private var parents: [MessageID: MessageID] = [:]
     private var histories: ContiguousArray<History> = []
     /// By subject and epoch: the number of the history.
     private var historyOf: [UInt64: HistoryID] = [:]
@@ -175,10 +177,24 @@ public struct Outside: Sendable {
         return historyOf[key].map { witness(of: $0) } ?? Witness()
     }
 
-    /// Applies an effect once per key.
+    /// Applies an effect once per key, which is a message's number or, with `isName`, that of a symbol.
     ///
     /// - Returns: whether it is the first time.
-    public mutating func applyOnce(_ effect: Symbol, key: UInt32) -> Bool {
-        applied.insert(UInt64(effect.raw) << 32 | UInt64(key)).inserted
+    public mutating func applyOnce(_ effect: Symbol, key: UInt32, isName: Bool = false) -> Bool {
+        let kind: UInt64 = isName ? 1 << 63 : 0
+        return applied.insert(kind | UInt64(effect.raw) << 32 | UInt64(key)).inserted
+    }
+
+    /// A client published a message because of another.
+    public mutating func derive(_ message: MessageID, from parent: MessageID) {
+        parents[message] = parent
+    }
+
+    /// The message at the beginning of a chain of publications.
+    public func origin(of message: MessageID) -> MessageID {
+        guard !parents.isEmpty else { return message }
+        var at = message
+        while let parent = parents[at] { at = parent }
+        return at
     }
 }

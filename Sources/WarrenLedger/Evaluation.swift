@@ -122,12 +122,12 @@ extension Watch {
             guard let slot = marks.handlers.firstIndex(of: watched.symbol(client)) else {
                 return false
             }
-            return bits & 1 << UInt32(16 + slot) != 0
+            return bits & 1 << UInt64(16 + slot) != 0
         case .from(let client):
             guard let slot = marks.senders.firstIndex(of: watched.symbol(client)) else {
                 return false
             }
-            return bits & 1 << UInt32(24 + slot) != 0
+            return bits & 1 << UInt64(40 + slot) != 0
         case .inQueue(let queue):
             guard let slot = marks.queues.firstIndex(of: watched.symbol(queue)) else {
                 return false

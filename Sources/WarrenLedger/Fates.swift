@@ -89,7 +89,9 @@ struct Fates: Sendable {
             if fact.variant & 1 == 1 { Self.removeCopy(&rows[number]) }
             Self.explain(&rows[number])
         // A crash after the work was told as work before.
-        case .workFailed where fact.variant != WorkFailure.crashAfterWork.rawValue:
+        case .workFailed
+        where fact.variant != WorkFailure.crashAfterWork.rawValue
+            && fact.variant != WorkFailure.crashBetween.rawValue:
             if !Self.work(&rows[number]) { note(phantom: fact.message) }
         case .messageDeadLettered:
             Self.removeCopy(&rows[number])

@@ -8,6 +8,8 @@ public struct Ledger: Sendable {
     /// The counters of all messages together.
     public struct Totals: Sendable, Hashable {
         public var published: UInt64 = 0
+        /// Of these, the ones that a consumer published because of another.
+        public var derived: UInt64 = 0
         /// Publications that asked for a confirm.
         public var askedConfirm: UInt64 = 0
         public var confirmed: UInt64 = 0
@@ -267,6 +269,7 @@ public struct Ledger: Sendable {
 
     private mutating func takeRare(_ fact: Fact) {
         switch fact.kind {
+        case .messageDerived: totals.derived += 1
         case .messageConfirmed:
             totals.confirmed += 1
             if wantsSeries { confirmWaits[fact.node, default: Series()].add(fact.detail) }
@@ -316,7 +319,8 @@ public struct Ledger: Sendable {
             .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .recordRead, .channelOpened,
             .channelClosed, .queueDeleted, .bindingCreated, .bindingDeleted, .methodReceived,
-            .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered, .effectSkipped,
+            .publishFailed, .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered,
+            .effectSkipped,
             .answerDiscarded:
             break
         case .messageRouted, .deliverySent, .deliveryAcked, .messageHandled, .messagePublished:

@@ -47,7 +47,7 @@ public struct Watch: Sendable {
 
     /// What is known of each message, if it is asked for.
     struct Marks: Sendable {
-        var bits: ContiguousArray<UInt32> = [0]
+        var bits: ContiguousArray<UInt64> = [0]
         var last: ContiguousArray<Instant> = [.zero]
         /// Clients that terms name, by bit from 16.
         var handlers: [Symbol] = []
@@ -58,20 +58,32 @@ public struct Watch: Sendable {
         /// Effects that are counted per message.
         var effects: [Symbol] = []
         var effectCounts: [ContiguousArray<UInt16>] = []
+        /// By message: the one that it was published because of; empty until there is such a one.
+        var parents: [Int: Int] = [:]
+
+        /// A message, and those that it was published because of.
+        func line(of message: Int) -> [Int] {
+            guard !parents.isEmpty, parents[message] != nil else { return [message] }
+            var line = [message]
+            while let parent = parents[line[line.count - 1]] { line.append(parent) }
+            return line
+        }
     }
 
-    static let published: UInt32 = 1
-    static let confirmed: UInt32 = 2
-    static let nacked: UInt32 = 4
-    static let returned: UInt32 = 8
-    static let gaveUp: UInt32 = 16
-    static let unroutable: UInt32 = 32
-    static let deadLettered: UInt32 = 64
-    static let dropped: UInt32 = 128
-    static let expired: UInt32 = 256
-    static let redelivered: UInt32 = 512
-    static let delivered: UInt32 = 1024
-    static let handled: UInt32 = 2048
+    static let published: UInt64 = 1
+    static let confirmed: UInt64 = 2
+    static let nacked: UInt64 = 4
+    static let returned: UInt64 = 8
+    static let gaveUp: UInt64 = 16
+    static let unroutable: UInt64 = 32
+    static let deadLettered: UInt64 = 64
+    static let dropped: UInt64 = 128
+    static let expired: UInt64 = 256
+    static let redelivered: UInt64 = 512
+    static let delivered: UInt64 = 1024
+    static let handled: UInt64 = 2048
+    /// The clients that worked on it.
+    static let anyHandler: UInt64 = 0xFF_FFFF << 16
 
     var states: [State] = []
     var marks: Marks?
@@ -171,14 +183,14 @@ public struct Watch: Sendable {
         let message = Int(fact.message.raw)
         guard message > 0 else { return }
         grow(to: message)
-        var bits: UInt32 = 0
+        var bits: UInt64 = 0
         var copies = 0
         switch fact.kind {
         case .messagePublished:
             bits = Self.published
             let node = Int(fact.node.raw)
             let client = node < clientOfNode.count ? clientOfNode[node] : .none
-            if let slot = marks?.senders.firstIndex(of: client) { bits |= 1 << UInt32(24 + slot) }
+            if let slot = marks?.senders.firstIndex(of: client) { bits |= 1 << UInt64(40 + slot) }
         case .messageConfirmed: bits = Self.confirmed
         case .messageNacked: bits = Self.nacked
         case .messageReturned: bits = Self.returned
@@ -200,17 +212,27 @@ public struct Watch: Sendable {
         case .messageHandled:
             bits = Self.handled
             if let slot = marks?.handlers.firstIndex(of: Symbol(fact.peer)) {
-                bits |= 1 << UInt32(16 + slot)
+                bits |= 1 << UInt64(16 + slot)
             }
             if fact.variant & 1 == 1 { copies = -1 }
         case .effectApplied: countEffect(fact, ledger)
+        case .messageDerived:
+            marks?.parents[message] = Int(fact.detail)
+            return
         default: return
         }
         marks?.bits[message] |= bits
         marks?.last[message] = fact.time
-        if copies != 0, let slot = marks?.queues.firstIndex(of: fact.subject) {
-            let held = Int(marks?.copies[slot][message] ?? 0)
-            marks?.copies[slot][message] = UInt8(clamping: held + copies)
+        let slot = copies == 0 ? nil : marks?.queues.firstIndex(of: fact.subject)
+        // What becomes of a message becomes of the one that it followed from: where it lies, and who worked on it.
+        let handlers = bits & Self.anyHandler
+        guard let line = marks?.line(of: message) else { return }
+        for one in line {
+            marks?.bits[one] |= handlers
+            if let slot {
+                let held = Int(marks?.copies[slot][one] ?? 0)
+                marks?.copies[slot][one] = UInt8(clamping: held + copies)
+            }
         }
     }
 
@@ -225,15 +247,15 @@ public struct Watch: Sendable {
 
     private mutating func countEffect(_ fact: Fact, _ ledger: Ledger) {
         guard let slot = marks?.effects.firstIndex(of: fact.subject) else { return }
-        let message = Int(fact.message.raw)
-        marks?.effectCounts[slot][message] &+= 1
-        let count = marks?.effectCounts[slot][message] ?? 0
-        if count > effectMost[fact.subject]?.count ?? 0 {
+        for message in marks?.line(of: Int(fact.message.raw)) ?? [] {
+            marks?.effectCounts[slot][message] &+= 1
+            let count = marks?.effectCounts[slot][message] ?? 0
+            guard count > effectMost[fact.subject]?.count ?? 0 else { continue }
             let broken = Broken(
                 time: fact.time,
                 fact: ledger.factCount,
                 event: fact.event,
-                message: fact.message,
+                message: MessageID(UInt32(message)),
                 seen: "\(count)"
             )
             effectMost[fact.subject] = (count, broken)
@@ -250,10 +272,20 @@ public struct Watch: Sendable {
                 time: fact.time,
                 fact: ledger.factCount,
                 event: fact.event,
-                message: fact.message,
+                message: culprit(of: states[index].watched, fact),
                 seen: seen(states[index].watched, ledger)
             )
         }
+    }
+
+    /// The message that a broken expectation is about: of effects the one that all of them followed from.
+    private func culprit(of watched: Watched, _ fact: Fact) -> MessageID {
+        guard fact.kind == .effectApplied else { return fact.message }
+        for case .effectsPerMessage(let effect) in watched.expression.quantities
+        where watched.symbol(effect) == fact.subject {
+            return effectMost[fact.subject]?.first.message ?? fact.message
+        }
+        return fact.message
     }
 
     /// Whether a condition has come true; it stays so.

@@ -192,15 +192,52 @@ public final class TraceReader: Sendable {
 
     /// Everything that happened to a message.
     public func facts(of run: Run, message: MessageID) throws -> [Fact] {
+        try facts(of: run, messages: [message])
+    }
+
+    /// Everything that happened to some messages, in the order in which it did.
+    public func facts(of run: Run, messages: [MessageID]) throws -> [Fact] {
+        let list = messages.map { "\($0.raw)" }.joined(separator: ", ")
+        return try facts(of: run, where: "message IN (\(list))", [])
+    }
+
+    /// The messages that clients published because of this one, and because of those, in the order of their coming.
+    public func followers(of message: MessageID, in run: Run) throws -> [MessageID] {
+        var found: [MessageID] = []
+        var open = [message]
+        while let parent = open.popLast() {
+            let made = try facts(
+                of: run,
+                where: "kind = \(FactKind.messageDerived.rawValue) AND detail = ?",
+                [Int64(parent.raw)]
+            )
+            found += made.map(\.message)
+            open += made.map(\.message)
+        }
+        return found.sorted { $0.raw < $1.raw }
+    }
+
+    /// When a node died.
+    public func deaths(of node: NodeID, in run: Run) throws -> [Fact] {
+        try facts(
+            of: run,
+            where: "kind = \(FactKind.nodeCrashed.rawValue) AND node = ?",
+            [Int64(node.raw)]
+        )
+    }
+
+    private func facts(of run: Run, where condition: String, _ values: [Int64]) throws -> [Fact] {
         guard let range = run.rows else { return [] }
         return try read { database in
             let statement = try database.makeStatement(
                 sql: """
                     SELECT \(Fact.columns) FROM fact_rows
-                    WHERE rowid BETWEEN ? AND ? AND message = ? ORDER BY rowid
+                    WHERE rowid BETWEEN ? AND ? AND \(condition) ORDER BY rowid
                     """
             )
-            statement.arguments = [range.lowerBound, range.upperBound, Int64(message.raw)]
+            statement.arguments = StatementArguments(
+                [range.lowerBound, range.upperBound] + values
+            )
             let handle = statement.sqliteStatement
             defer { sqlite3_reset(handle) }
             var found: [Fact] = []

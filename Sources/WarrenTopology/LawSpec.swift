@@ -20,6 +20,11 @@ public enum LawSpec: Sendable, Hashable {
     }
 }
 
+extension LawSpec {
+    /// The law of a size, such as `1KiB`; nil if it is none.
+    package static func size(_ tree: Tree) -> LawSpec? { LawForm.law(tree, Units.size) }
+}
+
 /// The laws of a topology file: their words and their numbers.
 enum LawForm {
     /// What each law needs.

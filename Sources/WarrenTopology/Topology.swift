@@ -56,8 +56,8 @@ public struct Topology: Sendable {
         public var fails: Fails
         /// What its work changes.
         public var effect: String?
-        /// Whether the effect is applied once per message.
-        public var idempotent: Bool
+        /// What the effect is applied once for: `message_id` or `message`; nil if each time.
+        public var idempotentBy: String?
         /// How long a caller waits, in nanoseconds.
         public var timeout: Double
         /// All of its section, for the model.
@@ -70,8 +70,12 @@ public struct Topology: Sendable {
         public var hang = 0.0
         public var crashAfterWork = 0.0
         public var crashDuringWork = 0.0
+        /// Between a publication that follows from the work and the ack.
+        public var crashBetween = 0.0
         /// Messages whose work fails each time.
         public var poison = 0.0
+        /// Whether such a message takes its client down.
+        public var poisonKills = false
         /// Nanoseconds.
         public var restartAfter = 1e9
     }

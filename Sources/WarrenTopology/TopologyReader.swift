@@ -429,7 +429,8 @@ public struct TopologyReader {
         let restart = tree["fails"]?["restart_after"]?.text.flatMap(Units.duration)
         let size = tree[role == .server ? "reply_size" : "size"]
         let effect = tree["effect"]
-        let idempotent = effect?["idempotent_by"] != nil || tree["idempotent_by"] != nil
+        let idempotentBy = (effect?["idempotent_by"] ?? tree["idempotent_by"])?.text
+        let poison = tree["fails"]?["poison"]
         let patience = tree["reconnect"]?.text
         let arrivals = tree["arrivals"].flatMap { LawForm.arrivals($0) } ?? .constant(1e9)
         if arrivals.mean == 0, tree["count"] == nil {
@@ -461,11 +462,13 @@ public struct TopologyReader {
                 hang: share("hang"),
                 crashAfterWork: share("crash_after_work_before_ack"),
                 crashDuringWork: share("crash_during_work"),
-                poison: share("poison"),
+                crashBetween: share("crash_between"),
+                poison: (poison?["share"] ?? poison)?.text.flatMap(Units.share) ?? 0,
+                poisonKills: poison?["kills"]?.text == "true",
                 restartAfter: restart ?? 1e9
             ),
             effect: effect?.text ?? effect?["name"]?.text,
-            idempotent: idempotent,
+            idempotentBy: idempotentBy,
             timeout: time("timeout") ?? 5e9,
             tree: tree
         )

@@ -87,7 +87,11 @@ package enum CommonShapes {
         .text,
         .record([
             Field("name", .text, "what the effect is called", required: true),
-            Field("idempotent_by", .choice(["message_id"]), "apply it once per message"),
+            Field(
+                "idempotent_by",
+                .choice(["message_id", "message"]),
+                "apply it once per property message_id, or once per publication"
+            ),
         ]),
     ])
     static let fails = Shape.record([
@@ -99,7 +103,21 @@ package enum CommonShapes {
             "how often the client dies between the work and the ack"
         ),
         Field("crash_during_work", .share, "how often the client dies half-way"),
-        Field("poison", .share, "how many messages throw an error each time they are tried"),
+        Field(
+            "crash_between",
+            .share,
+            "how often the client dies between what it publishes (`then:`) and the ack"
+        ),
+        Field(
+            "poison",
+            .either([
+                .record([
+                    Field("share", .share, "how many messages", required: true),
+                    Field("kills", .boolean, "whether they take their client down; false"),
+                ]), .share,
+            ]),
+            "how many messages throw an error each time they are tried, or kill who tries"
+        ),
         Field("restart_after", .duration, "how long a client that died stays down; 1s"),
     ])
     static let instances = Field("instances", .integer(1...10_000), "how many of them; 1")
@@ -147,7 +165,11 @@ package enum CommonShapes {
             Field("from", target(words.from), "where the requests come from", required: true),
             instances,
             Field("reply_size", .sizeLaw, "body sizes of its answers; 1KiB"),
-            Field("idempotent_by", .choice(["message_id"]), "apply the effect once per request"),
+            Field(
+                "idempotent_by",
+                .choice(["message_id", "message"]),
+                "apply the effect once per request"
+            ),
         ] + working + connecting + words.server
     }
 

@@ -108,6 +108,12 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case messageRetried = 45
     /// No queue or subscriber wanted it. subject: where it was published; variant: ``DropReason``.
     case messageUnroutable = 46
+    /// A client published it because of another one. subject: the queue that it had the other from; peer: the client's
+    /// symbol; detail: the other message.
+    case messageDerived = 47
+    /// A client could not publish what was to follow from a message: its connection was gone. message: the one that it
+    /// was to follow from; subject: where to; peer: the client's symbol.
+    case publishFailed = 48
 
     // A copy of a message in a queue or on its way to a subscriber.
     /// A copy came to be. subject: the queue; detail: body bytes; variant: 1 if the queue was full and
@@ -186,6 +192,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .messageUnknown: "message.unknown"
         case .messageRetried: "message.retried"
         case .messageUnroutable: "message.unroutable"
+        case .messageDerived: "message.derived"
+        case .publishFailed: "publish.failed"
         case .messageRouted: "message.routed"
         case .deliverySent: "delivery.sent"
         case .deliveryAcked: "delivery.acked"
@@ -316,6 +324,8 @@ public enum WorkFailure: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterabl
     case crashAfterWork = 2
     /// The client died in the middle of the work.
     case crashDuringWork = 3
+    /// The client died between what it published and the acknowledgement.
+    case crashBetween = 4
 
     /// The failure in words.
     public var words: String {
@@ -324,6 +334,7 @@ public enum WorkFailure: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterabl
         case .hang: "hung"
         case .crashAfterWork: "crashed after the work and before the ack"
         case .crashDuringWork: "crashed in the middle of the work"
+        case .crashBetween: "crashed between its publication and its ack"
         }
     }
 }

@@ -35,7 +35,8 @@ public struct FactText: Sendable {
         return Int(number) < nodes.count ? nodes[Int(number)] : "node \(number)"
     }
 
-    private func name(_ symbol: Symbol) -> String {
+    /// A name, or words for one that is empty.
+    public func name(_ symbol: Symbol) -> String {
         let text = names[symbol]
         if !text.isEmpty { return text }
         return names.kind(of: symbol) == .exchange ? "the default exchange" : "(no name)"
@@ -151,6 +152,9 @@ public struct FactText: Sendable {
         case .messageReturned: return "\(here) gets it back from \(subject), unroutable"
         case .messageUnknown: return unknown(fact, here)
         case .messageRetried: return "\(here) publishes it again, try \(fact.detail)"
+        case .messageDerived: return "\(here) makes it of m\(fact.detail) from \(subject)"
+        case .publishFailed:
+            return "\(here) cannot publish what follows to \(subject): its connection is gone"
         case .messageUnroutable:
             let reason = DropReason(rawValue: fact.variant)?.words ?? "nobody wanted it"
             return "\(here) drops it: \(reason)"

@@ -135,7 +135,7 @@ struct Subscriber: Machine {
     private mutating func finish(_ turn: inout Turn) {
         guard let delivery = current else { return }
         switch outcome {
-        case .done:
+        case .done, .crashBetween:
             current = nil
             complete(delivery, &turn)
         case .error:

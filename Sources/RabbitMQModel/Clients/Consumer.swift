@@ -7,8 +7,10 @@ import WarrenTrace
 enum AckMode: String, Sendable, CaseIterable {
     /// The delivery counts as acknowledged when it is sent.
     case automatic
-    /// Before the work.
+    /// When it arrives, before the work.
     case before
+    /// When its own work begins; until then it waits in the client's hands.
+    case start
     /// After the work.
     case after
 }
@@ -29,6 +31,9 @@ struct ConsumerClient: Machine {
         var options: ParcelID
         var work: WorkPlan
         var requeueOnError: Bool
+        /// What it publishes when the work is done, and when it failed.
+        var then: ForwardPlan?
+        var onError: ForwardPlan?
         /// For a server: how large its answers are.
         ///
         /// It publishes them to this exchange.
@@ -50,10 +55,34 @@ struct ConsumerClient: Machine {
         /// The connection that it came on: an ack on another one would be an error.
         var connection: ConnectionID
         var startedAt = Instant.zero
+        /// What a message that follows from it takes over.
+        var key: Symbol
+        var parcel: ParcelID
+        var size: UInt32
+        var isPersistent: Bool
+
+        var origin: Forward.Origin {
+            Forward.Origin(
+                message: message,
+                queue: queue,
+                key: key,
+                parcel: parcel,
+                size: size,
+                isPersistent: isPersistent
+            )
+        }
+    }
+
+    /// A piece of work that is done, and waits for the confirms of what followed from it.
+    private struct Passing: Sendable {
+        var delivery: Delivery
+        /// Whether it is acknowledged when they are there.
+        var isSettledAfter: Bool
     }
 
     private static let work = TimerID(1)
     private static let begin = TimerID(2)
+    private static let patience = TimerID(3)
 
     private let plan: Plan
     private var link: ClientLink
@@ -61,6 +90,8 @@ struct ConsumerClient: Machine {
     private var current: Delivery?
     private var outcome = WorkPlan.Outcome.done
     private var slowness: UInt64 = 1000
+    private var sender = ForwardSender()
+    private var passing: Passing?
 
     init(_ plan: Plan) {
         self.plan = plan
@@ -82,7 +113,7 @@ struct ConsumerClient: Machine {
         switch link.handle(event, &turn) {
         case .packet(let packet): receiveRare(packet, &turn)
         case .ready: subscribe(&turn)
-        case .lost: loseDeliveries(&turn)
+        case .lost: lose(&turn)
         case .nothing: handleRest(event, &turn)
         }
     }
@@ -97,6 +128,9 @@ struct ConsumerClient: Machine {
             }
         case .rang(let timer) where timer == Self.begin:
             link.open(&turn)
+        case .rang(let timer) where timer == Self.patience:
+            sender.giveUp(0, &turn)
+            endPassing(isTaken: false, &turn)
         case .ordered(let packet) where packet.word == ClientOrder.slowWork.rawValue:
             slowness = packet.x
             turn.record(.workSlowed, peer: plan.client.raw, detail: slowness)
@@ -109,11 +143,24 @@ struct ConsumerClient: Machine {
     ///
     /// - Source: RMQ-CONS-26; RMQ-CLUS-05.
     private mutating func receiveRare(_ packet: Packet, _ turn: inout Turn) {
-        guard packet.method == .basicCancel, plan.link.recovery == .supervised else { return }
-        if case .lost = link.restart(&turn) { loseDeliveries(&turn) }
+        switch packet.method {
+        case .basicAck, .basicNack, .basicReturn:
+            switch sender.hear(packet, &turn) {
+            case .nothing: break
+            case .allTaken: endPassing(isTaken: true, &turn)
+            case .refused: endPassing(isTaken: false, &turn)
+            }
+        case .basicCancel where plan.link.recovery == .supervised:
+            if case .lost = link.restart(&turn) { lose(&turn) }
+        default: break
+        }
     }
 
-    private func subscribe(_ turn: inout Turn) {
+    private mutating func subscribe(_ turn: inout Turn) {
+        sender.begin()
+        if plan.then?.confirms != nil || plan.onError?.confirms != nil {
+            turn.send(Packet(.confirmSelect, channel: ClientLink.channel), on: link.connection)
+        }
         for declaration in plan.declarations { turn.send(declaration, on: link.connection) }
         var qos = Packet(.basicQos, channel: ClientLink.channel)
         qos.c = plan.prefetch
@@ -134,10 +181,14 @@ struct ConsumerClient: Machine {
             queue: packet.subject,
             replyTo: packet.replyTo,
             correlation: packet.correlation,
-            connection: link.connection
+            connection: link.connection,
+            key: packet.key,
+            parcel: packet.parcel,
+            size: packet.size,
+            isPersistent: packet.has(Flag.persistent)
         )
         if plan.ack == .before { settle(delivery, .basicAck, flags: 0, &turn) }
-        if current == nil {
+        if current == nil, passing == nil {
             start(delivery, &turn)
         } else {
             buffer.append(delivery)
@@ -148,11 +199,12 @@ struct ConsumerClient: Machine {
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
         current = delivery
         current?.startedAt = turn.now
+        if plan.ack == .start { settle(delivery, .basicAck, flags: 0, &turn) }
         outcome = plan.work.outcome(delivery.message, &turn)
         var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
         if slowness != 1000 { time = time.times(thousandths: slowness) }
         switch outcome {
-        case .done, .error, .crashAfterWork:
+        case .done, .error, .crashAfterWork, .crashBetween:
             turn.arm(Self.work, after: time)
         case .crashDuringWork:
             turn.arm(Self.work, after: Interval(nanoseconds: time.nanoseconds / 2))
@@ -166,12 +218,18 @@ struct ConsumerClient: Machine {
         guard let delivery = current else { return }
         current = nil
         switch outcome {
-        case .done:
+        case .done, .crashBetween:
             complete(delivery, &turn)
-            if plan.ack == .after { settle(delivery, .basicAck, flags: 0, &turn) }
+            if let then = plan.then {
+                guard pass(delivery, then, counted: 0, &turn) else { return }
+            } else if plan.ack == .after {
+                settle(delivery, .basicAck, flags: 0, &turn)
+            }
         case .error:
             fail(delivery, .error, &turn)
-            if plan.ack == .after {
+            if let then = plan.onError, let counted = count(delivery, then, turn) {
+                guard pass(delivery, then, counted: counted, &turn) else { return }
+            } else if plan.ack == .after {
                 let flags = plan.requeueOnError ? Flag.requeue : 0
                 settle(delivery, .basicReject, flags: flags, &turn)
             } else {
@@ -213,11 +271,23 @@ struct ConsumerClient: Machine {
             variant: plan.ack == .automatic ? 1 : 0,
             detail: (turn.now - delivery.startedAt).nanoseconds
         )
-        plan.work.applyEffect(delivery.message, peer: plan.client.raw, &turn)
+        applyEffect(delivery, &turn)
         if plan.replies != nil { answer(delivery, &turn) }
     }
 
-    private func answer(_ delivery: Delivery, _ turn: inout Turn) {
+    @inline(__always)
+    private func applyEffect(_ delivery: Delivery, _ turn: inout Turn) {
+        guard plan.work.effect != .none else { return }
+        let parcels = turn.parcels
+        plan.work.applyEffect(
+            delivery.message,
+            id: (parcels.get(delivery.parcel) as Properties?)?.messageID,
+            peer: plan.client.raw,
+            &turn
+        )
+    }
+
+    private mutating func answer(_ delivery: Delivery, _ turn: inout Turn) {
         guard let reply = plan.replies, delivery.replyTo != .none, link.isReady else { return }
         var packet = Packet(.basicPublish, channel: ClientLink.channel)
         packet.message = turn.newMessage()
@@ -235,6 +305,84 @@ struct ConsumerClient: Machine {
             detail: UInt64(packet.size)
         )
         turn.send(packet, on: link.connection)
+        sender.count()
+    }
+
+    // MARK: What follows from a message
+
+    /// How often a message went this way already; nil if that was often enough.
+    private func count(_ delivery: Delivery, _ then: ForwardPlan, _ turn: borrowing Turn) -> Int64?
+    {
+        guard let limit = then.limit else { return 0 }
+        let properties: Properties? = turn.parcels.get(delivery.parcel)
+        let counted = properties?.header(limit.header)?.number ?? 0
+        return counted < limit.times ? counted : nil
+    }
+
+    /// Publishes what follows from a message and settles it, in the order that the plan says; false if the next piece of
+    /// work must wait.
+    private mutating func pass(
+        _ delivery: Delivery,
+        _ then: ForwardPlan,
+        counted: Int64,
+        _ turn: inout Turn
+    ) -> Bool {
+        let settles = plan.ack == .after
+        if settles, then.acknowledgesFirst { settle(delivery, .basicAck, flags: 0, &turn) }
+        if outcome == .crashBetween, then.acknowledgesFirst || !settles {
+            return die(delivery, &turn)
+        }
+        guard link.isReady else {
+            // A library throws when it is to publish on a closed channel, and the message comes again if it may.
+            for letter in then.letters {
+                turn.record(
+                    .publishFailed,
+                    message: delivery.message,
+                    subject: letter.exchange,
+                    peer: plan.client.raw
+                )
+            }
+            return true
+        }
+        sender.publish(
+            then,
+            for: delivery.origin,
+            counted: counted,
+            plan.client,
+            on: link.connection,
+            &turn
+        )
+        if outcome == .crashBetween { return die(delivery, &turn) }
+        let isSettledAfter = settles && !then.acknowledgesFirst
+        guard let confirms = then.confirms else {
+            if isSettledAfter { settle(delivery, .basicAck, flags: 0, &turn) }
+            return true
+        }
+        passing = Passing(delivery: delivery, isSettledAfter: isSettledAfter)
+        if let timeout = confirms.timeout { turn.arm(Self.patience, after: timeout) }
+        return false
+    }
+
+    private func die(_ delivery: Delivery, _ turn: inout Turn) -> Bool {
+        fail(delivery, .crashBetween, &turn)
+        turn.die(backAfter: plan.work.restartAfter)
+        return false
+    }
+
+    /// What followed was confirmed, or it was not: then the message goes back, and is tried again.
+    private mutating func endPassing(isTaken: Bool, _ turn: inout Turn) {
+        guard let ended = passing else { return }
+        passing = nil
+        turn.disarm(Self.patience)
+        if ended.isSettledAfter {
+            settle(
+                ended.delivery,
+                isTaken ? .basicAck : .basicReject,
+                flags: isTaken ? 0 : Flag.requeue,
+                &turn
+            )
+        }
+        if current == nil, let next = buffer.popFirst() { start(next, &turn) }
     }
 
     /// An ack goes to the connection that the delivery came on, or nowhere.
@@ -268,21 +416,27 @@ struct ConsumerClient: Machine {
     /// What was delivered and not acknowledged will come again; what was settled by sending stays.
     ///
     /// - Source: RMQ-REQ-06, -07.
-    private mutating func loseDeliveries(_ turn: inout Turn) {
-        if plan.ack == .after { buffer.removeAll() }
+    private mutating func lose(_ turn: inout Turn) {
+        if plan.ack == .after || plan.ack == .start { buffer.removeAll() }
+        sender.giveUp(1, &turn)
+        endPassing(isTaken: false, &turn)
     }
 
     func parcels(_ holding: inout ParcelMarks) {
         holding.keep(plan.options)
+        for delivery in buffer { holding.keep(delivery.parcel) }
+        for delivery in [current, passing?.delivery] { holding.keep(delivery?.parcel ?? .none) }
         for declaration in plan.declarations { holding.keep(declaration.parcel) }
     }
 
     func inventory(_ report: inout Inventory) {
+        report.unconfirmed += sender.unconfirmed
         guard plan.ack == .automatic else { return }
         report.inHand += UInt64(buffer.count) + (current == nil ? 0 : 1)
     }
 
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+        sender.giveUp(1, &turn)
         guard plan.ack == .automatic else { return }
         for delivery in [current].compactMap({ $0 }) + buffer {
             turn.record(

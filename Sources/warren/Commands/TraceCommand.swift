@@ -152,26 +152,16 @@ struct TraceMessage: ParsableCommand {
         let reader = try options.open()
         try TraceOptions.wrap {
             let run = try reader.run(options.run)
-            let facts = try reader.facts(of: run, message: MessageID(number))
+            let messages =
+                try [MessageID(number)] + reader.followers(of: MessageID(number), in: run)
+            let facts = try reader.facts(of: run, messages: messages)
             guard !facts.isEmpty else {
                 throw StoreError.noRun("run \(run.number) tells nothing of m\(number)")
             }
             let text = FactText(names: try reader.names(of: run), nodes: try reader.nodes(of: run))
             try Console.print("m\(number) in run \(run.number) of \(run.name):")
-            var ledger = Ledger()
-            for fact in facts {
-                ledger.take(fact)
-                let time = FactText.time(fact.time)
-                let padding = String(repeating: " ", count: max(0, 11 - time.count))
-                try Console.print(
-                    "\(padding)\(time)  \(text.sentence(fact))  (#\(fact.event) ← #\(fact.cause))"
-                )
-            }
-            if ledger.isLost(MessageID(number)) {
-                try Console.print(
-                    "\(String(repeating: " ", count: 13))lost: it was confirmed, and no copy of it is anywhere"
-                )
-            }
+            let story = try MessageStory(messages, facts, text, reader, run)
+            for line in story.lines { try Console.print(line) }
         }
     }
 }
