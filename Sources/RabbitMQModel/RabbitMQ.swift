@@ -15,11 +15,13 @@ public enum RabbitMQ: BrokerModel {
             ),
             Features.Approximation(
                 "fsync (RMQ-PUB-12)",
-                instead: "a batch takes the same time whatever its size"
+                instead: "a batch takes the same time whatever its size",
+                touchedBy: [.messageConfirmed, .messageRecovered]
             ),
             Features.Approximation(
                 "classic dead-lettering may lose messages in a crash (RMQ-DLX-28)",
-                instead: "moving a message to its dead-letter queues is one step"
+                instead: "moving a message to its dead-letter queues is one step",
+                touchedBy: [.messageDeadLettered]
             ),
         ]
     )

@@ -44,10 +44,14 @@ public struct Features: Sendable {
         /// What the model does instead.
         public var instead: String
 
+        /// What must have happened for a run to rest on it; empty if every run does.
+        public var touchedBy: [FactKind]
+
         /// An approximation.
-        public init(_ behaviour: String, instead: String) {
+        public init(_ behaviour: String, instead: String, touchedBy: [FactKind] = []) {
             self.behaviour = behaviour
             self.instead = instead
+            self.touchedBy = touchedBy
         }
     }
 

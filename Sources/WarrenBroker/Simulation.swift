@@ -46,7 +46,13 @@ public struct Simulation {
     /// The clients and their nodes.
     public let clients: [Blueprint.ClientNodes]
     /// What the models of this topology simplify.
-    public let approximations: [Features.Approximation]
+    private let simplified: [Features.Approximation]
+    /// What the models simplify, as far as the run so far rests on it.
+    public var approximations: [Features.Approximation] {
+        simplified.filter { one in
+            one.touchedBy.isEmpty || one.touchedBy.contains { ledger.chronicle.hasSeen($0) }
+        }
+    }
 
     private var judge = Judge()
     var conditions: [(fault: Int, watched: Int)] = []
@@ -125,7 +131,7 @@ public struct Simulation {
         self.models = models
         clients = blueprint.clients
         nodesByPath = blueprint.nodesByPath
-        approximations = simplified
+        self.simplified = simplified
         end = topology.duration.map { Instant(nanoseconds: UInt64($0)) } ?? .never
         world.boot()
         for (number, fault) in topology.faults.enumerated() {
@@ -204,10 +210,12 @@ public struct Simulation {
     package mutating func take(_ sink: (UnsafeBufferPointer<Fact>) -> Void) {
         var account = Ledger()
         swap(&account, &ledger)
+        if account.watch.wantsNames { account.lend(world.names) }
         world.drainFacts { facts in
             account.take(facts)
             sink(facts)
         }
+        if account.watch.wantsNames { account.lend(nil) }
         swap(&account, &ledger)
         beginConditionalFaults()
     }
@@ -320,7 +328,9 @@ public struct Simulation {
     ) -> [String: Symbol] {
         var symbols: [String: Symbol] = [:]
         for (name, kind) in expression.names {
-            if let symbol = find(name, kind, blueprint) {
+            // The age of a message is asked for at a client, or at a queue.
+            let kinds: [NameKind] = kind == .text ? [.client, .queue] : [kind]
+            if let symbol = kinds.compactMap({ find(name, $0, blueprint) }).first {
                 symbols[name] = symbol
                 continue
             }
@@ -328,7 +338,7 @@ public struct Simulation {
             blueprint.findings.append(
                 Finding(
                     "unknown-name",
-                    "the expectation speaks of \(kind == .client ? "a client" : kind == .queue ? "a queue" : "an effect") '\(name)', and there is none",
+                    "the expectation speaks of \(kind == .client ? "a client" : kind == .queue ? "a queue" : kind == .text ? "a queue or client" : "an effect") '\(name)', and there is none",
                     at: place.of(name, in: files),
                     label: DidYouMean.hint(name, in: known)
                 )
@@ -385,6 +395,11 @@ public struct Simulation {
             )
         }
         return found
+    }
+
+    /// The clients that never had a connection.
+    public var idleClients: [String] {
+        clients.filter { !ledger.chronicle.wasConnected($0.symbol) }.map(\.name)
     }
 
     /// Something that does not add up.
@@ -478,20 +493,24 @@ extension Expression {
             case .from(let client): (client, .client)
             case .inQueue(let queue): (queue, .queue)
             case .published, .confirmed, .nacked, .returned, .unknown, .unroutable, .deadLettered,
-                .dropped, .expired, .redelivered, .delivered, .handled:
+                .dropped, .expired, .redelivered, .delivered, .handled, .kept, .key:
                 nil
             }
         }
         let quantities = quantities.compactMap { quantity -> (String, NameKind)? in
             switch quantity {
-            case .depth(let queue), .unacked(let queue): (queue, .queue)
+            case .depth(let queue), .unacked(let queue), .statistic(_, .unacked(let queue)):
+                (queue, .queue)
+            case .answered(let client), .failed(let client), .outOfOrder(let client):
+                (client, .client)
+            case .statistic(_, .age(let name)): (name, .text)
             case .effects(let effect), .effectsPerMessage(let effect): (effect, .effect)
             case .statistic(_, .wait(let queue)), .statistic(_, .depth(let queue)):
                 (queue, .queue)
             case .statistic(_, .roundTrip(let client)), .statistic(_, .confirm(let client)),
                 .statistic(_, .work(let client)):
                 (client, .client)
-            case .count: nil
+            case .count, .redeliveries: nil
             }
         }
         return terms + quantities

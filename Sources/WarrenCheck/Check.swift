@@ -88,6 +88,14 @@ package enum Check {
         rules.first { $0.manual.slug == slug }?.manual
     }
 
+    /// What one rule finds.
+    package static func findings(_ subject: Subject, of slug: String) -> [Finding] {
+        guard let rule = rules.first(where: { $0.manual.slug == slug }) else { return [] }
+        var report = RuleReport(rule.manual)
+        rule.check(subject, &report)
+        return sorted(report.findings)
+    }
+
     /// What the rules find, in the order of the file.
     package static func findings(_ subject: Subject) -> [Finding] {
         var all: [Finding] = []

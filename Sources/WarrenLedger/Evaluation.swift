@@ -36,6 +36,12 @@ extension Watch {
             return Double(effectTotals[watched.symbol(effect)] ?? 0)
         case .effectsPerMessage(let effect):
             return Double(effectMost[watched.symbol(effect)]?.count ?? 0)
+        case .answered(let caller): return Double(calls[watched.symbol(caller)]?.answered ?? 0)
+        case .failed(let caller): return Double(calls[watched.symbol(caller)]?.failed ?? 0)
+        case .outOfOrder(let client): return Double(outOfOrder[watched.symbol(client)] ?? 0)
+        case .redeliveries: return Double(mostAgain)
+        case .statistic(.max, .unacked(let queue)):
+            return Double(mostUnacked[watched.symbol(queue)] ?? 0)
         case .statistic(let statistic, .depth(let queue)):
             guard let account = ledger.account(of: watched.symbol(queue)) else { return 0 }
             switch statistic {
@@ -61,7 +67,12 @@ extension Watch {
         _ ledger: Ledger
     ) -> Bool {
         switch quantity {
-        case .statistic(_, .depth), .depth, .unacked, .count, .effects, .effectsPerMessage: false
+        case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
+            .effectsPerMessage, .redeliveries:
+            false
+        case .outOfOrder(let client): !hasWorked(watched.symbol(client))
+        case .answered(let caller), .failed(let caller):
+            calls[watched.symbol(caller)].map { $0.answered + $0.failed == 0 } ?? true
         case .statistic(_, let series): (self.series(series, watched, ledger)?.count ?? 0) == 0
         }
     }
@@ -71,7 +82,8 @@ extension Watch {
     {
         switch series {
         case .wait(let queue): ledger.account(of: watched.symbol(queue))?.wait
-        case .depth: nil
+        case .depth, .unacked: nil
+        case .age(let name): ages[watched.symbol(name)]
         case .roundTrip(let client): ledger.roundTrips[watched.symbol(client)]
         case .work(let client): ledger.work[watched.symbol(client)]
         case .confirm(let client):
@@ -92,7 +104,7 @@ extension Watch {
         case .nacked: return Double(ledger.totals.nacked)
         case .returned: return Double(ledger.totals.returned)
         case .unknown, .unroutable, .deadLettered, .dropped, .expired, .redelivered, .delivered,
-            .handled, .inQueue, .from:
+            .handled, .inQueue, .from, .kept, .key:
             guard let marks else { return 0 }
             let messages = marks.bits.indices.dropFirst()
             return Double(messages.count { holds(term, $0, watched) })
@@ -128,6 +140,8 @@ extension Watch {
                 return false
             }
             return bits & 1 << UInt64(40 + slot) != 0
+        case .kept: return message < marks.held.count && marks.held[message] > 0
+        case .key(let pattern): return fits(pattern, message)
         case .inQueue(let queue):
             guard let slot = marks.queues.firstIndex(of: watched.symbol(queue)) else {
                 return false
@@ -147,7 +161,27 @@ extension Watch {
             isTrue(a, of: message, watched, ledger) || isTrue(b, of: message, watched, ledger)
         case .not(let a): !isTrue(a, of: message, watched, ledger)
         case .message(let term): holds(term, message, watched)
-        case .compare: holds(expression, watched, ledger)
+        case .compare(let quantity, let comparison, let limit):
+            comparison.holds(value(of: quantity, watched, ledger, message), limit)
+        }
+    }
+
+    /// The value of a quantity, of one message where it is one of messages.
+    private func value(
+        of quantity: Expression.Quantity,
+        _ watched: Watched,
+        _ ledger: Ledger,
+        _ message: Int
+    ) -> Double {
+        guard let marks else { return value(of: quantity, watched, ledger) }
+        switch quantity {
+        case .effectsPerMessage(let effect):
+            guard let slot = marks.effects.firstIndex(of: watched.symbol(effect)),
+                message < marks.effectCounts[slot].count
+            else { return 0 }
+            return Double(marks.effectCounts[slot][message])
+        case .redeliveries: return message < marks.again.count ? Double(marks.again[message]) : 0
+        default: return value(of: quantity, watched, ledger)
         }
     }
 

@@ -58,7 +58,11 @@ public struct Judge: Sendable {
     /// The verdicts, in file order.
     public func verdicts(_ ledger: Ledger) -> [Verdict] {
         items.map { item in
-            let first = broken(item, ledger) ?? unmeasured(item, ledger)
+            let nothing = unmeasured(item, ledger)
+            // What was not measured is neither kept nor broken by its numbers.
+            let first =
+                nothing != nil && item.expectation.holdsOnNothing
+                ? nil : broken(item, ledger) ?? nothing
             return Verdict(
                 kind: item.expectation.kind,
                 name: item.expectation.name,
@@ -157,8 +161,8 @@ public struct Judge: Sendable {
         let inner = expectation.expression.sentence
         let about = expectation.expression.isAboutMessages
         switch expectation.kind {
-        case .never: return about ? "no message ends so that it \(inner)" : "never: \(inner)"
-        case .always: return about ? "every message ends so that it \(inner)" : "always: \(inner)"
+        case .never: return about ? "no message ends so that \(inner)" : "never: \(inner)"
+        case .always: return about ? "every message ends so that \(inner)" : "always: \(inner)"
         case .measure: return "over the whole run, \(inner)"
         case .eventually:
             guard let within = expectation.within else { return "in the end, \(inner)" }

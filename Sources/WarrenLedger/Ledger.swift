@@ -70,6 +70,8 @@ public struct Ledger: Sendable {
     /// The fingerprint of all facts so far.
     public private(set) var digest = Digest()
 
+    /// What happened beside the messages.
+    public private(set) var chronicle = Chronicle()
     private var queueOf: ContiguousArray<Int32> = []
     private var fates = Fates()
 
@@ -83,9 +85,13 @@ public struct Ledger: Sendable {
     /// Round trips, confirm waits and work are kept by client only if an expectation asks for one.
     public init(watch: Watch = Watch()) {
         self.watch = watch
+        chronicle.setClients(watch.clientOfNode)
         isWatching = watch.isActive
         wantsSeries = watch.wantsSeries
     }
+
+    /// Lends the texts of names, for expectations about keys, until they are taken back.
+    public mutating func lend(_ names: Names?) { watch.names = names }
 
     /// Takes in facts, in their order.
     public mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
@@ -268,6 +274,7 @@ public struct Ledger: Sendable {
     }
 
     private mutating func takeRare(_ fact: Fact) {
+        chronicle.take(fact)
         switch fact.kind {
         case .messageDerived: totals.derived += 1
         case .messageConfirmed:

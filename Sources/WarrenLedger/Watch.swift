@@ -58,6 +58,13 @@ public struct Watch: Sendable {
         /// Effects that are counted per message.
         var effects: [Symbol] = []
         var effectCounts: [ContiguousArray<UInt16>] = []
+        /// Copies in all queues, the key, the publisher's node, the moment of publication and how often it was sent
+        /// again, of each message.
+        var held: ContiguousArray<UInt8> = [0]
+        var keys: ContiguousArray<Symbol> = [.none]
+        var publishers: ContiguousArray<UInt32> = [0]
+        var published: ContiguousArray<Instant> = [.zero]
+        var again: ContiguousArray<UInt16> = [0]
         /// By message: the one that it was published because of; empty until there is such a one.
         var parents: [Int: Int] = [:]
 
@@ -92,6 +99,20 @@ public struct Watch: Sendable {
     /// Effects counted in all.
     var effectTotals: [Symbol: UInt64] = [:]
     var effectMost: [Symbol: (count: UInt16, first: Broken)] = [:]
+    /// Whether single messages are asked about in more than bits.
+    private var wantsDetails = false
+    /// Ages by queue or client that an expectation names; the most unacknowledged; calls; what was out of order.
+    var ages: [Symbol: Series] = [:]
+    var mostUnacked: [Symbol: UInt64] = [:]
+    var calls: [Symbol: (answered: UInt64, failed: UInt64)] = [:]
+    var outOfOrder: [Symbol: UInt64] = [:]
+    var mostAgain: UInt16 = 0
+    private var latest: [Symbol: [UInt32: UInt32]] = [:]
+    /// The texts of names, while facts are looked at, for patterns of keys.
+    var names: Names?
+    private var keyTexts: [Symbol: String] = [:]
+    /// Whether patterns of keys are asked about.
+    public private(set) var wantsNames = false
     /// Whether an expectation asks for round trips, confirm waits or work.
     var wantsSeries = false
     /// Whether anything is watched.
@@ -131,6 +152,19 @@ public struct Watch: Sendable {
                 isActive = true
             case .statistic(_, .roundTrip), .statistic(_, .confirm), .statistic(_, .work):
                 wantsSeries = true
+            case .answered(let caller), .failed(let caller):
+                isActive = true
+                calls[watched.symbol(caller)] = (0, 0)
+            case .outOfOrder(let client):
+                needDetails()
+                outOfOrder[watched.symbol(client)] = 0
+            case .redeliveries: needDetails()
+            case .statistic(_, .age(let name)):
+                needDetails()
+                ages[watched.symbol(name)] = Series()
+            case .statistic(_, .unacked(let queue)):
+                isActive = true
+                mostUnacked[watched.symbol(queue)] = 0
             case .depth, .unacked, .statistic: break
             }
         }
@@ -140,9 +174,14 @@ public struct Watch: Sendable {
         switch term {
         case .published, .confirmed, .nacked, .returned: true
         case .unknown, .unroutable, .deadLettered, .dropped, .expired, .redelivered, .delivered,
-            .handled, .inQueue, .from:
+            .handled, .inQueue, .from, .kept, .key:
             false
         }
+    }
+
+    private mutating func needDetails() {
+        needMarks()
+        wantsDetails = true
     }
 
     private mutating func needMarks() {
@@ -165,6 +204,10 @@ public struct Watch: Sendable {
                 marks?.queues.append(symbol)
                 marks?.copies.append([0])
             }
+        case .kept: needDetails()
+        case .key:
+            needDetails()
+            wantsNames = true
         case .published, .confirmed, .nacked, .returned, .unknown, .unroutable, .deadLettered,
             .dropped, .expired, .redelivered, .delivered, .handled:
             break
@@ -176,6 +219,8 @@ public struct Watch: Sendable {
     mutating func take(_ fact: Fact, _ ledger: Ledger) {
         if fact.kind == .effectApplied { effectTotals[fact.subject, default: 0] += 1 }
         if marks != nil { mark(fact, ledger) }
+        if wantsDetails { note(fact) }
+        count(fact, ledger)
         for index in states.indices { evaluate(index, fact, ledger) }
     }
 
@@ -236,7 +281,108 @@ public struct Watch: Sendable {
         }
     }
 
+    /// What is asked about beside bits.
+    private mutating func note(_ fact: Fact) {
+        let message = Int(fact.message.raw)
+        guard message > 0, marks != nil else { return }
+        grow(to: message)
+        switch fact.kind {
+        case .messagePublished:
+            marks?.keys[message] = Symbol(fact.peer)
+            marks?.publishers[message] = fact.node.raw
+            marks?.published[message] = fact.time
+            if wantsNames { learn(Symbol(fact.peer)) }
+        case .messageRouted:
+            hold(message, 1)
+            age(fact, fact.subject)
+        case .messageRecovered where fact.variant == 1: hold(message, 1)
+        case .deliveryAcked, .messageDeadLettered, .messageDropped: hold(message, -1)
+        case .messageHandled:
+            if fact.variant & 1 == 1 { hold(message, -1) }
+            age(fact, Symbol(fact.peer))
+            order(fact)
+        case .deliverySent where fact.variant & 1 == 1:
+            marks?.again[message] &+= 1
+            mostAgain = max(mostAgain, marks?.again[message] ?? 0)
+        default: break
+        }
+    }
+
+    private mutating func hold(_ message: Int, _ copies: Int) {
+        for one in marks?.line(of: message) ?? [] {
+            let held = Int(marks?.held[one] ?? 0)
+            marks?.held[one] = UInt8(clamping: held + copies)
+        }
+    }
+
+    /// How long after its publication a message came to a queue or client that is asked about.
+    private mutating func age(_ fact: Fact, _ place: Symbol) {
+        guard ages[place] != nil, let first = marks?.line(of: Int(fact.message.raw)).last,
+            let published = marks?.published[first]
+        else { return }
+        ages[place]?.add((fact.time - published).nanoseconds)
+    }
+
+    /// Whether a client works on a message after a later one of the same publisher.
+    private mutating func order(_ fact: Fact) {
+        let client = Symbol(fact.peer)
+        guard outOfOrder[client] != nil, let publisher = marks?.publishers[Int(fact.message.raw)]
+        else { return }
+        let before = latest[client]?[publisher] ?? 0
+        if fact.message.raw < before { outOfOrder[client]? += 1 }
+        latest[client, default: [:]][publisher] = max(before, fact.message.raw)
+    }
+
+    /// Whether a client that is asked about worked on anything.
+    func hasWorked(_ client: Symbol) -> Bool { latest[client] != nil }
+
+    private mutating func count(_ fact: Fact, _ ledger: Ledger) {
+        switch fact.kind {
+        case .callAnswered where calls[Symbol(fact.peer)] != nil:
+            calls[Symbol(fact.peer)]?.answered += 1
+        case .callFailed where calls[Symbol(fact.peer)] != nil:
+            calls[Symbol(fact.peer)]?.failed += 1
+        case .deliverySent where mostUnacked[fact.subject] != nil:
+            let now = ledger.account(of: fact.subject)?.unacked ?? 0
+            mostUnacked[fact.subject] = max(mostUnacked[fact.subject] ?? 0, now)
+        default: break
+        }
+    }
+
+    /// Keeps the text of a key while it is known.
+    private mutating func learn(_ key: Symbol) {
+        guard keyTexts[key] == nil, let text = names?[key] else { return }
+        keyTexts[key] = text
+    }
+
+    /// Whether the key of a message fits a pattern of words.
+    func fits(_ pattern: String, _ message: Int) -> Bool {
+        guard let key = marks?.keys[message], let text = keyTexts[key] else { return false }
+        func words(_ text: String) -> [Substring] {
+            text.split(separator: ".", omittingEmptySubsequences: false)
+        }
+        func fits(_ pattern: ArraySlice<Substring>, _ key: ArraySlice<Substring>) -> Bool {
+            guard let first = pattern.first else { return key.isEmpty }
+            if first == "#" {
+                return fits(pattern.dropFirst(), key)
+                    || !key.isEmpty && fits(pattern, key.dropFirst())
+            }
+            guard let word = key.first, first == "*" || first == word else { return false }
+            return fits(pattern.dropFirst(), key.dropFirst())
+        }
+        return fits(words(pattern)[...], words(text)[...])
+    }
+
     private mutating func grow(to message: Int) {
+        if wantsDetails {
+            while let count = marks?.held.count, count <= message {
+                marks?.held.append(0)
+                marks?.keys.append(.none)
+                marks?.publishers.append(0)
+                marks?.published.append(.zero)
+                marks?.again.append(0)
+            }
+        }
         while let count = marks?.bits.count, count <= message {
             marks?.bits.append(0)
             marks?.last.append(.zero)

@@ -40,6 +40,10 @@ public indirect enum Expression: Sendable, Hashable {
         case inQueue(String)
         /// This client published it.
         case from(String)
+        /// A copy of it lies in some queue, whichever.
+        case kept
+        /// Its routing key fits a pattern of words: `*` is one, `#` any number.
+        case key(String)
     }
 
     /// A number that a run yields.
@@ -54,6 +58,13 @@ public indirect enum Expression: Sendable, Hashable {
         case effects(String)
         /// How often an effect took place for one message: the most for any.
         case effectsPerMessage(String)
+        /// Calls of a caller that were answered, and that failed.
+        case answered(String)
+        case failed(String)
+        /// Messages that a client worked on after a later one of the same publisher.
+        case outOfOrder(String)
+        /// How often a message was sent again: the most for any.
+        case redeliveries
         /// A statistic of a series of numbers.
         case statistic(Statistic, Series)
     }
@@ -81,6 +92,10 @@ public indirect enum Expression: Sendable, Hashable {
         case wait(String)
         /// Ready copies of a queue over time.
         case depth(String)
+        /// Copies of a queue in consumers' hands over time.
+        case unacked(String)
+        /// From publication to a queue, or to the end of the work of a client: of the first message of its line.
+        case age(String)
         /// From request to answer, per call of a caller.
         case roundTrip(String)
         /// From publication to confirm, per message of a producer.

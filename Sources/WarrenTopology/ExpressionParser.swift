@@ -23,14 +23,16 @@ struct ExpressionParser {
         ("published", .published), ("confirmed", .confirmed), ("nacked", .nacked),
         ("returned", .returned), ("unknown", .unknown), ("unroutable", .unroutable),
         ("dead_lettered", .deadLettered), ("dropped", .dropped), ("expired", .expired),
-        ("redelivered", .redelivered), ("delivered", .delivered),
+        ("redelivered", .redelivered), ("delivered", .delivered), ("kept", .kept),
     ]
     private static let words =
         plainTerms.map(\.0) + [
-            "handled", "in", "from", "not", "depth", "unacked", "effects", "mean", "max", "min",
+            "handled", "in", "from", "key", "not", "depth", "ready", "unacked", "effects",
+            "answered",
+            "failed", "out_of_order", "redeliveries", "mean", "max", "min",
             "p50", "p90", "p95", "p99", "p999",
         ]
-    private static let series = ["wait", "depth", "rtt", "confirm", "work"]
+    private static let series = ["wait", "depth", "unacked", "age", "rtt", "confirm", "work"]
 
     private var tokens: [Token] = []
     private var next = 0
@@ -189,6 +191,9 @@ struct ExpressionParser {
         switch token.text {
         case "handled": return .handled(by: take("by") ? try name() : nil)
         case "from": return .from(try name())
+        case "key":
+            try expect("is")
+            return .key(try name())
         case "in":
             try expect("queue")
             return .inQueue(try argument())
@@ -204,9 +209,21 @@ struct ExpressionParser {
     private mutating func quantity() throws(Failure) -> Expression.Quantity? {
         guard let token = peek else { return nil }
         switch token.text {
-        case "depth":
+        case "depth", "ready":
             next += 1
             return .depth(try argument())
+        case "answered":
+            next += 1
+            return .answered(try argument())
+        case "failed":
+            next += 1
+            return .failed(try argument())
+        case "out_of_order":
+            next += 1
+            return .outOfOrder(try argument())
+        case "redeliveries":
+            next += 1
+            return .redeliveries
         case "unacked":
             next += 1
             return .unacked(try argument())
@@ -224,6 +241,13 @@ struct ExpressionParser {
             try expect("(")
             let series = try self.series()
             try expect(")")
+            if case .unacked = series, statistic != .max {
+                throw failure(
+                    "of what is unacknowledged only the most is known",
+                    token,
+                    "write max(unacked(…))"
+                )
+            }
             return .statistic(statistic, series)
         }
     }
@@ -247,6 +271,8 @@ struct ExpressionParser {
         switch try name() {
         case "wait": return .wait(try argument())
         case "depth": return .depth(try argument())
+        case "unacked": return .unacked(try argument())
+        case "age": return .age(try argument())
         case "rtt": return .roundTrip(try argument())
         case "confirm": return .confirm(try argument())
         case "work": return .work(try argument())
@@ -301,7 +327,9 @@ extension Expression.Quantity {
     /// Whether it is a length of time.
     public var isTime: Bool {
         switch self {
-        case .statistic(_, .depth), .depth, .unacked, .count, .effects, .effectsPerMessage: false
+        case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
+            .effectsPerMessage, .answered, .failed, .outOfOrder, .redeliveries:
+            false
         case .statistic: true
         }
     }

@@ -1,12 +1,50 @@
 /// Expectations as plain sentences.
 extension Expression {
-    /// The sentence without a full stop.
-    public var sentence: String {
+    /// The sentence without a full stop; "it" is the message that it is about, if it is about one.
+    public var sentence: String { isAboutMessages ? clause.text : plain }
+
+    /// Part of a sentence about a message, which says "it" where it was not said just before.
+    private struct Clause {
+        var text: String
+        /// Whether its last part speaks of the message.
+        var endsWithIt: Bool
+
+        func joined(_ word: String, _ other: Clause) -> Clause {
+            let again = endsWithIt && other.text.hasPrefix("it ")
+            return Clause(
+                text: "\(text) \(word) \(again ? String(other.text.dropFirst(3)) : other.text)",
+                endsWithIt: other.endsWithIt
+            )
+        }
+    }
+
+    private var clause: Clause {
         switch self {
-        case .and(let a, let b): "\(a.sentence) and \(b.sentence)"
-        case .or(let a, let b): "(\(a.sentence) or \(b.sentence))"
+        case .and(let a, let b): return a.clause.joined("and", b.clause)
+        case .or(let a, let b):
+            let inner = a.clause.joined("or", b.clause)
+            // "it (was returned or was nacked)": the bracket stands behind the word.
+            let text =
+                inner.text.hasPrefix("it ") ? "it (\(inner.text.dropFirst(3)))" : "(\(inner.text))"
+            return Clause(
+                text: text,
+                endsWithIt: inner.endsWithIt
+            )
+        case .not(.message(let term)):
+            return Clause(text: "it \(term.negation)", endsWithIt: true)
+        case .not(let a): return Clause(text: "not (\(a.clause.text))", endsWithIt: false)
+        case .message(let term):
+            return Clause(text: "it \(term.words)", endsWithIt: true)
+        case .compare: return Clause(text: plain, endsWithIt: false)
+        }
+    }
+
+    private var plain: String {
+        switch self {
+        case .and(let a, let b): "\(a.plain) and \(b.plain)"
+        case .or(let a, let b): "(\(a.plain) or \(b.plain))"
         case .not(.message(let term)): term.negation
-        case .not(let a): "not (\(a.sentence))"
+        case .not(let a): "not (\(a.plain))"
         case .message(let term): term.words
         case .compare(let quantity, let comparison, let value):
             "\(quantity.words) is \(comparison.words) \(quantity.text(of: value))"
@@ -46,6 +84,8 @@ extension Expression.MessageTerm {
         case .handled(let client?): "was handled by \(client)"
         case .inQueue(let queue): "lies in \(queue)"
         case .from(let client): "came from \(client)"
+        case .kept: "lies in a queue"
+        case .key(let pattern): "has a key that fits \(pattern)"
         }
     }
 
@@ -56,6 +96,8 @@ extension Expression.MessageTerm {
         case .expired: "did not expire"
         case .inQueue(let queue): "does not lie in \(queue)"
         case .from(let client): "did not come from \(client)"
+        case .kept: "lies in no queue"
+        case .key(let pattern): "has a key that does not fit \(pattern)"
         case .published, .confirmed, .nacked, .returned, .deadLettered, .dropped, .redelivered,
             .delivered, .handled:
             words.hasPrefix("was ") ? "was not " + words.dropFirst(4) : "not: \(words)"
@@ -70,8 +112,14 @@ extension Expression.Quantity {
         case .depth(let queue): "the depth of \(queue)"
         case .unacked(let queue): "what is unacknowledged of \(queue)"
         case .count(let term): "the number of messages of which each \(term.words)"
-        case .effects(let effect): "the number of effects on \(effect)"
-        case .effectsPerMessage(let effect): "the number of effects on \(effect) of one message"
+        case .effects(let effect): "the number of times that \(effect) took place"
+        case .effectsPerMessage(let effect):
+            "the number of times that \(effect) took place for one message"
+        case .answered(let caller): "the number of answered calls of \(caller)"
+        case .failed(let caller): "the number of failed calls of \(caller)"
+        case .outOfOrder(let client):
+            "the number of messages that \(client) worked on after a later one of the same publisher"
+        case .redeliveries: "the number of times that one message was sent again"
         case .statistic(let statistic, let series): "the \(statistic.word) of \(series.words)"
         }
     }
@@ -105,6 +153,8 @@ extension Expression.Series {
         switch self {
         case .wait(let queue): "the wait in \(queue)"
         case .depth(let queue): "the depth of \(queue)"
+        case .unacked(let queue): "what is unacknowledged of \(queue)"
+        case .age(let name): "the age of a message in \(name)"
         case .roundTrip(let client): "the round trip of \(client)"
         case .confirm(let client): "the wait for a confirm of \(client)"
         case .work(let client): "the work of \(client)"

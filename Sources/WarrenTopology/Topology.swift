@@ -175,6 +175,8 @@ public struct Topology: Sendable {
         public var isMeantToBreak = false
         /// For `eventually`: how long after the last publication and fault, in nanoseconds.
         public var within: Double?
+        /// Whether it holds where nothing was measured.
+        public var holdsOnNothing = false
         /// Where its name stands.
         public var place: Place
         /// Where what it says begins.

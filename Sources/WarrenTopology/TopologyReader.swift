@@ -523,12 +523,14 @@ public struct TopologyReader {
         var found: [Topology.Expectation] = []
         var checked = tree
         if case .map(let entries) = tree.content {
-            // `within` stands beside the names and is a length of time.
+            // `within` and `or_nothing` stand beside the names.
             checked.content = .map(
                 entries.map { entry in
                     var bare = entry
-                    if entry.key == "eventually" {
-                        bare.value.content = .map(entry.value.entries.filter { $0.key != "within" })
+                    if case .map(let lines) = entry.value.content {
+                        bare.value.content = .map(
+                            lines.filter { !Self.isSetting($0.key, in: entry.key) }
+                        )
                     }
                     return bare
                 }
@@ -542,8 +544,11 @@ public struct TopologyReader {
                 check(patience, .duration, "expect.eventually.within")
                 within = patience.text.flatMap(Units.duration)
             }
+            if let word = entry.value["or_nothing"] {
+                check(word, .boolean, "expect.\(entry.key).or_nothing")
+            }
             for line in entry.value.entries
-            where !line.key.hasPrefix("x-") && !(kind == .eventually && line.key == "within") {
+            where !line.key.hasPrefix("x-") && !Self.isSetting(line.key, in: entry.key) {
                 guard let expression = expression(line.value, "expect.\(entry.key).\(line.key)")
                 else { continue }
                 refuseMisuse(expression, kind, line)
@@ -553,6 +558,7 @@ public struct TopologyReader {
                         name: line.key,
                         expression: expression,
                         within: within,
+                        holdsOnNothing: entry.value["or_nothing"]?.text == "true",
                         place: line.place,
                         textPlace: line.value.place
                     )
@@ -560,6 +566,11 @@ public struct TopologyReader {
             }
         }
         return found
+    }
+
+    /// Whether a key of a section says something of all its expectations.
+    private static func isSetting(_ key: String, in section: String) -> Bool {
+        key == "or_nothing" || key == "within" && section == "eventually"
     }
 
     /// Marks the expectations that are meant to break.

@@ -11,11 +11,12 @@ extension Report {
         lines.append("")
         lines += ledgerLines
         if !queues.isEmpty { lines += ["", queueTable] }
+        if !timeline.isEmpty { lines += [""] + timelineLines }
         if !imbalances.isEmpty {
             lines += ["", Console.bad("The books do not balance. This is a bug of Warren:")]
             lines += imbalances.map { "  \($0)" }
         }
-        if !idle_faults.isEmpty { lines += [""] + idle_faults.map { "idle       \($0)" } }
+        if !idle.isEmpty { lines += [""] + idle.map { "idle       \($0)" } }
         if !expectations.isEmpty { lines += [""] + expectationLines }
         lines += [""] + closing(file)
         return lines.joined(separator: "\n")
@@ -44,11 +45,14 @@ extension Report {
             "messages   \(messages.published) published = "
                 + list([
                     (messages.confirmed, "confirmed"), (messages.nacked, "nacked"),
-                    (messages.returned, "returned"), (messages.unknown, "of unknown outcome"),
+                    (messages.returned, "returned"),
+                    (messages.not_asked, "without asking for a confirm"),
+                    (messages.given_up, "given up on: too late, or cut off"),
+                    (messages.awaited, "waiting for their confirm"),
                 ]),
             "copies     \(messages.routed_copies) routed = "
                 + list([
-                    (messages.routed_copies - min(messages.routed_copies, ended), "handled"),
+                    (messages.routed_copies - min(messages.routed_copies, ended), "acknowledged"),
                     (messages.dead_lettered, "dead-lettered"), (dropped_copies, "dropped"),
                     (messages.remaining, "remaining"),
                 ]),
@@ -72,7 +76,24 @@ extension Report {
                 "calls      \(calls.started) started, \(calls.answered) answered, \(calls.failed) failed"
             )
         }
-        if errors > 0 { lines.append("errors     \(errors) raised by a broker") }
+        if messages.derived > 0 {
+            lines.append(
+                "           \(messages.derived) of the publications by consumers, because of what they had"
+            )
+        }
+        for error in broker_errors.prefix(Self.mostErrors) {
+            let times = error.count == 1 ? "once" : "\(error.count) times"
+            let whom = error.client.map { ", to \($0)" } ?? ""
+            lines.append(
+                Console.bad("refused")
+                    + "    \(error.code) \(error.text) - \(times)\(whom), first at \(Self.seconds(error.first_ns))"
+            )
+        }
+        if broker_errors.count > Self.mostErrors {
+            lines.append(
+                "refused    … and \(broker_errors.count - Self.mostErrors) other things; --format json has all"
+            )
+        }
         for (reason, count) in drops.sorted(by: { $0.key < $1.key }) {
             lines.append("dropped    \(count): \(reason)")
         }
@@ -80,6 +101,22 @@ extension Report {
             lines.append("failures   \(count == 1 ? "once" : "\(count) times") a client \(failure)")
         }
         return lines
+    }
+
+    private static let mostErrors = 10
+    private static let longestTimeline = 30
+
+    private var timelineLines: [String] {
+        func line(_ line: TimelineLine) -> String {
+            let time = Self.seconds(line.time_ns)
+            return String(repeating: " ", count: max(0, 10 - time.count))
+                + "\(time)  \(line.sentence)"
+        }
+        guard timeline.count > Self.longestTimeline else { return timeline.map(line) }
+        let half = Self.longestTimeline / 2
+        return timeline.prefix(half).map(line)
+            + ["            … \(timeline.count - 2 * half) more; --format json has all"]
+            + timeline.suffix(half).map(line)
     }
 
     private var ended: UInt64 {
@@ -142,8 +179,16 @@ extension Report {
         }
         if let trace {
             lines.append("trace \(trace)")
-            let broken = expectations.first { !$0.held }?.first?.message
-            lines.append("next: warren trace message \(broken ?? "m1") \(trace)")
+            // A message worth looking at: one that broke a promise, or one that is lost.
+            if let message = expectations.first(where: { !$0.held })?.first?.message
+                ?? messages.first_lost
+            {
+                lines.append("next: warren trace message \(message) \(trace)")
+            } else if messages.published > 0 {
+                lines.append("next: warren trace message m1 \(trace)")
+            } else {
+                lines.append("next: warren trace summary \(trace)")
+            }
         } else {
             lines.append("next: warren run \(file)    (without --no-trace, to look into it)")
         }

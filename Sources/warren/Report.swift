@@ -29,6 +29,8 @@ extension OrNull: Sendable where Value: Sendable {}
 /// The shape is stable: keys are added, never renamed.
 struct Report: Encodable, Sendable {
     struct Messages: Encodable {
+        /// `not_asked`: published without asking for a confirm; `given_up`: timed out or cut off; `awaited`: still waited for.
+        var not_asked, given_up, awaited, derived: UInt64
         var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
             acked, handled, dead_lettered, dropped, expired, remaining, lost, unaccounted: UInt64
         @OrNull var first_lost: String?
@@ -41,6 +43,20 @@ struct Report: Encodable, Sendable {
         var delivered: UInt64
         var wait_mean_ns: Double
         var wait_p50_ns, wait_p99_ns: UInt64
+    }
+
+    /// What a broker refused: the same words to the same client.
+    struct ErrorLine: Encodable {
+        var text: String
+        var code: UInt64
+        @OrNull var client: String?
+        var count, first_ns: UInt64
+        var closes_connection: Bool
+    }
+
+    struct TimelineLine: Encodable {
+        var time_ns: UInt64
+        var sentence: String
     }
 
     struct First: Encodable {
@@ -81,10 +97,13 @@ struct Report: Encodable, Sendable {
     let errors: UInt64
     let resurrected: UInt64
     let calls: Calls
+    let broker_errors: [ErrorLine]
+    let timeline: [TimelineLine]
     let queues: [QueueLine]
     let expectations: [ExpectationLine]
     let imbalances: [String]
     let idle_faults: [String]
+    let idle: [String]
     let approximations: [String]
 
     init(_ simulation: Simulation, wall: UInt64, trace: String?) {
@@ -102,7 +121,15 @@ struct Report: Encodable, Sendable {
         complete = simulation.state == .ended
         if case .stopped(let reason) = simulation.state { stopped = reason } else { stopped = nil }
         self.trace = trace
+        let waiting = totals.confirmed + totals.nacked + totals.gaveUp
+        let awaited = totals.askedConfirm - min(waiting, totals.askedConfirm)
+        let given = min(totals.gaveUp, ledger.unknown)
+        let still = min(awaited, ledger.unknown - given)
         messages = Messages(
+            not_asked: ledger.unknown - given - still,
+            given_up: given,
+            awaited: still,
+            derived: totals.derived,
             published: totals.published,
             confirmed: totals.confirmed,
             nacked: totals.nacked,
@@ -142,6 +169,9 @@ struct Report: Encodable, Sendable {
             answered: totals.answered,
             failed: totals.callsFailed
         )
+        let story = RunStory(simulation)
+        broker_errors = story.errors
+        timeline = story.timeline
         queues = ledger.queues.map { account in
             let entry = names.entries[Int(account.symbol.raw)]
             return QueueLine(
@@ -173,6 +203,7 @@ struct Report: Encodable, Sendable {
             )
         }
         idle_faults = simulation.idleFaults
+        idle = RunStory.idle(simulation)
         imbalances = balance.map(\.sentence)
         approximations = simulation.approximations.map { "\($0.behaviour): \($0.instead)" }
     }

@@ -110,6 +110,8 @@ struct ExtremesTests {
                 case ("scripts", 2, "administer") where place.path[1].contains("policy"):
                     "name: p, pattern: q, "
                 case (_, 1, "to"): "exchange: amq.direct, "
+                case _ where place.path[..<path.startIndex].last { $0 != "*" } == "then":
+                    "to: rest, "
                 default: ""
                 }
             return "{ \(neighbour)\(key): \(inner) }"
@@ -164,7 +166,7 @@ struct ExtremesTests {
         return """
             warren: 1
             name: extremes
-            brokers: { main: { \(broker), queues: { q: { \(queue) }, rpc: {} } } }
+            brokers: { main: { \(broker), queues: { q: { \(queue) }, rpc: {}, rest: {} } } }
             producers: { p: { \(lines["producers"] ?? "") } }
             consumers: { c: { \(lines["consumers"] ?? "") } }
             callers: { a: { \(lines["callers"] ?? "") } }

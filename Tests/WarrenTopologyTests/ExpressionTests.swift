@@ -13,7 +13,7 @@ struct ExpressionTests {
         ),
         (
             "never", "effects(e) per message_id > 1",
-            "never: the number of effects on e of one message is above 1"
+            "never: the number of times that e took place for one message is above 1"
         ),
         ("always", "depth(q) <= 20000", "always: the depth of q is at most 20000"),
         ("eventually", "depth(q) == 0", "in the end, the depth of q is exactly 0"),
@@ -28,6 +28,16 @@ struct ExpressionTests {
         (
             "never", "(returned or nacked) and redelivered",
             "no message ends so that it (was returned or was nacked) and was redelivered"
+        ),
+        (
+            "never", "effects(e) per message_id > 0 and not confirmed and key is a.*",
+            "no message ends so that the number of times that e took place for one message is above 0 "
+                + "and it was not confirmed and has a key that fits a.*"
+        ),
+        (
+            "measure", "out_of_order(w) == 0 and redeliveries <= 2",
+            "over the whole run, the number of messages that w worked on after a later one of the same "
+                + "publisher is exactly 0 and the number of times that one message was sent again is at most 2"
         ),
     ])
     func `is printed as one plain sentence`(kind: String, text: String, sentence: String) throws {

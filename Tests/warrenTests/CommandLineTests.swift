@@ -57,7 +57,8 @@ struct CommandLineTests {
         let report = try json(outcome.output)
         let top: Set<String> = [
             "topology", "seed", "digest", "version", "simulated_ns", "wall_ns", "events",
-            "complete", "trace", "messages", "queues", "expectations",
+            "complete", "trace", "messages", "queues", "expectations", "timeline",
+            "broker_errors", "idle",
         ]
         #expect(Set(report.keys).isSuperset(of: top))
         let messages = try #require(report["messages"] as? [String: Any])
@@ -66,7 +67,8 @@ struct CommandLineTests {
                 "published", "confirmed", "nacked", "returned", "unknown", "routed_copies",
                 "delivered", "redelivered", "acked", "handled", "dead_lettered", "dropped",
                 "expired",
-                "remaining", "unaccounted", "lost", "first_lost",
+                "remaining", "unaccounted", "lost", "first_lost", "not_asked", "given_up",
+                "awaited", "derived",
             ]
         )
         #expect(messages["unaccounted"] as? Int == 0)

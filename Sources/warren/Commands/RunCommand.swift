@@ -44,6 +44,12 @@ struct RunCommand: ParsableCommand {
     @Option(help: "How to print the result: text or json.")
     var format = OutputFormat.text
 
+    @Flag(
+        help:
+            "Fail as well if something that the file speaks of did nothing: a fault, a client, a policy."
+    )
+    var strict = false
+
     @Option(help: "A ready story of failure instead of the file's faults; see `warren scenario`.")
     var scenario: String?
 
@@ -99,6 +105,7 @@ struct RunCommand: ParsableCommand {
         try Console.print(format == .json ? report.json : report.text(for: file))
         if let unrecorded { throw unrecorded }
         if Interrupt.happened, !report.complete { throw ExitCode(Failure.outside) }
+        if strict, !report.idle.isEmpty { throw ExitCode(Failure.broken) }
         if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.isAsMeant }) {
             throw ExitCode(Failure.broken)
         }

@@ -200,7 +200,11 @@ struct TraceAt: ParsableCommand {
                 Column(title: "queue", value: names[account.symbol]),
                 Column(title: "ready", value: account.ready, align: .right),
                 Column(title: "unacked", value: account.unacked, align: .right),
-                Column(title: "settled, not done", value: account.transit, align: .right),
+                Column(
+                    title: "acknowledged, not yet worked on",
+                    value: account.transit,
+                    align: .right
+                ),
                 Column(title: "delivered", value: account.delivered, align: .right),
             ]
         }

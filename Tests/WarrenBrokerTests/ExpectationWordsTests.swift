@@ -1,0 +1,83 @@
+import Support
+import Testing
+import WarrenBroker
+import WarrenLedger
+
+/// What expectations can ask, each with a run in which it is so and one in which it is not.
+@Suite("The words of expectations") struct ExpectationWordsTests {
+    private func held(_ expression: String, _ kind: String, _ clients: String) throws -> Bool {
+        let ended = try Simulate.run(
+            """
+            warren: 1
+            name: words
+            seed: 3
+            brokers:
+              main: { kind: rabbitmq, exchanges: { e: { type: topic } }, queues: { q: { bind: { e: ["order.#"] } }, rpc: {} } }
+            \(clients)
+            run: { for: 20s }
+            expect: { \(kind): { it: "\(expression)" } }
+            """
+        )
+        #expect(ended.imbalances().isEmpty)
+        return try #require(ended.verdicts.first).held
+    }
+
+    private static let orders = """
+        producers: { p: { to: { exchange: e, key: { pick: { order.paid: 5, order.sent.eu: 5, other: 2 } } }, arrivals: 100/s, count: 100 } }
+        """
+    private static let one = orders + "\nconsumers: { c: { from: q, prefetch: 1, service: 4ms } }"
+    private static let two =
+        orders
+        + "\nconsumers: { c: { from: q, instances: 2, prefetch: 10, service: { law: exponential, mean: 18ms } } }"
+    private static let idle = orders + "\nconsumers: { c: { from: q, start: 1h } }"
+    private static let calls =
+        "callers: { web: { to: rpc, timeout: 1s, arrivals: 10/s, count: 10 } }\nservers: { s: { from: rpc } }"
+    private static let unanswered =
+        "callers: { web: { to: rpc, timeout: 1s, arrivals: 10/s, count: 10 } }"
+
+    /// An expectation, its kind, clients of whom it is true, and clients of whom it is not.
+    private static let cases: [(String, String, String, String)] = [
+        ("not key is order.* or handled by c", "always", one, idle),
+        ("not key is order.# or handled by c", "always", one, idle),
+        ("not key is # or handled by c", "never", idle, one),
+        ("kept and handled", "never", one, one + "\n"),
+        ("kept", "never", one, orders),
+        ("out_of_order(c) == 0", "measure", one, two),
+        ("answered(web) == 10", "measure", calls, unanswered),
+        ("failed(web) == 0", "measure", calls, unanswered),
+        ("p99(age(c)) < 10ms", "measure", one, two),
+        ("max(age(q)) < 1ms", "measure", one, one + "\nnetwork: { default: { latency: 5ms } }"),
+        ("max(unacked(q)) <= 1", "measure", one, two),
+        ("ready(q) <= 5", "always", one, orders),
+        (
+            "redeliveries <= 1", "measure",
+            one,
+            orders
+                + "\nconsumers: { c: { from: q, prefetch: 1, fails: { poison: 5% }, on_error: { requeue: true } } }"
+        ),
+    ]
+
+    @Test("are true where they are, and broken where they are not", arguments: cases.indices)
+    func words(_ index: Int) throws {
+        let (expression, kind, good, bad) = Self.cases[index]
+        #expect(try held(expression, kind, good), "\(expression)")
+        // The same clients twice: there is no run in which it is otherwise.
+        if bad != good + "\n" { #expect(try !held(expression, kind, bad), "\(expression)") }
+    }
+
+    @Test("about what never happened do not hold, unless the file says so")
+    func nothing() throws {
+        for (more, isHeld) in [("", false), (", or_nothing: true", true)] {
+            let ended = try Simulate.run(
+                """
+                warren: 1
+                name: nothing
+                brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+                \(Self.unanswered.replacing("rpc", with: "q"))
+                expect: { measure: { quick: "p99(rtt(web)) < 1s"\(more) } }
+                """
+            )
+            #expect(ended.verdicts.map(\.held) == [isHeld])
+        }
+    }
+}
