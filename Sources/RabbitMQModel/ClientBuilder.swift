@@ -329,12 +329,31 @@ struct ClientBuilder {
         _ scope: Symbol,
         _ blueprint: inout Blueprint
     ) {
-        guard let queue = client.target["queue"] else { return }
-        check(queue, .queue, scope, &blueprint)
+        let queue = client.target["queue"]
+        let own = client.target["own"]
+        if let queue { check(queue, .queue, scope, &blueprint) }
+        guard (queue == nil) != (own == nil) else {
+            blueprint.findings.append(
+                Finding(
+                    queue == nil ? "no-source" : "said-twice",
+                    queue == nil
+                        ? "'\(client.name)' does not say what it consumes"
+                        : "'\(client.name)' names a queue, and one of its own",
+                    at: own?.place ?? client.target.place,
+                    remedy:
+                        "name `queue: jobs`, or `own: { exclusive: true, bind: { events: [\"#\"] } }`"
+                )
+            )
+            return
+        }
+        // What is wrong with it is said once, and not by each instance.
+        if own != nil {
+            _ = ownQueue(vhost, scope, 1, &blueprint, telling: true)
+        }
         let ack = client.tree["ack"]?.text.flatMap { AckMode(rawValue: $0) } ?? .after
         let forwards = ForwardReader(client: client, scope: scope)
         forwards.check(&blueprint)
-        blueprint.addClient(client) { blueprint, symbol, name, _ in
+        blueprint.addClient(client) { blueprint, symbol, name, number in
             var reply: ConsumerClient.Reply?
             if client.role == .server {
                 reply = ConsumerClient.Reply(
@@ -347,11 +366,13 @@ struct ClientBuilder {
                 client: symbol,
                 link: linkPlan(vhost, &blueprint),
                 startAfter: client.startInterval,
-                queue: blueprint.world.intern(.queue, queue.text ?? "", in: scope),
+                queue: queue.map { blueprint.world.intern(.queue, $0.text ?? "", in: scope) }
+                    ?? .none,
+                own: ownQueue(vhost, scope, number, &blueprint, telling: false),
                 prefetch: client.tree["prefetch"]?.text.flatMap { UInt32($0) } ?? 0,
                 ack: ack,
                 exclusive: flag("exclusive"),
-                declarations: declarations(queue.text ?? "", vhost, &blueprint),
+                declarations: declarations(queue?.text ?? "", vhost, &blueprint),
                 options: consumeOptions(&blueprint),
                 work: blueprint.workPlan(client, name),
                 requeueOnError: client.tree["on_error"]?["requeue"]?.text == "true",
@@ -365,6 +386,37 @@ struct ClientBuilder {
             )
             return { _ in ConsumerClient(plan) }
         }
+    }
+
+    /// The queue that an instance declares for itself.
+    private func ownQueue(
+        _ vhost: String,
+        _ scope: Symbol,
+        _ number: Int,
+        _ blueprint: inout Blueprint,
+        telling: Bool
+    ) -> OwnQueue? {
+        guard let tree = client.target["own"] else { return nil }
+        let name = tree["name"]?.text.map { client.instances > 1 ? "\($0)-\(number)" : $0 } ?? ""
+        var findings: [Finding] = []
+        // What the broker refuses it refuses when the client asks.
+        let reader = QueueReader(vhost: vhost, version: .v3_10)
+        var declaration = reader.declaration(name, tree, &findings)
+        declaration.exclusive = tree["exclusive"]?.text == "true"
+        var bindings: [BindingDeclaration] = []
+        for source in tree["bind"].named {
+            let exchange = Tree(content: .scalar(source.key, isPlain: false), place: source.place)
+            if telling, !source.key.hasPrefix("amq.") {
+                check(exchange, .exchange, scope, &blueprint)
+            }
+            bindings += DefinitionsReader.bindings(from: source, to: name).map(\.0)
+        }
+        if telling { blueprint.findings += findings }
+        return OwnQueue(
+            declaration: declaration,
+            bindings: bindings,
+            habit: tree["again"]?.text.flatMap { OwnQueue.Habit(rawValue: $0) } ?? .new
+        )
     }
 
     private func addCaller(

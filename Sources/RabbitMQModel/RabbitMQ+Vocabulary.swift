@@ -47,7 +47,26 @@ extension RabbitMQ {
             ),
         ],
         from: [
-            Field("queue", .text, "the queue", required: true),
+            Field("queue", .text, "the queue"),
+            Field(
+                "own",
+                .record(
+                    [
+                        Field(
+                            "name",
+                            .text,
+                            "its name, with the instance's number; the server's choice"
+                        ),
+                        Field(
+                            "again",
+                            .choice(OwnQueue.Habit.allCases.map(\.rawValue)),
+                            "what is declared when the connection is back; new"
+                        ),
+                        bind,
+                    ] + QueueReader.fields.filter { $0.name != "node" && $0.name != "bind" }
+                ),
+                "a queue of each instance's own, declared at each connect"
+            ),
             Field("vhost", .text, "the virtual host; /"),
         ],
         shortTarget: "queue",
@@ -80,14 +99,14 @@ extension RabbitMQ {
                 "the priority, or several with their weights; none"
             ),
             Field("expiration", .duration, "how long each message may wait in a queue"),
-            user,
+            user, vhost,
             later("connection", "clients that share connections"),
             later("channel", "clients that share connections"),
         ] + recovering,
         consumer: consuming,
         caller: [
             Field("replies", .text, "exclusive, direct, or the name of a queue; exclusive"),
-            user,
+            user, vhost,
             Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
             Field("persistent", .boolean, "delivery mode 2; false"),
         ] + recovering,
@@ -183,7 +202,7 @@ extension RabbitMQ {
                 .text,
                 "for streams: first, last, next, a number, or an age such as 1h; next"
             ),
-            user,
+            user, vhost,
             Field(
                 "declares",
                 .boolean,
@@ -219,6 +238,7 @@ extension RabbitMQ {
     )
 
     private static let user = Field("user", .text, "who it connects as; guest")
+    private static let vhost = Field("vhost", .text, "the virtual host that it connects to; /")
 
     private static func later(_ name: String, _ numbers: String) -> Field {
         Field(name, .anything, "", notModelled: numbers)

@@ -421,7 +421,12 @@ public struct TopologyReader {
             let spelled = Tree.Entry(key: words.shortTarget, place: short.place, value: short)
             target = Tree(content: .map([spelled]), place: short.place)
         }
-        guard let target else { return nil }
+        guard var target else { return nil }
+        // What stands beside `to:` and `from:` is the same as what stands in them.
+        if let vhost = tree["vhost"], target["vhost"] == nil, role != .script {
+            let entry = Tree.Entry(key: "vhost", place: vhost.place, value: vhost)
+            target = Tree(content: .map(target.entries + [entry]), place: target.place)
+        }
         func time(_ name: String) -> Double? { tree[name]?.text.flatMap(Units.duration) }
         func share(_ name: String) -> Double {
             tree["fails"]?[name]?.text.flatMap(Units.share) ?? 0
@@ -432,7 +437,19 @@ public struct TopologyReader {
         let idempotentBy = (effect?["idempotent_by"] ?? tree["idempotent_by"])?.text
         let poison = tree["fails"]?["poison"]
         let patience = tree["reconnect"]?.text
-        let arrivals = tree["arrivals"].flatMap { LawForm.arrivals($0) } ?? .constant(1e9)
+        let isSingle = tree["count"]?.text == "1"
+        if role == .producer || role == .caller, tree["arrivals"] == nil, !isSingle {
+            findings.append(
+                Finding(
+                    "missing-key",
+                    "'\(entry.key)' does not say when it publishes",
+                    at: entry.place,
+                    remedy: "add `arrivals: 120/s`, or `count: 1` for a single message"
+                )
+            )
+        }
+        let arrivals =
+            tree["arrivals"].flatMap { LawForm.arrivals($0) } ?? .constant(isSingle ? 0 : 1e9)
         if arrivals.mean == 0, tree["count"] == nil {
             findings.append(
                 Finding(

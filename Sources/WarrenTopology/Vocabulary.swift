@@ -126,7 +126,7 @@ package enum CommonShapes {
         Field("start", .duration, "when it begins; 0s"),
     ]
     static let publishing = [
-        Field("arrivals", .arrivals, "when it publishes", required: true),
+        Field("arrivals", .arrivals, "when it publishes; needed unless `count: 1`"),
         Field("count", .integer(1...4_000_000_000), "how many messages in all, of each instance"),
         Field("size", .sizeLaw, "body sizes; 1KiB"),
     ]

@@ -21,7 +21,9 @@ struct ConsumerClient: Machine {
         var client: Symbol
         var link: ClientLink.Plan
         var startAfter: Interval
+        /// None for one of its own.
         var queue: Symbol
+        var own: OwnQueue?
         var prefetch: UInt32
         var ack: AckMode
         var exclusive: Bool
@@ -92,6 +94,8 @@ struct ConsumerClient: Machine {
     private var slowness: UInt64 = 1000
     private var sender = ForwardSender()
     private var passing: Passing?
+    /// The queue that it declared for itself.
+    private var mine = Symbol.none
 
     init(_ plan: Plan) {
         self.plan = plan
@@ -150,6 +154,10 @@ struct ConsumerClient: Machine {
             case .allTaken: endPassing(isTaken: true, &turn)
             case .refused: endPassing(isTaken: false, &turn)
             }
+        case .queueDeclareOk where plan.own != nil:
+            mine = packet.subject
+            for bind in plan.own?.bind(mine, &turn) ?? [] { turn.send(bind, on: link.connection) }
+            consume(mine, &turn)
         case .basicCancel where plan.link.recovery == .supervised:
             if case .lost = link.restart(&turn) { lose(&turn) }
         default: break
@@ -162,11 +170,20 @@ struct ConsumerClient: Machine {
             turn.send(Packet(.confirmSelect, channel: ClientLink.channel), on: link.connection)
         }
         for declaration in plan.declarations { turn.send(declaration, on: link.connection) }
+        guard let own = plan.own else { return consume(plan.queue, &turn) }
+        if mine != .none, own.habit == .never {
+            consume(mine, &turn)
+        } else {
+            turn.send(own.declare(mine, &turn), on: link.connection)
+        }
+    }
+
+    private func consume(_ queue: Symbol, _ turn: inout Turn) {
         var qos = Packet(.basicQos, channel: ClientLink.channel)
         qos.c = plan.prefetch
         turn.send(qos, on: link.connection)
         var consume = Packet(.basicConsume, channel: ClientLink.channel)
-        consume.subject = plan.queue
+        consume.subject = queue
         consume.flags =
             (plan.ack == .automatic ? Flag.noAck : 0) | (plan.exclusive ? Flag.exclusive : 0)
         consume.parcel = plan.options

@@ -270,21 +270,30 @@ struct DefinitionsReader {
                 )
                 continue
             }
-            let elements = source.value.isNothing ? [source.value] : source.value.elements
-            for element in elements.isEmpty ? [source.value] : elements {
-                var binding = BindingDeclaration(
-                    source: source.key,
-                    destination: entry.key,
-                    key: element.isNothing ? "" : element.text ?? element["key"]?.text ?? ""
-                )
+            made += Self.bindings(from: source, to: entry.key).map { binding, element in
+                var binding = binding
                 binding.toExchange = toExchange
-                binding.arguments = Self.arguments(element)
-                made.append(
-                    (binding, Tree.Entry(key: source.key, place: element.place, value: element))
-                )
+                return (binding, element)
             }
         }
         return made
+    }
+
+    /// The bindings from one exchange under `bind:`.
+    static func bindings(
+        from source: Tree.Entry,
+        to destination: String
+    ) -> [(BindingDeclaration, Tree.Entry)] {
+        let elements = source.value.isNothing ? [source.value] : source.value.elements
+        return (elements.isEmpty ? [source.value] : elements).map { element in
+            var binding = BindingDeclaration(
+                source: source.key,
+                destination: destination,
+                key: element.isNothing ? "" : element.text ?? element["key"]?.text ?? ""
+            )
+            binding.arguments = Self.arguments(element)
+            return (binding, Tree.Entry(key: source.key, place: element.place, value: element))
+        }
     }
 }
 
