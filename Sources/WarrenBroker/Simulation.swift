@@ -187,7 +187,22 @@ public struct Simulation {
             }
         case .facts, .events: watchForStandstill(world.eventCount - before)
         }
+        if state == .running, end == .never, !hasPendingFault, ledger.circle.isSure { endCircle() }
         return state
+    }
+
+    /// Ends a run in which dead letters go round for ever.
+    private mutating func endCircle() {
+        let circle = ledger.circle
+        let queues = circle.queues.map { world.names[$0] }
+        let way = (queues + [queues.first ?? ""]).joined(separator: " → ")
+        let messages =
+            circle.messageCount == 1
+            ? "one message circles" : "\(circle.messageCount) messages circle"
+        state = .stopped(
+            "\(messages) \(way), \(circle.count) times by now, and nothing else happens any more; say "
+                + "`run: { for: 10m }` to see it go on"
+        )
     }
 
     /// Lives on until a moment of a clock outside, whether anything happens until then or not.

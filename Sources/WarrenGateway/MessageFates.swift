@@ -54,6 +54,9 @@ public struct MessageFates: Sendable {
         public var wasRetried = false
         /// Whether its publisher's connection ended before anything was seen of it, or of one that came after it.
         public var wasOnItsWay = false
+        /// Whether it was published so shortly before that end that the next connection may have carried it.
+        var mayHaveWaited = false
+        var publishedAt = Instant.zero
         /// Whether it reached an exchange, and no queue.
         public var wasUnroutable = false
     }
@@ -111,15 +114,20 @@ public struct MessageFates: Sendable {
             let key = Key(publisher: fact.node.raw, number: counts[fact.node.raw] ?? 0)
             keys[fact.message] = key
             var fate = Fate()
+            fate.publishedAt = fact.time
             if fact.variant & 1 == 1 { fate.outcome = .waiting }
             fates[key] = fate
             return
         case .connectionClosed:
-            leaveOnItsWay(fact.node.raw)
+            leaveOnItsWay(fact.node.raw, fact.time)
             return
         case .errorRaised:
             refusals.append(
-                Refusal(client: client(fact.peer), code: fact.detail, text: names[fact.subject])
+                Refusal(
+                    client: client(fact.peer),
+                    code: fact.detail,
+                    text: Self.withoutMadeUpNames(names[fact.subject])
+                )
             )
             return
         case .methodReceived:
@@ -131,13 +139,18 @@ public struct MessageFates: Sendable {
         take(fact, key, names)
     }
 
+    /// A text without the names that a broker makes up.
+    private static func withoutMadeUpNames(_ text: String) -> String {
+        text.replacing(#/amq\.(gen|ctag)-[A-Za-z0-9_-]+/#) { "amq.\($0.output.1)-_" }
+    }
+
     /// What a script heard without what differs from run to run: names that a broker makes up, the time of a death, and
     /// the body, which says something else to a real broker.
     private static func comparable(_ text: String) -> String {
         var text = text.replacing(#/"body":"(?:[^"\\]|\\.)*",/#, with: "")
         text = text.replacing(#/"size":[0-9]+/#, with: #""size":_"#)
         text = text.replacing(#/\["time","timestamp",[0-9]+\]/#, with: #"["time","timestamp",_]"#)
-        text = text.replacing(#/amq\.(gen|ctag)-[A-Za-z0-9_-]+/#) { "amq.\($0.output.1)-_" }
+        text = withoutMadeUpNames(text)
         return text.replacing(
             #/"consumer":"(?:warren-[0-9]+|amq\.ctag-_)"/#,
             with: #""consumer":"_""#
@@ -153,12 +166,19 @@ public struct MessageFates: Sendable {
     }
 
     /// A connection of a publisher ended: what came after the last message that was seen to arrive may have been on it.
-    private mutating func leaveOnItsWay(_ publisher: UInt32) {
+    private mutating func leaveOnItsWay(_ publisher: UInt32, _ time: Instant) {
         guard let last = counts[publisher] else { return }
         let first = max((arrived[publisher] ?? 0) + 1, carried[publisher] ?? 1)
         if first <= last {
             for number in first...last {
-                fates[Key(publisher: publisher, number: number)]?.wasOnItsWay = true
+                let key = Key(publisher: publisher, number: number)
+                fates[key]?.wasOnItsWay = true
+                // A client that writes to a broken connection learns of it a moment later.
+                if let published = fates[key]?.publishedAt,
+                    (time - published).nanoseconds <= 10_000_000
+                {
+                    fates[key]?.mayHaveWaited = true
+                }
             }
         }
         carried[publisher] = last + 1
@@ -169,7 +189,11 @@ public struct MessageFates: Sendable {
         let last = arrived[key.publisher] ?? 0
         guard key.number > last else { return }
         arrived[key.publisher] = key.number
-        guard fates[key]?.wasOnItsWay == true else { return }
+        guard let fate = fates[key], fate.wasOnItsWay else { return }
+        if fate.mayHaveWaited {
+            fates[key]?.wasOnItsWay = false
+            return
+        }
         var number = key.number
         while number > last,
             fates[Key(publisher: key.publisher, number: number)]?.wasOnItsWay == true

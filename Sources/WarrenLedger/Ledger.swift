@@ -72,6 +72,8 @@ public struct Ledger: Sendable {
 
     /// What happened beside the messages.
     public private(set) var chronicle = Chronicle()
+    /// Dead letters that go round without anything else coming of it.
+    public private(set) var circle = Circle()
     private var queueOf: ContiguousArray<Int32> = []
     private var fates = Fates()
 
@@ -294,6 +296,7 @@ public struct Ledger: Sendable {
         case .deliveryRejected: totals.rejected += 1
         case .messageDeadLettered:
             totals.deadLettered += 1
+            circle.take(fact, progress: totals.published &+ totals.handled &+ totals.dropped)
             if fact.variant & 63 == DropReason.expired.rawValue { totals.expired += 1 }
             leave(
                 fact,

@@ -26,7 +26,7 @@ import WarrenTrace
 
     private static var files: [String] {
         let folder = Repository.root.appending(path: "Topologies/rabbitmq").path
-        let names = ["", "losses/"].flatMap { part in
+        let names = ["", "losses/", "stories/"].flatMap { part in
             ((try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(part)")) ?? [])
                 .filter { $0.hasSuffix(".yaml") }.map { part + $0.dropLast(5) }
         }
@@ -53,7 +53,9 @@ import WarrenTrace
             target.cluster = nil
         }
         defer { LocalCluster.end(in: folder) }
-        let speed = Self.breaking.contains(name) ? 1.0 : 4
+        // Stories are about times.
+        let isTimed = Self.breaking.contains(name) || name.hasPrefix("stories/")
+        let speed = isTimed ? 1.0 : 4
         let comparison = try await Self.compare(name, target, speed)
         let differences = comparison.differences.filter { $0.kind == .divergence }
         #expect(
