@@ -281,7 +281,8 @@ struct ClientBuilder {
         _ blueprint: inout Blueprint
     ) {
         let reader = ScriptReader(scope: scope)
-        let steps = (client.tree["steps"]?.elements ?? []).compactMap {
+        let written = client.tree["steps"]?.elements ?? []
+        let steps = ScriptReader.unrolled(written, client.name, &blueprint.findings).compactMap {
             reader.step($0, &blueprint)
         }
         let heartbeat = client.tree["heartbeat"]?.text.flatMap(Units.duration)

@@ -37,7 +37,7 @@ extension ScriptReader {
     ])
 
     /// The steps, by their words.
-    static let steps = [
+    private static let single = [
         Field("channel", .integer(1...2047), "opens this channel if it is not open, and uses it"),
         Field(
             "declare",
@@ -163,6 +163,48 @@ extension ScriptReader {
         Field("reconnect", .choice(["now"]), "connects anew, with channel 1 open"),
         Field("administer", .record(administration), "what an operator does meanwhile"),
     ]
+
+    /// The steps of a script.
+    static let steps =
+        single + [
+            Field(
+                "repeat",
+                .record([
+                    Field("times", .integer(1...10_000), "how often", required: true),
+                    Field("steps", .list(.record(single)), "what, in order", required: true),
+                ]),
+                "says the same several times"
+            )
+        ]
+
+    /// How many steps a script has at most, once what repeats is written out.
+    private static let longest = 100_000
+
+    /// The steps with what repeats written out.
+    static func unrolled(_ steps: [Tree], _ client: String, _ findings: inout [Finding]) -> [Tree] {
+        var all: [Tree] = []
+        for step in steps {
+            guard let again = step["repeat"], step.entries.count == 1 else {
+                all.append(step)
+                continue
+            }
+            let inner = again["steps"]?.elements ?? []
+            let times = again["times"]?.text.flatMap { Int($0) } ?? 0
+            guard inner.count * times + all.count <= longest else {
+                findings.append(
+                    Finding(
+                        "too-large",
+                        "the script '\(client)' has more than \(longest) steps, once what repeats is written out",
+                        at: again.place,
+                        remedy: "repeat less, or use a producer: it publishes without end"
+                    )
+                )
+                return all
+            }
+            for _ in 0..<times { all += inner }
+        }
+        return all
+    }
 
     /// Properties that the other words cannot say.
     private static let properties = [

@@ -104,7 +104,7 @@ public struct WorkPlan: Sendable {
     /// `id`: the property `message_id` of the message, if it has one.
     public func applyEffect(
         _ message: MessageID,
-        id: @autoclosure () -> String? = nil,
+        id: String? = nil,
         peer: UInt32,
         _ turn: inout Turn
     ) {
@@ -114,7 +114,7 @@ public struct WorkPlan: Sendable {
         case nil: break
         case .message?: first = turn.outside.applyOnce(effect, key: message.raw)
         case .messageID?:
-            if let id = id() {
+            if let id {
                 let name = turn.names.intern(.text, id)
                 first = turn.outside.applyOnce(effect, key: name.raw, isName: true)
             } else {

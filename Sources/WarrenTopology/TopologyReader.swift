@@ -220,6 +220,15 @@ public struct TopologyReader {
         return parts.joined(separator: "/")
     }
 
+    private func includedTwice(_ entry: Tree.Entry, _ section: String) -> Finding {
+        Finding(
+            "included-twice",
+            "'\(entry.key)' of \(section) is in an included file and in the one that includes it",
+            at: entry.place,
+            remedy: "keep one of them, or give it another name"
+        )
+    }
+
     /// Joins the names of a section; a name in both files is a finding, and so is a second value.
     private mutating func merge(_ entry: Tree.Entry, into entries: inout [Tree.Entry]) {
         guard let index = entries.firstIndex(where: { $0.key == entry.key }) else {
@@ -227,17 +236,34 @@ public struct TopologyReader {
             return
         }
         switch (entries[index].value.content, entry.value.content) {
+        case (.map(let mine), .map(let theirs)) where entry.key == "expect":
+            // The expectations join by their own names, section by section.
+            var sections = mine
+            for other in theirs {
+                guard let known = sections.firstIndex(where: { $0.key == other.key }),
+                    case .map(let ours) = sections[known].value.content
+                else {
+                    sections.append(other)
+                    continue
+                }
+                var names = ours
+                for line in other.value.entries {
+                    guard let twin = names.first(where: { $0.key == line.key }) else {
+                        names.append(line)
+                        continue
+                    }
+                    if Self.isSetting(line.key, in: other.key), twin.value.text == line.value.text {
+                        continue
+                    }
+                    findings.append(includedTwice(line, other.key))
+                }
+                sections[known].value.content = .map(names)
+            }
+            entries[index].value.content = .map(sections)
         case (.map(var mine), .map(let theirs)):
             for other in theirs {
                 if mine.contains(where: { $0.key == other.key }), entry.key != "run" {
-                    findings.append(
-                        Finding(
-                            "included-twice",
-                            "'\(other.key)' of \(entry.key) is in an included file and in the one that includes it",
-                            at: other.place,
-                            remedy: "keep one of them, or give it another name"
-                        )
-                    )
+                    findings.append(includedTwice(other, entry.key))
                 } else if !mine.contains(where: { $0.key == other.key }) {
                     mine.append(other)
                 }

@@ -50,7 +50,8 @@ struct ExtremesTests {
         all += places("consumers", CommonShapes.consumer(words))
         all += places("callers", CommonShapes.caller(words))
         all += places("servers", CommonShapes.server(words))
-        all += places("scripts", words.steps)
+        // Steps that are repeated are the same as those that are not.
+        all += places("scripts", words.steps).filter { !$0.path.starts(with: ["repeat", "steps"]) }
         all += places("network", CommonShapes.network, [])
         return all + places("faults", CommonShapes.fault, [])
     }()
@@ -106,6 +107,7 @@ struct ExtremesTests {
             let neighbour =
                 switch (place.section, path.startIndex, place.path.first) {
                 case ("scripts", 1, "publish"): "to: q, "
+                case ("scripts", 1, "repeat"): "steps: [{ publish: { to: q } }], "
                 case ("scripts", 1, "consume"), ("scripts", 1, "get"): "queue: q, "
                 case ("scripts", 2, "administer") where place.path[1].contains("policy"):
                     "name: p, pattern: q, "

@@ -35,6 +35,24 @@ struct IncludeTests {
         #expect(topology.files.count == 4)
     }
 
+    @Test func `joins expectations by their own names`() throws {
+        let files = [
+            "dir/main.yaml":
+                "warren: 1\nname: m\ninclude: [a.yaml]\nexpect: { always: { one: \"handled\" }, measure: { two: \"published == 1\" } }\n",
+            "dir/a.yaml": brokers
+                + "producers: { p: { to: q, count: 1 } }\nexpect: { always: { three: \"confirmed\" }, eventually: { four: \"depth(q) == 0\", within: 1s } }\n",
+        ]
+        let result = read(files)
+        #expect(result.findings.isEmpty, "\(result.findings)")
+        #expect(
+            try Set(#require(result.topology).expectations.map(\.name)) == [
+                "one", "two", "three", "four",
+            ]
+        )
+        let twice = read(files.mapValues { $0.replacing("three", with: "one") })
+        #expect(twice.findings.map(\.slug) == ["included-twice"])
+    }
+
     @Test func `finds a cycle`() {
         let result = read([
             "dir/main.yaml": "warren: 1\nname: m\ninclude: [a.yaml]\n",

@@ -36,6 +36,8 @@ struct ConsumerClient: Machine {
         /// What it publishes when the work is done, and when it failed.
         var then: ForwardPlan?
         var onError: ForwardPlan?
+        /// Whether it needs more of a message than its number.
+        var keepsOrigins: Bool { then != nil || onError != nil || work.idempotentBy != nil }
         /// For a server: how large its answers are.
         ///
         /// It publishes them to this exchange.
@@ -57,22 +59,14 @@ struct ConsumerClient: Machine {
         /// The connection that it came on: an ack on another one would be an error.
         var connection: ConnectionID
         var startedAt = Instant.zero
-        /// What a message that follows from it takes over.
-        var key: Symbol
-        var parcel: ParcelID
-        var size: UInt32
-        var isPersistent: Bool
 
-        var origin: Forward.Origin {
-            Forward.Origin(
-                message: message,
-                queue: queue,
-                key: key,
-                parcel: parcel,
-                size: size,
-                isPersistent: isPersistent
-            )
-        }
+        var identity: Identity { Identity(connection: connection, tag: tag) }
+    }
+
+    /// What tells a delivery from every other of this client.
+    private struct Identity: Hashable {
+        var connection: ConnectionID
+        var tag: UInt64
     }
 
     /// A piece of work that is done, and waits for the confirms of what followed from it.
@@ -93,6 +87,8 @@ struct ConsumerClient: Machine {
     private var outcome = WorkPlan.Outcome.done
     private var slowness: UInt64 = 1000
     private var sender = ForwardSender()
+    /// Of each delivery in its hands, what a message that follows from it takes over.
+    private var origins: [Identity: Forward.Origin] = [:]
     private var passing: Passing?
     /// The queue that it declared for itself.
     private var mine = Symbol.none
@@ -198,18 +194,26 @@ struct ConsumerClient: Machine {
             queue: packet.subject,
             replyTo: packet.replyTo,
             correlation: packet.correlation,
-            connection: link.connection,
-            key: packet.key,
-            parcel: packet.parcel,
-            size: packet.size,
-            isPersistent: packet.has(Flag.persistent)
+            connection: link.connection
         )
+        if plan.keepsOrigins { keepOrigin(packet, delivery) }
         if plan.ack == .before { settle(delivery, .basicAck, flags: 0, &turn) }
         if current == nil, passing == nil {
             start(delivery, &turn)
         } else {
             buffer.append(delivery)
         }
+    }
+
+    private mutating func keepOrigin(_ packet: Packet, _ delivery: Delivery) {
+        origins[delivery.identity] = Forward.Origin(
+            message: packet.message,
+            queue: packet.subject,
+            key: packet.key,
+            parcel: packet.parcel,
+            size: packet.size,
+            isPersistent: packet.has(Flag.persistent)
+        )
     }
 
     @inline(__always)
@@ -265,6 +269,7 @@ struct ConsumerClient: Machine {
         case .hang:
             return
         }
+        if plan.keepsOrigins, passing == nil { origins[delivery.identity] = nil }
         if let next = buffer.popFirst() { start(next, &turn) }
     }
 
@@ -295,13 +300,11 @@ struct ConsumerClient: Machine {
     @inline(__always)
     private func applyEffect(_ delivery: Delivery, _ turn: inout Turn) {
         guard plan.work.effect != .none else { return }
-        let parcels = turn.parcels
-        plan.work.applyEffect(
-            delivery.message,
-            id: (parcels.get(delivery.parcel) as Properties?)?.messageID,
-            peer: plan.client.raw,
-            &turn
-        )
+        var id: String?
+        if plan.work.idempotentBy != nil, let parcel = origins[delivery.identity]?.parcel {
+            id = (turn.parcels.get(parcel) as Properties?)?.messageID
+        }
+        plan.work.applyEffect(delivery.message, id: id, peer: plan.client.raw, &turn)
     }
 
     private mutating func answer(_ delivery: Delivery, _ turn: inout Turn) {
@@ -331,7 +334,8 @@ struct ConsumerClient: Machine {
     private func count(_ delivery: Delivery, _ then: ForwardPlan, _ turn: borrowing Turn) -> Int64?
     {
         guard let limit = then.limit else { return 0 }
-        let properties: Properties? = turn.parcels.get(delivery.parcel)
+        let parcel = origins[delivery.identity]?.parcel ?? .none
+        let properties: Properties? = turn.parcels.get(parcel)
         let counted = properties?.header(limit.header)?.number ?? 0
         return counted < limit.times ? counted : nil
     }
@@ -363,7 +367,7 @@ struct ConsumerClient: Machine {
         }
         sender.publish(
             then,
-            for: delivery.origin,
+            for: origins[delivery.identity] ?? Forward.Origin(of: delivery.message, delivery.queue),
             counted: counted,
             plan.client,
             on: link.connection,
@@ -390,6 +394,7 @@ struct ConsumerClient: Machine {
     private mutating func endPassing(isTaken: Bool, _ turn: inout Turn) {
         guard let ended = passing else { return }
         passing = nil
+        origins[ended.delivery.identity] = nil
         turn.disarm(Self.patience)
         if ended.isSettledAfter {
             settle(
@@ -434,15 +439,18 @@ struct ConsumerClient: Machine {
     ///
     /// - Source: RMQ-REQ-06, -07.
     private mutating func lose(_ turn: inout Turn) {
-        if plan.ack == .after || plan.ack == .start { buffer.removeAll() }
+        if plan.ack == .after || plan.ack == .start {
+            buffer.removeAll()
+            let held = current?.identity
+            origins = origins.filter { $0.key == held }
+        }
         sender.giveUp(1, &turn)
         endPassing(isTaken: false, &turn)
     }
 
     func parcels(_ holding: inout ParcelMarks) {
         holding.keep(plan.options)
-        for delivery in buffer { holding.keep(delivery.parcel) }
-        for delivery in [current, passing?.delivery] { holding.keep(delivery?.parcel ?? .none) }
+        for origin in origins.values { holding.keep(origin.parcel) }
         for declaration in plan.declarations { holding.keep(declaration.parcel) }
     }
 

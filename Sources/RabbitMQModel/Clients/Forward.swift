@@ -32,6 +32,34 @@ struct Forward: Sendable {
         var parcel: ParcelID
         var size: UInt32
         var isPersistent: Bool
+
+        init(
+            message: MessageID,
+            queue: Symbol,
+            key: Symbol,
+            parcel: ParcelID,
+            size: UInt32,
+            isPersistent: Bool
+        ) {
+            self.message = message
+            self.queue = queue
+            self.key = key
+            self.parcel = parcel
+            self.size = size
+            self.isPersistent = isPersistent
+        }
+
+        /// A message of which nothing else is known.
+        init(of message: MessageID, _ queue: Symbol) {
+            self.init(
+                message: message,
+                queue: queue,
+                key: .none,
+                parcel: .none,
+                size: 0,
+                isPersistent: false
+            )
+        }
     }
 
     /// The publication, and the properties that it needs.
