@@ -72,6 +72,13 @@ public struct WorkPlan: Sendable {
         self.idempotentBy = idempotentBy
     }
 
+    /// Whether work may go wrong at all.
+    public var canFail: Bool {
+        [error, hang, crashAfterWork, crashDuringWork, crashBetween, poison].contains {
+            $0 != .never
+        }
+    }
+
     /// Decides how the work of the next message ends.
     ///
     /// Costs nothing where nothing can fail.

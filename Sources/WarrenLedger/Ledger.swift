@@ -8,8 +8,6 @@ public struct Ledger: Sendable {
     /// The counters of all messages together.
     public struct Totals: Sendable, Hashable {
         public var published: UInt64 = 0
-        /// Of these, the ones that a consumer published because of another.
-        public var derived: UInt64 = 0
         /// Publications that asked for a confirm.
         public var askedConfirm: UInt64 = 0
         public var confirmed: UInt64 = 0
@@ -41,6 +39,8 @@ public struct Ledger: Sendable {
         public var missedFaults: UInt64 = 0
         /// Copies that were settled and came back because a disk did not know yet.
         public var resurrected: UInt64 = 0
+        /// Publications of a consumer because of a message that it had.
+        public var derived: UInt64 = 0
     }
 
     /// The counters.
@@ -70,10 +70,6 @@ public struct Ledger: Sendable {
     /// The fingerprint of all facts so far.
     public private(set) var digest = Digest()
 
-    /// What happened beside the messages.
-    public private(set) var chronicle = Chronicle()
-    /// Dead letters that go round without anything else coming of it.
-    public private(set) var circle = Circle()
     private var queueOf: ContiguousArray<Int32> = []
     private var fates = Fates()
 
@@ -81,6 +77,10 @@ public struct Ledger: Sendable {
     public internal(set) var watch: Watch
     private let isWatching: Bool
     private let wantsSeries: Bool
+    /// What happened beside the messages.
+    public private(set) var chronicle = Chronicle()
+    /// Dead letters that go round without anything else coming of it.
+    public private(set) var circle = Circle()
 
     /// An account that looks at what `watch` asks for while the run goes on.
     ///

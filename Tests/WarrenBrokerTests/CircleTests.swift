@@ -3,6 +3,7 @@ import Testing
 import WarrenBroker
 import WarrenKernel
 import WarrenLedger
+import WarrenTrace
 
 /// Dead letters that go round, and scripts that repeat themselves.
 @Suite("What goes round") struct CircleTests {

@@ -36,8 +36,8 @@ struct ConsumerClient: Machine {
         /// What it publishes when the work is done, and when it failed.
         var then: ForwardPlan?
         var onError: ForwardPlan?
-        /// Whether it needs more of a message than its number.
-        var keepsOrigins: Bool { then != nil || onError != nil || work.idempotentBy != nil }
+        /// Whether nothing follows from a message, and nobody asks for more of it than its number.
+        var isPlain: Bool { then == nil && onError == nil && work.idempotentBy == nil }
         /// For a server: how large its answers are.
         ///
         /// It publishes them to this exchange.
@@ -81,6 +81,13 @@ struct ConsumerClient: Machine {
     private static let patience = TimerID(3)
 
     private let plan: Plan
+    private let isPlain: Bool
+    /// Whether its work may go wrong, whether it changes something, and whether it is answered.
+    private let canFail, hasEffect, isServer: Bool
+    private let ack: AckMode
+    private let client: Symbol
+    private let service: Law
+    private let serviceStream: StreamID
     private var link: ClientLink
     private var buffer = Deque<Delivery>()
     private var current: Delivery?
@@ -95,6 +102,15 @@ struct ConsumerClient: Machine {
 
     init(_ plan: Plan) {
         self.plan = plan
+        isPlain = plan.isPlain
+        // What each message needs lies together: the plan is large.
+        canFail = plan.work.canFail
+        hasEffect = plan.work.effect != .none
+        isServer = plan.replies != nil
+        ack = plan.ack
+        client = plan.client
+        service = plan.work.service
+        serviceStream = plan.work.serviceStream
         link = ClientLink(plan.link)
     }
 
@@ -196,15 +212,16 @@ struct ConsumerClient: Machine {
             correlation: packet.correlation,
             connection: link.connection
         )
-        if plan.keepsOrigins { keepOrigin(packet, delivery) }
-        if plan.ack == .before { settle(delivery, .basicAck, flags: 0, &turn) }
-        if current == nil, passing == nil {
+        if !isPlain { keepOrigin(packet, delivery) }
+        if ack == .before { settle(delivery, .basicAck, flags: 0, &turn) }
+        if current == nil, isPlain || passing == nil {
             start(delivery, &turn)
         } else {
             buffer.append(delivery)
         }
     }
 
+    @inline(never)
     private mutating func keepOrigin(_ packet: Packet, _ delivery: Delivery) {
         origins[delivery.identity] = Forward.Origin(
             message: packet.message,
@@ -220,9 +237,9 @@ struct ConsumerClient: Machine {
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
         current = delivery
         current?.startedAt = turn.now
-        if plan.ack == .start { settle(delivery, .basicAck, flags: 0, &turn) }
-        outcome = plan.work.outcome(delivery.message, &turn)
-        var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
+        if ack == .start { settle(delivery, .basicAck, flags: 0, &turn) }
+        outcome = canFail ? plan.work.outcome(delivery.message, &turn) : .done
+        var time = turn.chance.sample(service, serviceStream)
         if slowness != 1000 { time = time.times(thousandths: slowness) }
         switch outcome {
         case .done, .error, .crashAfterWork, .crashBetween:
@@ -238,18 +255,30 @@ struct ConsumerClient: Machine {
     private mutating func finish(_ turn: inout Turn) {
         guard let delivery = current else { return }
         current = nil
+        if outcome == .done, isPlain {
+            complete(delivery, &turn)
+            if ack == .after { settle(delivery, .basicAck, flags: 0, &turn) }
+        } else if !finishRare(delivery, &turn) {
+            return
+        }
+        if let next = buffer.popFirst() { start(next, &turn) }
+    }
+
+    /// The end of work that failed, or that something follows from; false if there is no next piece of work now.
+    @inline(never)
+    private mutating func finishRare(_ delivery: Delivery, _ turn: inout Turn) -> Bool {
         switch outcome {
         case .done, .crashBetween:
             complete(delivery, &turn)
             if let then = plan.then {
-                guard pass(delivery, then, counted: 0, &turn) else { return }
+                guard pass(delivery, then, counted: 0, &turn) else { return false }
             } else if plan.ack == .after {
                 settle(delivery, .basicAck, flags: 0, &turn)
             }
         case .error:
             fail(delivery, .error, &turn)
             if let then = plan.onError, let counted = count(delivery, then, turn) {
-                guard pass(delivery, then, counted: counted, &turn) else { return }
+                guard pass(delivery, then, counted: counted, &turn) else { return false }
             } else if plan.ack == .after {
                 let flags = plan.requeueOnError ? Flag.requeue : 0
                 settle(delivery, .basicReject, flags: flags, &turn)
@@ -260,17 +289,17 @@ struct ConsumerClient: Machine {
             complete(delivery, &turn)
             fail(delivery, .crashAfterWork, &turn)
             turn.die(backAfter: plan.work.restartAfter)
-            return
+            return false
         case .crashDuringWork:
             current = delivery
             fail(delivery, .crashDuringWork, &turn)
             turn.die(backAfter: plan.work.restartAfter)
-            return
+            return false
         case .hang:
-            return
+            return false
         }
-        if plan.keepsOrigins, passing == nil { origins[delivery.identity] = nil }
-        if let next = buffer.popFirst() { start(next, &turn) }
+        if !isPlain { origins[delivery.identity] = nil }
+        return true
     }
 
     private func fail(_ delivery: Delivery, _ failure: WorkFailure, _ turn: inout Turn) {
@@ -289,17 +318,15 @@ struct ConsumerClient: Machine {
             .messageHandled,
             message: delivery.message,
             subject: delivery.queue,
-            peer: plan.client.raw,
-            variant: plan.ack == .automatic ? 1 : 0,
+            peer: client.raw,
+            variant: ack == .automatic ? 1 : 0,
             detail: (turn.now - delivery.startedAt).nanoseconds
         )
-        applyEffect(delivery, &turn)
-        if plan.replies != nil { answer(delivery, &turn) }
+        if hasEffect { applyEffect(delivery, &turn) }
+        if isServer { answer(delivery, &turn) }
     }
 
-    @inline(__always)
     private func applyEffect(_ delivery: Delivery, _ turn: inout Turn) {
-        guard plan.work.effect != .none else { return }
         var id: String?
         if plan.work.idempotentBy != nil, let parcel = origins[delivery.identity]?.parcel {
             id = (turn.parcels.get(parcel) as Properties?)?.messageID
