@@ -72,7 +72,14 @@ public struct Comparison: Sendable {
                 )
                 continue
             }
-            let why = Self.race(one, other, leeway)
+            var why = Self.race(one, other, leeway)
+            // Queues that the broker names are one: how many got it counts as well.
+            if why == nil,
+                one.passages.mapValues(\.routed) != other.passages.mapValues(\.routed),
+                model.changed(about: one.publishedAt) || broker.changed(about: other.publishedAt)
+            {
+                why = "a queue or binding came or went about when it was published"
+            }
             for (said, did) in Self.differences(one, other) {
                 moved.insert(key)
                 found.append(

@@ -79,6 +79,27 @@ public struct MessageFates: Sendable {
     /// By script: what it heard, in its order.
     public private(set) var heard: [String: [String]] = [:]
 
+    /// When queues and bindings came and went, but for those that were there from the start; in their order.
+    private var changes: [Instant] = []
+    /// Shorter than that is "about when": a real client needs some round trips for what it declares.
+    private static let about: UInt64 = 50_000_000
+
+    /// Whether a queue or binding came or went about then.
+    func changed(about moment: Instant) -> Bool {
+        // The first change that is not too long before.
+        var low = 0
+        var high = changes.count
+        while low < high {
+            let middle = (low + high) / 2
+            if changes[middle].nanoseconds &+ Self.about < moment.nanoseconds {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return low < changes.count && changes[low].nanoseconds <= moment.nanoseconds &+ Self.about
+    }
+
     private var keys: [MessageID: Key] = [:]
     private var counts: [UInt32: UInt32] = [:]
     private var cameOut: Set<Exit> = []
@@ -117,6 +138,9 @@ public struct MessageFates: Sendable {
             fate.publishedAt = fact.time
             if fact.variant & 1 == 1 { fate.outcome = .waiting }
             fates[key] = fate
+            return
+        case .queueDeclared, .queueDeleted, .bindingCreated, .bindingDeleted:
+            if fact.time != .zero { changes.append(fact.time) }
             return
         case .connectionClosed:
             leaveOnItsWay(fact.node.raw, fact.time)

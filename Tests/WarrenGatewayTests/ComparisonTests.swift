@@ -80,6 +80,43 @@ import WarrenTrace
         #expect(found.map(\.kind) == [.race])
     }
 
+    @Test(
+        "that finds a message missing about when a queue came calls it a race, and later a divergence"
+    )
+    func queueComes() {
+        func fates(arrived: Set<UInt32>) -> MessageFates {
+            var names = Names()
+            let queue = names.intern(.queue, "own")
+            var fates = MessageFates()
+            func take(_ kind: FactKind, _ milliseconds: UInt64, _ message: UInt32 = 0) {
+                let fact = Fact(
+                    time: Instant(nanoseconds: milliseconds * 1_000_000),
+                    event: 1,
+                    cause: 0,
+                    kind: kind,
+                    node: Self.publisher,
+                    message: MessageID(message),
+                    subject: queue
+                )
+                fates.take(fact, names) { "node \($0)" }
+            }
+            take(.queueDeclared, 5)
+            for (message, moment) in [(UInt32(1), UInt64(10)), (2, 500)] {
+                take(.messagePublished, moment, message)
+                if arrived.contains(message) { take(.messageRouted, moment + 1, message) }
+            }
+            return fates
+        }
+        for (arrived, kind) in [(Set<UInt32>([2]), Comparison.Kind.race), ([1], .divergence)] {
+            let found = Comparison(
+                model: fates(arrived: [1, 2]),
+                broker: fates(arrived: arrived),
+                leeway: Leeway()
+            ) { _ in "web" }.differences
+            #expect(found.map(\.kind) == [kind])
+        }
+    }
+
     @Test("that finds a message missing though no connection ended calls it a divergence")
     func calm() {
         let found = Self.compare(model: [1, 2, 3], broker: [1, 2], connectionEnds: false)
