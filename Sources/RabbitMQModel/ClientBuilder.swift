@@ -427,7 +427,11 @@ struct ClientBuilder {
     ) {
         guard let (exchange, keys) = destination(scope, &blueprint) else { return }
         var replyQueue: Symbol?
-        if let replies = client.tree["replies"], replies.text != "exclusive" {
+        var perCall: Caller.PerCall?
+        if let replies = client.tree["replies"], replies["per"]?.text == "call" {
+            let expires = replies["expires"]?.text.flatMap(Units.duration)
+            perCall = Caller.PerCall(expires: expires.map { Interval(clamping: $0) })
+        } else if let replies = client.tree["replies"], replies.text != "exclusive" {
             if replies.text == "direct" {
                 replyQueue = blueprint.world.intern(.queue, DirectReply.pseudoQueue, in: scope)
             } else {
@@ -447,7 +451,9 @@ struct ClientBuilder {
                 sizeStream: blueprint.stream("size \(name)"),
                 flags: flags,
                 timeout: Interval(clamping: client.timeout),
-                replyQueue: replyQueue
+                replyQueue: replyQueue,
+                perCall: perCall,
+                waitsOut: client.tree["on_loss"]?.text == "wait"
             )
             return { _ in Caller(plan) }
         }

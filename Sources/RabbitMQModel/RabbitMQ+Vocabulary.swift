@@ -105,7 +105,26 @@ extension RabbitMQ {
         ] + recovering,
         consumer: consuming,
         caller: [
-            Field("replies", .text, "exclusive, direct, or the name of a queue; exclusive"),
+            Field(
+                "replies",
+                .either([
+                    .record([
+                        Field(
+                            "per",
+                            .choice(["call"]),
+                            "a queue for each call, which stays",
+                            required: true
+                        ),
+                        Field("expires", .duration, "how long one stays unused; for ever"),
+                    ]), .text,
+                ]),
+                "exclusive, direct, the name of a queue, or a queue per call; exclusive"
+            ),
+            Field(
+                "on_loss",
+                .choice(["fail", "wait"]),
+                "whether open calls fail when the connection is lost, or wait until their timeout; fail"
+            ),
             user, vhost,
             Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
             Field("persistent", .boolean, "delivery mode 2; false"),

@@ -525,7 +525,7 @@ extension Expression {
             case .statistic(_, .roundTrip(let client)), .statistic(_, .confirm(let client)),
                 .statistic(_, .work(let client)):
                 (client, .client)
-            case .count, .redeliveries: nil
+            case .count, .redeliveries, .queueCount: nil
             }
         }
         return terms + quantities

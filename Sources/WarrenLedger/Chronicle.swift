@@ -60,6 +60,10 @@ public struct Chronicle: Sendable {
     /// Kinds of rare facts that came, by their numbers.
     private var kinds = [Bool](repeating: false, count: 256)
     private var connected: Set<Symbol> = []
+    private var present: Set<Symbol> = []
+
+    /// Queues that there are.
+    public var queueCount: Int { present.count }
 
     /// Whether a rare fact of a kind has come.
     public func hasSeen(_ kind: FactKind) -> Bool { kinds[Int(kind.rawValue)] }
@@ -102,7 +106,10 @@ public struct Chronicle: Sendable {
         case .connectionOpened: mend(fact)
         case .consumerStarted: consumerStarted(fact)
         case .consumerEnded: consumerEnded(fact)
-        case .queueDeleted: forget(fact.subject)
+        case .queueDeclared: present.insert(fact.subject)
+        case .queueDeleted:
+            present.remove(fact.subject)
+            forget(fact.subject)
         case .errorRaised: refuse(fact)
         default: break
         }

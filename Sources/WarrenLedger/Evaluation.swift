@@ -40,6 +40,7 @@ extension Watch {
         case .failed(let caller): return Double(calls[watched.symbol(caller)]?.failed ?? 0)
         case .outOfOrder(let client): return Double(outOfOrder[watched.symbol(client)] ?? 0)
         case .redeliveries: return Double(mostAgain)
+        case .queueCount: return Double(ledger.chronicle.queueCount)
         case .statistic(.max, .unacked(let queue)):
             return Double(mostUnacked[watched.symbol(queue)] ?? 0)
         case .statistic(let statistic, .depth(let queue)):
@@ -68,7 +69,7 @@ extension Watch {
     ) -> Bool {
         switch quantity {
         case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
-            .effectsPerMessage, .redeliveries:
+            .effectsPerMessage, .redeliveries, .queueCount:
             false
         case .outOfOrder(let client): !hasWorked(watched.symbol(client))
         case .answered(let caller), .failed(let caller):

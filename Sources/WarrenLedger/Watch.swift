@@ -159,6 +159,7 @@ public struct Watch: Sendable {
                 needDetails()
                 outOfOrder[watched.symbol(client)] = 0
             case .redeliveries: needDetails()
+            case .queueCount: isActive = true
             case .statistic(_, .age(let name)):
                 needDetails()
                 ages[watched.symbol(name)] = Series()

@@ -63,6 +63,8 @@ public indirect enum Expression: Sendable, Hashable {
         case failed(String)
         /// Messages that a client worked on after a later one of the same publisher.
         case outOfOrder(String)
+        /// Queues that there are.
+        case queueCount
         /// How often a message was sent again: the most for any.
         case redeliveries
         /// A statistic of a series of numbers.

@@ -29,7 +29,7 @@ struct ExpressionParser {
         plainTerms.map(\.0) + [
             "handled", "in", "from", "key", "not", "depth", "ready", "unacked", "effects",
             "answered",
-            "failed", "out_of_order", "redeliveries", "mean", "max", "min",
+            "failed", "out_of_order", "redeliveries", "queues", "mean", "max", "min",
             "p50", "p90", "p95", "p99", "p999",
         ]
     private static let series = ["wait", "depth", "unacked", "age", "rtt", "confirm", "work"]
@@ -224,6 +224,9 @@ struct ExpressionParser {
         case "redeliveries":
             next += 1
             return .redeliveries
+        case "queues":
+            next += 1
+            return .queueCount
         case "unacked":
             next += 1
             return .unacked(try argument())
@@ -328,7 +331,7 @@ extension Expression.Quantity {
     public var isTime: Bool {
         switch self {
         case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
-            .effectsPerMessage, .answered, .failed, .outOfOrder, .redeliveries:
+            .effectsPerMessage, .answered, .failed, .outOfOrder, .redeliveries, .queueCount:
             false
         case .statistic: true
         }

@@ -119,6 +119,7 @@ extension Expression.Quantity {
         case .failed(let caller): "the number of failed calls of \(caller)"
         case .outOfOrder(let client):
             "the number of messages that \(client) worked on after a later one of the same publisher"
+        case .queueCount: "the number of queues"
         case .redeliveries: "the number of times that one message was sent again"
         case .statistic(let statistic, let series): "the \(statistic.word) of \(series.words)"
         }

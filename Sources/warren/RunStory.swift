@@ -57,8 +57,12 @@ struct RunStory {
     /// Faults, and what came of them.
     var timeline: [Report.TimelineLine] {
         let chronicle = simulation.ledger.chronicle
-        var lines = chronicle.moments.map { moment in
-            Report.TimelineLine(
+        var lines = chronicle.moments.compactMap { moment -> Report.TimelineLine? in
+            // Queues that the broker named come and go with their clients, and nobody misses them.
+            if case .deserted(let queue, _) = moment.entry, names[queue].hasPrefix("amq.gen-") {
+                return nil
+            }
+            return Report.TimelineLine(
                 time_ns: moment.time.nanoseconds,
                 sentence: sentence(moment.entry, moment.time)
             )

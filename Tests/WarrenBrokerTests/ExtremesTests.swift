@@ -107,6 +107,7 @@ struct ExtremesTests {
             let neighbour =
                 switch (place.section, path.startIndex, place.path.first) {
                 case ("scripts", 1, "publish"): "to: q, "
+                case ("callers", 1, "replies"): "per: call, "
                 case ("scripts", 1, "repeat"): "steps: [{ publish: { to: q } }], "
                 case ("scripts", 1, "consume"), ("scripts", 1, "get"): "queue: q, "
                 case ("scripts", 2, "administer") where place.path[1].contains("policy"):

@@ -54,6 +54,41 @@ import WarrenTrace
         #expect(refusal.code == 403)
     }
 
+    @Test("for each call stays behind, unless it expires")
+    func perCall() throws {
+        for (replies, isLeaking) in [("per: call", true), ("per: call, expires: 1s", false)] {
+            let ended = try Simulate.run(
+                """
+                warren: 1
+                name: calls
+                brokers: { main: { kind: rabbitmq, queues: { prices: {} } } }
+                callers: { shop: { to: prices, replies: { \(replies) }, arrivals: 20/s, count: 60, timeout: 1s } }
+                servers: { pricing: { from: prices, service: 1ms } }
+                expect: { never: { too_many: "queues > 50" }, measure: { all: "answered(shop) == 60" } }
+                """
+            )
+            #expect(ended.imbalances().isEmpty, "\(ended.imbalances())")
+            #expect(ended.verdicts.map(\.held) == [!isLeaking, true])
+        }
+    }
+
+    @Test("is lost with its connection: a caller fails at once, or waits until its timeout")
+    func losses() throws {
+        for (habit, seconds) in [("fail", 1...2), ("wait", 5...6)] {
+            let ended = try Simulate.run(
+                """
+                warren: 1
+                name: losses
+                brokers: { main: { kind: rabbitmq, queues: { prices: {} } } }
+                callers: { shop: { to: prices, count: 1, timeout: 5s, on_loss: \(habit), reconnect: never, start: 100ms } }
+                faults: [{ at: 1s, do: drop_connection, client: shop }]
+                """
+            )
+            #expect(ended.ledger.totals.callsFailed == 1)
+            #expect(seconds.contains(Int(ended.world.now.nanoseconds / 1_000_000_000)))
+        }
+    }
+
     @Test("needs a source, and only one")
     func sources() throws {
         for from in ["{ vhost: \"/\" }", "{ queue: q, own: {} }"] {

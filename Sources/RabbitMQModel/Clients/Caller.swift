@@ -21,6 +21,23 @@ struct Caller: Machine {
         var timeout: Interval
         /// The callback queue; nil for an exclusive one that the broker names.
         var replyQueue: Symbol?
+        /// A queue for each call, which the caller leaves behind.
+        var perCall: PerCall?
+        /// Whether it waits until its timeout when its connection is lost.
+        var waitsOut = false
+    }
+
+    /// Queues that the broker names, one a call; nobody deletes them.
+    struct PerCall: Sendable {
+        /// How long one stays when nobody uses it; nil for ever.
+        var expires: Interval?
+    }
+
+    /// A request that waits for the name of its queue.
+    private struct Request: BitwiseCopyable, Sendable {
+        var message: MessageID
+        var key: Symbol
+        var size: UInt32
     }
 
     private struct Call: BitwiseCopyable, Sendable {
@@ -39,6 +56,7 @@ struct Caller: Machine {
     private var consuming = false
     private var calls = Deque<Call>()
     private var open: Set<UInt32> = []
+    private var unnamed = Deque<Request>()
 
     init(_ plan: Plan) {
         self.plan = plan
@@ -75,14 +93,20 @@ struct Caller: Machine {
     }
 
     private mutating func prepare(_ turn: inout Turn) {
-        consuming = false
-        if let queue = plan.replyQueue {
-            consume(queue, &turn)
-            return
+        consuming = plan.perCall != nil
+        if plan.perCall == nil {
+            if let queue = plan.replyQueue { consume(queue, &turn) } else { declare(&turn) }
         }
+    }
+
+    /// Asks for a queue that the broker names.
+    private func declare(_ turn: inout Turn) {
         var queue = QueueDeclaration(name: "")
         queue.durable = false
-        queue.exclusive = true
+        queue.exclusive = plan.perCall == nil
+        if let expires = plan.perCall?.expires {
+            queue["x-expires"] = .int(Int64(expires.nanoseconds / 1_000_000))
+        }
         var packet = Packet(.queueDeclare, channel: ClientLink.channel)
         packet.parcel = turn.parcels.put(queue)
         turn.send(packet, on: link.connection)
@@ -94,12 +118,16 @@ struct Caller: Machine {
         var packet = Packet(.basicConsume, channel: ClientLink.channel)
         packet.subject = queue
         packet.flags = Flag.noAck
+        // The tag is the queue's name, so that the consumer of a call is known when its answer is there.
+        if plan.perCall != nil { packet.key = turn.names.intern(.text, turn.names[queue]) }
         turn.send(packet, on: link.connection)
     }
 
     private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
         switch packet.method {
-        case .queueDeclareOk: consume(packet.subject, &turn)
+        case .queueDeclareOk:
+            consume(packet.subject, &turn)
+            if let request = unnamed.popFirst() { send(request, &turn) }
         case .basicConsumeOk: consuming = true
         case .basicDeliver: answer(packet, &turn)
         case .basicReturn:
@@ -129,25 +157,35 @@ struct Caller: Machine {
             turn.record(.callFailed, message: request, peer: plan.client.raw, variant: 2)
             return
         }
-        turn.record(
-            .messagePublished,
-            message: request,
-            subject: plan.exchange,
-            peer: key.raw,
-            detail: UInt64(size)
-        )
-        var packet = Packet(.basicPublish, channel: ClientLink.channel)
-        packet.message = request
-        packet.subject = plan.exchange
-        packet.key = key
-        packet.size = size
-        packet.flags = plan.flags
-        packet.replyTo = replyTo
-        packet.correlation = request
-        turn.send(packet, on: link.connection)
+        let wanted = Request(message: request, key: key, size: size)
+        if plan.perCall == nil {
+            send(wanted, &turn)
+        } else {
+            unnamed.append(wanted)
+            declare(&turn)
+        }
         if calls.isEmpty { turn.arm(Self.deadline, after: plan.timeout) }
         calls.append(Call(request: request, sentAt: turn.now, deadline: turn.now + plan.timeout))
         open.insert(request.raw)
+    }
+
+    private func send(_ request: Request, _ turn: inout Turn) {
+        turn.record(
+            .messagePublished,
+            message: request.message,
+            subject: plan.exchange,
+            peer: request.key.raw,
+            detail: UInt64(request.size)
+        )
+        var packet = Packet(.basicPublish, channel: ClientLink.channel)
+        packet.message = request.message
+        packet.subject = plan.exchange
+        packet.key = request.key
+        packet.size = request.size
+        packet.flags = plan.flags
+        packet.replyTo = replyTo
+        packet.correlation = request.message
+        turn.send(packet, on: link.connection)
     }
 
     private mutating func answer(_ packet: Packet, _ turn: inout Turn) {
@@ -158,6 +196,11 @@ struct Caller: Machine {
             peer: plan.client.raw,
             variant: 1
         )
+        if plan.perCall != nil {
+            var cancel = Packet(.basicCancel, channel: ClientLink.channel)
+            cancel.key = turn.names.intern(.text, turn.names[packet.subject])
+            turn.send(cancel, on: link.connection)
+        }
         let request = packet.correlation
         guard open.remove(request.raw) != nil,
             let call = calls.first(where: { $0.request == request })
@@ -197,6 +240,9 @@ struct Caller: Machine {
 
     private mutating func loseCalls(_ turn: inout Turn) {
         consuming = false
+        unnamed.removeAll()
+        // Whoever waits for an answer need not notice that it cannot come any more.
+        if plan.waitsOut { return }
         for call in calls where open.remove(call.request.raw) != nil {
             turn.record(.callFailed, message: call.request, peer: plan.client.raw, variant: 2)
         }

@@ -3,18 +3,6 @@ import WarrenBroker
 import WarrenKernel
 import WarrenTrace
 
-/// When a consumer acknowledges.
-enum AckMode: String, Sendable, CaseIterable {
-    /// The delivery counts as acknowledged when it is sent.
-    case automatic
-    /// When it arrives, before the work.
-    case before
-    /// When its own work begins; until then it waits in the client's hands.
-    case start
-    /// After the work.
-    case after
-}
-
 /// A client that consumes: one instance, one connection, one channel, one piece of work at a time.
 struct ConsumerClient: Machine {
     struct Plan: Sendable {
