@@ -251,12 +251,14 @@ public struct RandomTopology {
     }
 
     /// Names of other places, which would have to fit.
-    private static let leftOut: Set = ["vhost", "user", "broker", "user_id", "declares"]
+    private static let leftOut: Set = [
+        "vhost", "user", "broker", "user_id", "declares", "definitions", "imported_from",
+    ]
 
     /// How often a key is said, in a hundred.
     private func share(of name: String) -> Int {
         switch name {
-        case "count", "type", "bind": 100
+        case "count", "type", "bind", "arrivals": 100
         case "prefetch", "persistent", "confirms", "reconnect", "node": 50
         default: 18
         }
@@ -296,7 +298,42 @@ public struct RandomTopology {
             return .map([
                 .init("exchange", .text(dice.pick(exchanges))), .init("key", .text(key())),
             ])
-        case "from": return .text(dice.pick(queues))
+        case "bindings":
+            guard !exchanges.isEmpty else { return .list([]) }
+            return .list([
+                .map([
+                    .init("from", .text(dice.pick(exchanges))),
+                    .init("queue", .text(dice.pick(queues))), .init("key", .text(key())),
+                ])
+            ])
+        case "from":
+            guard words.kind == "rabbitmq", dice.happens(15) else {
+                return .text(dice.pick(queues))
+            }
+            var own: [Document.Entry] = [
+                .init(dice.pick(["exclusive", "auto_delete", "durable"]), .text("true")),
+                .init("again", .text(dice.pick(["new", "same", "never"]))),
+            ]
+            if dice.happens(40) { own.append(.init("name", .text("own"))) }
+            if !exchanges.isEmpty {
+                own.append(
+                    .init("bind", .map([.init(dice.pick(exchanges), .list([.text(key())]))]))
+                )
+            }
+            return .map([.init("own", .map(own))])
+        case "then":
+            guard case .record(let consumer) = Shape.record(CommonShapes.consumer(words)) else {
+                return nil
+            }
+            // Several that go out together would have to say the same about their order.
+            let outer =
+                place.hasSuffix("on_error") ? consumer.first { $0.name == "on_error" }?.shape : nil
+            var fields = consumer
+            if case .record(let inner)? = outer { fields = inner }
+            guard case .either(let shapes)? = fields.first(where: { $0.name == "then" })?.shape,
+                let one = shapes.last
+            else { return nil }
+            return value(one, at: "\(place).then")
         case "between": return .list(split().map { .text($0[0]) })
         case "net_ticktime", "boot_time": return .text("\(dice.scale(500...60_000))ms")
         case "instances": return .text("\(dice.number(1...3))")
@@ -318,7 +355,10 @@ public struct RandomTopology {
         case "effect": return .text("effect")
         case "steps":
             guard case .record(let fields)? = stepShape else { return nil }
-            let steps = fields.filter { $0.notModelled == nil }
+            let isRepeated = place.contains("repeat")
+            let steps = fields.filter {
+                $0.notModelled == nil && !(isRepeated && $0.name == "repeat")
+            }
             var made: [Document] = []
             for _ in 0..<dice.number(1...8) {
                 let step = dice.pick(steps)
