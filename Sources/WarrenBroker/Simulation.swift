@@ -123,6 +123,17 @@ public struct Simulation {
             let watched = watch.addCondition(Watched(condition, names: names))
             conditions.append((number, watched))
         }
+        if watch.namesTooMany, let last = topology.expectations.last {
+            blueprint.findings.append(
+                Finding(
+                    "too-many-names",
+                    "the expectations name more than \(Watch.mostClients) clients after `by` or `from`",
+                    at: last.place,
+                    why: "more cannot be told apart, and a verdict might be about another client",
+                    remedy: "name fewer, or put several roles into one client with `instances:`"
+                )
+            )
+        }
         let errors = blueprint.findings.filter { $0.severity == .error }
         guard errors.isEmpty else { throw Rejection(findings: blueprint.findings) }
         warnings = blueprint.findings

@@ -180,6 +180,14 @@ public struct Watch: Sendable {
         }
     }
 
+    /// How many clients expectations may name, as workers and as publishers: each is a bit of what is known of a message.
+    public static let mostClients = 24
+
+    /// Whether expectations name more clients than can be told apart.
+    public var namesTooMany: Bool {
+        max(marks?.handlers.count ?? 0, marks?.senders.count ?? 0) > Self.mostClients
+    }
+
     private mutating func needDetails() {
         needMarks()
         wantsDetails = true

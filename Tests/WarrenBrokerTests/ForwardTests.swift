@@ -12,9 +12,10 @@ import WarrenTrace
         _ billing: String,
         _ more: String = "",
         queue: String = "",
-        slow: String = "1ms"
+        slow: String = "1ms",
+        _ look: (Fact) -> Void = { _ in }
     ) throws -> Simulation {
-        try Simulate.run(
+        var simulation = try Simulate.make(
             """
             warren: 1
             name: forward
@@ -32,6 +33,8 @@ import WarrenTrace
             \(more)
             """
         )
+        simulation.run { for fact in $0 { look(fact) } }
+        return simulation
     }
 
     private func held(_ simulation: Simulation) -> [String: Bool] {
@@ -93,17 +96,22 @@ import WarrenTrace
 
     @Test("keeps, adds and drops headers, and keeps the key")
     func headers() throws {
+        var published: [Fact] = []
         let ended = try run(
             "then: [{ to: { exchange: events }, headers: { by: billing } }, { to: { exchange: events }, drop: all }]",
             """
             expect: { measure: { one_each: "dropped == 0 and unroutable == 200" } }
             """
-        )
+        ) { if $0.kind == .messagePublished { published.append($0) } }
+        #expect(held(ended) == ["one_each": true])
         #expect(ended.ledger.totals.derived == 400)
         let reports = ended.ledger.queues.first { ended.world.names[$0.symbol] == "reports" }
         #expect(reports?.ready == 200)
-        let key = ended.world.names.find(.key, "orders")
-        #expect(key != nil)
+        // What is passed on bears the key of the order, which went through the default exchange.
+        let names = ended.world.names
+        let passed = published.filter { names[$0.subject] == "events" }
+        #expect(passed.count == 400)
+        #expect(passed.allSatisfy { names[Symbol($0.peer)] == "orders" })
     }
 
     @Test("tries again by publishing, so often as it says, and gives up then")

@@ -28,6 +28,8 @@ struct Caller: Machine {
     }
 
     /// Queues that the broker names, one a call; nobody deletes them.
+    ///
+    /// - Source: RMQ-DECL-48 and -61 for `expires`; `stories/reply-queues-pile-up.yaml`, replayed on 3.10.8.
     struct PerCall: Sendable {
         /// How long one stays when nobody uses it; nil for ever.
         var expires: Interval?

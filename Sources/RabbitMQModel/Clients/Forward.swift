@@ -114,6 +114,9 @@ struct ForwardPlan: Sendable {
 }
 
 /// The publications of a consumer's channel.
+///
+/// - Source: RMQ-PUB-07, -08 and -10 for the numbers of confirms, RMQ-PUB-15 for refusals, RMQ-PUB-17 for what a lost
+///   channel leaves open; `Topologies/rabbitmq/stories`, replayed on 3.10.8.
 struct ForwardSender: Sendable {
     private struct Pending: BitwiseCopyable, Sendable {
         var sequence: UInt64

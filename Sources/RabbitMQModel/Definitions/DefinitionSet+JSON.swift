@@ -107,14 +107,7 @@ extension DefinitionSet {
         _ outcome: Finding.Outcome = .refused
     ) -> String? {
         guard let value = object[field] else {
-            flaws.append(
-                Flaw(
-                    kind: .missing(field: field),
-                    object: what,
-                    place: object.place,
-                    outcome: outcome
-                )
-            )
+            missing(field, object, what, outcome)
             return nil
         }
         guard let text = value.text else {
@@ -132,16 +125,7 @@ extension DefinitionSet {
         needed: Bool = true
     ) -> Bool? {
         guard let value = object[field] else {
-            if needed {
-                flaws.append(
-                    Flaw(
-                        kind: .missing(field: field),
-                        object: what,
-                        place: object.place,
-                        outcome: outcome
-                    )
-                )
-            }
+            if needed { missing(field, object, what, outcome) }
             return nil
         }
         guard let flag = value.flag else {
@@ -149,6 +133,22 @@ extension DefinitionSet {
             return nil
         }
         return flag
+    }
+
+    private mutating func missing(
+        _ field: String,
+        _ object: JSONValue,
+        _ what: String,
+        _ outcome: Finding.Outcome
+    ) {
+        flaws.append(
+            Flaw(
+                kind: .missing(field: field),
+                object: what,
+                place: object.place,
+                outcome: outcome
+            )
+        )
     }
 
     private mutating func wrong(
@@ -406,14 +406,7 @@ extension DefinitionSet {
             if let value {
                 wrong(value, field, "a text", what, outcome)
             } else {
-                flaws.append(
-                    Flaw(
-                        kind: .missing(field: field),
-                        object: what,
-                        place: object.place,
-                        outcome: outcome
-                    )
-                )
+                missing(field, object, what, outcome)
             }
         }
         guard source?.text != nil, destination?.text != nil else { return }
