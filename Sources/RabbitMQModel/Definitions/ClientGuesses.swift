@@ -258,12 +258,15 @@ extension DefinitionsText {
         let guesses = ClientGuesses(set).sections()
         for (key, tree) in guesses { map.add(key, tree) }
         var findings = reading.findings
-        let words = guesses.map { "\($0.1.entries.count) \($0.0)" }.joined(separator: " and ")
+        let words = guesses.map { name, section in
+            let count = section.entries.count
+            return "\(count) \(count == 1 ? String(name.dropLast()) : name)"
+        }.joined(separator: " and ")
         if reference == nil, !words.isEmpty {
             findings.append(
                 Finding(
                     "guessed-clients",
-                    "\(path) names no clients: \(words) are guesses",
+                    "\(path) names no clients; guessed: \(words)",
                     at: nil,
                     why: "a definitions file says what there is, and not who uses it",
                     remedy:
