@@ -57,6 +57,9 @@ public struct MessageFates: Sendable {
         /// Whether it was published so shortly before that end that the next connection may have carried it.
         var mayHaveWaited = false
         var publishedAt = Instant.zero
+        /// How many of its publisher's connections had ended when it was published: two messages of the same number were
+        /// carried by the same connection, be it the one that was open then or a later one.
+        var connectionsBefore: UInt32 = 0
         /// Whether it reached an exchange, and no queue.
         public var wasUnroutable = false
     }
@@ -107,6 +110,8 @@ public struct MessageFates: Sendable {
     private var arrived: [UInt32: UInt32] = [:]
     /// By publisher: the first of its messages that its present connection may have carried.
     private var carried: [UInt32: UInt32] = [:]
+    /// By publisher: how many of its connections ended.
+    private var ended: [UInt32: UInt32] = [:]
 
     private struct Exit: Hashable {
         var queue: Symbol
@@ -136,6 +141,7 @@ public struct MessageFates: Sendable {
             keys[fact.message] = key
             var fate = Fate()
             fate.publishedAt = fact.time
+            fate.connectionsBefore = ended[key.publisher] ?? 0
             if fact.variant & 1 == 1 { fate.outcome = .waiting }
             fates[key] = fate
             return
@@ -191,6 +197,7 @@ public struct MessageFates: Sendable {
 
     /// A connection of a publisher ended: what came after the last message that was seen to arrive may have been on it.
     private mutating func leaveOnItsWay(_ publisher: UInt32, _ time: Instant) {
+        ended[publisher, default: 0] += 1
         guard let last = counts[publisher] else { return }
         let first = max((arrived[publisher] ?? 0) + 1, carried[publisher] ?? 1)
         if first <= last {
@@ -208,7 +215,7 @@ public struct MessageFates: Sendable {
         carried[publisher] = last + 1
     }
 
-    /// A message came: so did those that the same connection carried before it.
+    /// A message came: so did those that the same connection carried before it, but not those of an earlier one.
     private mutating func arrive(_ key: Key) {
         let last = arrived[key.publisher] ?? 0
         guard key.number > last else { return }
@@ -218,12 +225,12 @@ public struct MessageFates: Sendable {
             fates[key]?.wasOnItsWay = false
             return
         }
-        var number = key.number
-        while number > last,
-            fates[Key(publisher: key.publisher, number: number)]?.wasOnItsWay == true
-        {
-            fates[Key(publisher: key.publisher, number: number)]?.wasOnItsWay = false
-            number -= 1
+        for number in (last + 1...key.number).reversed() {
+            let before = Key(publisher: key.publisher, number: number)
+            guard fates[before]?.wasOnItsWay == true,
+                fates[before]?.connectionsBefore == fate.connectionsBefore
+            else { break }
+            fates[before]?.wasOnItsWay = false
         }
     }
 

@@ -9,11 +9,12 @@ import WarrenTrace
 
     /// The fates of three messages of one publisher whose connection ended after the last of them.
     ///
-    /// `step`: nanoseconds from one thing to the next.
+    /// `step`: nanoseconds from one thing to the next; `earlierEnd`: a message after which a connection ended before.
     private static func fates(
         arrived: Set<UInt32>,
         connectionEnds: Bool,
-        step: UInt64
+        step: UInt64,
+        earlierEnd: UInt32 = 0
     ) -> MessageFates {
         var names = Names()
         let queue = names.intern(.queue, "jobs")
@@ -32,7 +33,10 @@ import WarrenTrace
             )
             fates.take(fact, names) { "node \($0)" }
         }
-        for message in UInt32(1)...3 { take(.messagePublished, publisher, message) }
+        for message in UInt32(1)...3 {
+            take(.messagePublished, publisher, message)
+            if message == earlierEnd { take(.connectionClosed, publisher, 0) }
+        }
         if connectionEnds { take(.connectionClosed, publisher, 0) }
         // What a real broker was sent is seen when it comes out: later than the end of the connection.
         for message in arrived.sorted() { take(.messageRouted, broker, message) }
@@ -78,6 +82,29 @@ import WarrenTrace
         // The third was published within a moment of the end, so that nobody knows which connection carried it.
         let found = Self.compare(model: [1, 2, 3], broker: [1, 3], step: 1000)
         #expect(found.map(\.kind) == [.race])
+    }
+
+    @Test(
+        "that finds one missing that an earlier connection carried calls it a race, also when what waited comes late"
+    )
+    func earlierConnection() {
+        // The second connection breaks before anything is seen of it; the third carries all that waited.
+        func fates(_ arrived: Set<UInt32>, after message: UInt32) -> MessageFates {
+            Self.fates(
+                arrived: arrived,
+                connectionEnds: true,
+                step: 20_000_000,
+                earlierEnd: message
+            )
+        }
+        for (end, kind) in [(UInt32(1), Comparison.Kind.race), (0, .divergence)] {
+            let found = Comparison(
+                model: fates([1, 2, 3], after: end),
+                broker: fates([2, 3], after: end),
+                leeway: Leeway()
+            ) { _ in "web" }.differences
+            #expect(found.map(\.kind) == [kind])
+        }
     }
 
     @Test(
