@@ -96,7 +96,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .target(name: "WarrenView", dependencies: ["WarrenTrace"], swiftSettings: settings),
+        .target(
+            name: "WarrenView",
+            dependencies: ["WarrenLedger", "WarrenTrace"],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "warren",
             dependencies: [

@@ -205,7 +205,7 @@ struct ClientBuilder {
     }
 
     /// The properties of a producer's messages: one set, or one for each priority.
-    private func parcels(_ blueprint: inout Blueprint) -> [(ParcelID, weight: UInt64)] {
+    private func loads(_ blueprint: inout Blueprint) -> [(Producer.Load, weight: UInt64)] {
         var properties = Properties()
         properties.headers = (client.tree["headers"]?.entries ?? []).map {
             FieldValue.Field($0.key, FieldValue($0.value))
@@ -218,8 +218,7 @@ struct ClientBuilder {
         }
         let picks = client.tree["priority"]?["pick"]?.entries ?? []
         guard !picks.isEmpty else {
-            let isEmpty = properties == Properties()
-            return [(isEmpty ? .none : blueprint.world.put(properties), weight: 1)]
+            return [(load(properties, &blueprint), weight: 1)]
         }
         return picks.map { pick in
             guard let priority = UInt8(pick.key) else {
@@ -231,13 +230,19 @@ struct ClientBuilder {
                         remedy: "write whole numbers from 0 to 255"
                     )
                 )
-                return (.none, weight: 1)
+                return (Producer.Load(), weight: 1)
             }
             properties.priority = priority
-            return (
-                blueprint.world.put(properties), weight: UInt64(pick.value.text ?? "") ?? 0
-            )
+            return (load(properties, &blueprint), weight: UInt64(pick.value.text ?? "") ?? 0)
         }
+    }
+
+    private func load(_ properties: Properties, _ blueprint: inout Blueprint) -> Producer.Load {
+        guard properties != Properties() else { return Producer.Load() }
+        return Producer.Load(
+            parcel: blueprint.world.put(properties),
+            headers: properties.headerText.map { blueprint.world.intern(.text, $0) } ?? .none
+        )
     }
 
     /// What basic.consume says beside its flags.
@@ -306,7 +311,7 @@ struct ClientBuilder {
         _ blueprint: inout Blueprint
     ) {
         guard let (exchange, keys) = destination(scope, &blueprint) else { return }
-        let parcels = parcels(&blueprint)
+        let loads = loads(&blueprint)
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let plan = Producer.Plan(
                 client: symbol,
@@ -317,7 +322,7 @@ struct ClientBuilder {
                 pacer: blueprint.pacer(client, name),
                 size: blueprint.law(client.size),
                 sizeStream: blueprint.stream("size \(name)"),
-                parcels: Picker(parcels, stream: blueprint.stream("priority \(name)")),
+                loads: Picker(loads, stream: blueprint.stream("priority \(name)")),
                 flags: flags,
                 confirms: confirmPlan()
             )

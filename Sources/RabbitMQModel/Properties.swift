@@ -1,3 +1,6 @@
+import WarrenKernel
+import WarrenTrace
+
 /// The properties of a message that are neither on the hot path nor the same for all.
 ///
 /// What a publisher leaves out stays out: nothing is filled in (RMQ-PUB-28, RMQ-PUB-29).
@@ -79,4 +82,19 @@ public struct Properties: Sendable, Hashable {
             headers.append(FieldValue.Field(name, value))
         }
     }
+}
+
+extension Turn {
+    /// The text of the headers that ride with a message; none if there are none.
+    mutating func headers(of parcel: ParcelID) -> Symbol {
+        guard parcel != .none, let properties: Properties = parcels.get(parcel) else {
+            return .none
+        }
+        return properties.headerText.map { names.intern(.text, $0) } ?? .none
+    }
+}
+
+extension Properties {
+    /// The headers as a JSON list of name, type and value; nil if there are none.
+    var headerText: String? { headers.isEmpty ? nil : headers.json }
 }

@@ -519,7 +519,7 @@ extension Expression {
             case .from(let client): (client, .client)
             case .inQueue(let queue): (queue, .queue)
             case .published, .confirmed, .nacked, .returned, .unknown, .unroutable, .deadLettered,
-                .dropped, .expired, .redelivered, .delivered, .handled, .kept, .key:
+                .dropped, .expired, .redelivered, .delivered, .handled, .kept, .key, .header:
                 nil
             }
         }
@@ -536,7 +536,7 @@ extension Expression {
             case .statistic(_, .roundTrip(let client)), .statistic(_, .confirm(let client)),
                 .statistic(_, .work(let client)):
                 (client, .client)
-            case .count, .redeliveries, .queueCount: nil
+            case .count, .redeliveries, .queueCount, .connectionCount, .channelCount: nil
             }
         }
         return terms + quantities

@@ -61,9 +61,18 @@ public struct Chronicle: Sendable {
     private var kinds = [Bool](repeating: false, count: 256)
     private var connected: Set<Symbol> = []
     private var present: Set<Symbol> = []
+    /// By connection: the node that holds it for open, and its channels.
+    private var open: [UInt64: (node: NodeID, channels: Set<UInt16>)] = [:]
 
     /// Queues that there are.
     public var queueCount: Int { present.count }
+
+    /// Connections that the brokers hold for open: one whose client died without a word is among them until its
+    /// heartbeats are missed.
+    public var connectionCount: Int { open.count }
+
+    /// Channels of these connections.
+    public var channelCount: Int { open.values.reduce(0) { $0 + $1.channels.count } }
 
     /// Whether a rare fact of a kind has come.
     public func hasSeen(_ kind: FactKind) -> Bool { kinds[Int(kind.rawValue)] }
@@ -96,14 +105,26 @@ public struct Chronicle: Sendable {
             .nodeCrashed, .linkDisturbed, .diskFilled:
             _ = tell(.fact(fact), fact.time)
             if fact.kind == .nodeCrashed { desert(fact) }
+            if fact.kind == .nodeCrashed || fact.kind == .nodeStopped {
+                open = open.filter { $0.value.node != fact.node }
+            }
         case .nodeStarted where fact.variant == 1, .nodeJoined where fact.variant == 2,
             .peerFound where fact.variant == 1:
             _ = tell(.fact(fact), fact.time)
         case .leaderElected:
             let before = leaders.updateValue(fact.node, forKey: fact.subject)
             if let before, before != fact.node { _ = tell(.fact(fact), fact.time) }
-        case .connectionClosed: cut(fact)
-        case .connectionOpened: mend(fact)
+        case .connectionClosed:
+            // What its node does not know yet is still open there.
+            if open[fact.detail]?.node == fact.node { open[fact.detail] = nil }
+            cut(fact)
+        case .connectionOpened:
+            open[fact.detail] = (fact.node, [])
+            mend(fact)
+        case .channelOpened:
+            open[fact.detail >> 16]?.channels.insert(UInt16(truncatingIfNeeded: fact.detail))
+        case .channelClosed:
+            open[fact.detail >> 16]?.channels.remove(UInt16(truncatingIfNeeded: fact.detail))
         case .consumerStarted: consumerStarted(fact)
         case .consumerEnded: consumerEnded(fact)
         case .queueDeclared: present.insert(fact.subject)

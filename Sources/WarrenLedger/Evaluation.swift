@@ -41,6 +41,8 @@ extension Watch {
         case .outOfOrder(let client): return Double(outOfOrder[watched.symbol(client)] ?? 0)
         case .redeliveries: return Double(mostAgain)
         case .queueCount: return Double(ledger.chronicle.queueCount)
+        case .connectionCount: return Double(ledger.chronicle.connectionCount)
+        case .channelCount: return Double(ledger.chronicle.channelCount)
         case .statistic(.max, .unacked(let queue)):
             return Double(mostUnacked[watched.symbol(queue)] ?? 0)
         case .statistic(let statistic, .depth(let queue)):
@@ -69,7 +71,7 @@ extension Watch {
     ) -> Bool {
         switch quantity {
         case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
-            .effectsPerMessage, .redeliveries, .queueCount:
+            .effectsPerMessage, .redeliveries, .queueCount, .connectionCount, .channelCount:
             false
         case .outOfOrder(let client): !hasWorked(watched.symbol(client))
         case .answered(let caller), .failed(let caller):
@@ -105,7 +107,7 @@ extension Watch {
         case .nacked: return Double(ledger.totals.nacked)
         case .returned: return Double(ledger.totals.returned)
         case .unknown, .unroutable, .deadLettered, .dropped, .expired, .redelivered, .delivered,
-            .handled, .inQueue, .from, .kept, .key:
+            .handled, .inQueue, .from, .kept, .key, .header:
             guard let marks else { return 0 }
             let messages = marks.bits.indices.dropFirst()
             return Double(messages.count { holds(term, $0, watched) })
@@ -143,6 +145,7 @@ extension Watch {
             return bits & 1 << UInt64(40 + slot) != 0
         case .kept: return message < marks.held.count && marks.held[message] > 0
         case .key(let pattern): return fits(pattern, message)
+        case .header(let name, let value): return hasHeader(name, value, message)
         case .inQueue(let queue):
             guard let slot = marks.queues.firstIndex(of: watched.symbol(queue)) else {
                 return false

@@ -58,10 +58,11 @@ public struct Watch: Sendable {
         /// Effects that are counted per message.
         var effects: [Symbol] = []
         var effectCounts: [ContiguousArray<UInt16>] = []
-        /// Copies in all queues, the key, the publisher's node, the moment of publication and how often it was sent
+        /// Copies in all queues, the key, the headers, the publisher's node, the moment of publication and how often it was sent
         /// again, of each message.
         var held: ContiguousArray<UInt8> = [0]
         var keys: ContiguousArray<Symbol> = [.none]
+        var headers: ContiguousArray<Symbol> = [.none]
         var publishers: ContiguousArray<UInt32> = [0]
         var published: ContiguousArray<Instant> = [.zero]
         var again: ContiguousArray<UInt16> = [0]
@@ -108,10 +109,11 @@ public struct Watch: Sendable {
     var outOfOrder: [Symbol: UInt64] = [:]
     var mostAgain: UInt16 = 0
     private var latest: [Symbol: [UInt32: UInt32]] = [:]
-    /// The texts of names, while facts are looked at, for patterns of keys.
+    /// The texts of names, while facts are looked at, for patterns of keys and for headers.
     var names: Names?
-    private var keyTexts: [Symbol: String] = [:]
-    /// Whether patterns of keys are asked about.
+    private var texts: [Symbol: String] = [:]
+    private var headers: [Symbol: [Header]] = [:]
+    /// Whether patterns of keys or headers are asked about.
     public private(set) var wantsNames = false
     /// Whether an expectation asks for round trips, confirm waits or work.
     var wantsSeries = false
@@ -159,7 +161,7 @@ public struct Watch: Sendable {
                 needDetails()
                 outOfOrder[watched.symbol(client)] = 0
             case .redeliveries: needDetails()
-            case .queueCount: isActive = true
+            case .queueCount, .connectionCount, .channelCount: isActive = true
             case .statistic(_, .age(let name)):
                 needDetails()
                 ages[watched.symbol(name)] = Series()
@@ -175,7 +177,7 @@ public struct Watch: Sendable {
         switch term {
         case .published, .confirmed, .nacked, .returned: true
         case .unknown, .unroutable, .deadLettered, .dropped, .expired, .redelivered, .delivered,
-            .handled, .inQueue, .from, .kept, .key:
+            .handled, .inQueue, .from, .kept, .key, .header:
             false
         }
     }
@@ -214,7 +216,7 @@ public struct Watch: Sendable {
                 marks?.copies.append([0])
             }
         case .kept: needDetails()
-        case .key:
+        case .key, .header:
             needDetails()
             wantsNames = true
         case .published, .confirmed, .nacked, .returned, .unknown, .unroutable, .deadLettered,
@@ -300,7 +302,9 @@ public struct Watch: Sendable {
             marks?.keys[message] = Symbol(fact.peer)
             marks?.publishers[message] = fact.node.raw
             marks?.published[message] = fact.time
+            marks?.headers[message] = fact.headers
             if wantsNames { learn(Symbol(fact.peer)) }
+            if wantsNames, fact.headers != .none { learn(headers: fact.headers) }
         case .messageRouted:
             hold(message, 1)
             age(fact, fact.subject)
@@ -360,13 +364,27 @@ public struct Watch: Sendable {
 
     /// Keeps the text of a key while it is known.
     private mutating func learn(_ key: Symbol) {
-        guard keyTexts[key] == nil, let text = names?[key] else { return }
-        keyTexts[key] = text
+        guard texts[key] == nil, let text = names?[key] else { return }
+        texts[key] = text
+    }
+
+    /// Keeps what headers say while it is known.
+    private mutating func learn(headers symbol: Symbol) {
+        guard headers[symbol] == nil, let text = names?[symbol] else { return }
+        headers[symbol] = Header.all(in: text)
+    }
+
+    /// Whether a message has a header with a value, as text; a list has each of its elements.
+    func hasHeader(_ name: String, _ value: String, _ message: Int) -> Bool {
+        guard let symbol = marks?.headers[message], let fields = headers[symbol] else {
+            return false
+        }
+        return fields.contains { $0.name == name && $0.values.contains(value) }
     }
 
     /// Whether the key of a message fits a pattern of words.
     func fits(_ pattern: String, _ message: Int) -> Bool {
-        guard let key = marks?.keys[message], let text = keyTexts[key] else { return false }
+        guard let key = marks?.keys[message], let text = texts[key] else { return false }
         func words(_ text: String) -> [Substring] {
             text.split(separator: ".", omittingEmptySubsequences: false)
         }
@@ -387,6 +405,7 @@ public struct Watch: Sendable {
             while let count = marks?.held.count, count <= message {
                 marks?.held.append(0)
                 marks?.keys.append(.none)
+                marks?.headers.append(.none)
                 marks?.publishers.append(0)
                 marks?.published.append(.zero)
                 marks?.again.append(0)

@@ -89,7 +89,12 @@ enum Schema {
                     WHEN f.peer = 0 THEN NULL
                     ELSE (SELECT text FROM symbols p WHERE p.run = r.run AND p.symbol = f.peer)
                 END AS peer,
-                f.variant AS variant, f.detail AS detail
+                f.variant AS variant,
+                CASE f.kind WHEN 40 THEN f.detail & 4294967295 ELSE f.detail END AS detail,
+                CASE f.kind WHEN 40 THEN
+                    (SELECT text FROM symbols h WHERE h.run = r.run AND h.symbol = f.detail >> 32
+                        AND h.symbol > 0)
+                    END AS headers
             FROM fact_rows f
             JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
             JOIN fact_kinds k ON k.kind = f.kind
@@ -98,13 +103,17 @@ enum Schema {
         CREATE VIEW messages AS
             SELECT r.run AS run, 'm' || f.message AS message,
                 max(CASE f.kind WHEN 40 THEN f.time_ns END) AS published_ns,
-                max(CASE f.kind WHEN 40 THEN f.detail END) AS size,
+                max(CASE f.kind WHEN 40 THEN f.detail & 4294967295 END) AS size,
                 max(CASE f.kind WHEN 40 THEN
                     (SELECT text FROM symbols s WHERE s.run = r.run AND s.symbol = f.subject)
                     END) AS exchange,
                 max(CASE f.kind WHEN 40 THEN
                     (SELECT text FROM symbols s WHERE s.run = r.run AND s.symbol = f.peer)
                     END) AS routing_key,
+                max(CASE f.kind WHEN 40 THEN
+                    (SELECT text FROM symbols s WHERE s.run = r.run AND s.symbol = f.detail >> 32
+                        AND s.symbol > 0)
+                    END) AS headers,
                 CASE WHEN sum(f.kind = 43) > 0 THEN 'returned' WHEN sum(f.kind = 41) > 0
                     THEN 'confirmed' WHEN sum(f.kind = 42) > 0 THEN 'nacked' ELSE 'unknown' END
                     AS outcome,

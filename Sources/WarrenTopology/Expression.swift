@@ -44,6 +44,8 @@ public indirect enum Expression: Sendable, Hashable {
         case kept
         /// Its routing key fits a pattern of words: `*` is one, `#` any number.
         case key(String)
+        /// It has this header with this value, as text.
+        case header(String, String)
     }
 
     /// A number that a run yields.
@@ -65,6 +67,8 @@ public indirect enum Expression: Sendable, Hashable {
         case outOfOrder(String)
         /// Queues that there are.
         case queueCount
+        /// Connections that brokers hold for open, and their channels.
+        case connectionCount, channelCount
         /// How often a message was sent again: the most for any.
         case redeliveries
         /// A statistic of a series of numbers.

@@ -5,6 +5,8 @@
 ///     one     = "not" one | "(" either ")" | comparison | term
 ///     term    = "confirmed" | "handled" [ "by" NAME ] | "in" "queue" "(" NAME ")" | …
 ///     comparison = quantity ("==" | "!=" | "<=" | ">=" | "<" | ">") (number | length of time | size)
+///
+/// A NAME with spaces, signs or the text of a word of the grammar stands in single or double quotes.
 struct ExpressionParser {
     /// Why a text is not an expectation.
     struct Failure: Error {
@@ -17,6 +19,10 @@ struct ExpressionParser {
     private struct Token {
         var text: String
         var column: Int
+        /// Whether it stood in quotes: then it is a name, whatever it says.
+        var isName = false
+        /// How many characters it takes in the file.
+        var length: Int
     }
 
     private static let plainTerms: [(String, Expression.MessageTerm)] = [
@@ -27,10 +33,9 @@ struct ExpressionParser {
     ]
     private static let words =
         plainTerms.map(\.0) + [
-            "handled", "in", "from", "key", "not", "depth", "ready", "unacked", "effects",
-            "answered",
-            "failed", "out_of_order", "redeliveries", "queues", "mean", "max", "min",
-            "p50", "p90", "p95", "p99", "p999",
+            "handled", "in", "from", "key", "header", "not", "depth", "ready", "unacked", "effects",
+            "answered", "failed", "out_of_order", "redeliveries", "queues", "connections",
+            "channels", "mean", "max", "min", "p50", "p90", "p95", "p99", "p999",
         ]
     private static let series = ["wait", "depth", "unacked", "age", "rtt", "confirm", "work"]
 
@@ -54,27 +59,7 @@ struct ExpressionParser {
 
     private init(_ text: String) throws(Failure) {
         self.text = text
-        let characters = Array(text)
-        var index = 0
-        while index < characters.count {
-            let character = characters[index]
-            if character == " " || character == "\n" {
-                index += 1
-                continue
-            }
-            let start = index
-            if "()".contains(character) {
-                index += 1
-            } else if "<>=!".contains(character) {
-                index += 1
-                if index < characters.count, characters[index] == "=" { index += 1 }
-            } else {
-                while index < characters.count, !" ()<>=!\n".contains(characters[index]) {
-                    index += 1
-                }
-            }
-            tokens.append(Token(text: String(characters[start..<index]), column: start))
-        }
+        tokens = try Self.tokens(text)
         if tokens.count > Self.longest {
             throw Failure(
                 sentence: "the expectation has more than \(Self.longest) words and signs",
@@ -93,19 +78,59 @@ struct ExpressionParser {
         }
     }
 
+    private static func tokens(_ text: String) throws(Failure) -> [Token] {
+        let characters = Array(text)
+        var tokens: [Token] = []
+        var index = 0
+        while index < characters.count {
+            let character = characters[index]
+            if " \n\t".contains(character) {
+                index += 1
+                continue
+            }
+            let start = index
+            index += 1
+            if "'\"".contains(character) {
+                guard let end = characters[index...].firstIndex(of: character) else {
+                    throw Failure(
+                        sentence: "a name begins with \(character) and does not end",
+                        column: start,
+                        length: characters.count - start,
+                        remedy: "close it with \(character)"
+                    )
+                }
+                let name = String(characters[index..<end])
+                index = end + 1
+                let length = index - start
+                tokens.append(Token(text: name, column: start, isName: true, length: length))
+                continue
+            }
+            if "<>=!".contains(character) {
+                if index < characters.count, characters[index] == "=" { index += 1 }
+            } else if !"()".contains(character) {
+                while index < characters.count, !" ()<>=!\n\t".contains(characters[index]) {
+                    index += 1
+                }
+            }
+            let word = String(characters[start..<index])
+            tokens.append(Token(text: word, column: start, length: index - start))
+        }
+        return tokens
+    }
+
     private var peek: Token? { next < tokens.count ? tokens[next] : nil }
 
     private func failure(_ sentence: String, _ token: Token?, _ remedy: String) -> Failure {
         Failure(
             sentence: sentence,
             column: token?.column ?? text.count,
-            length: token?.text.count ?? 1,
+            length: token?.length ?? 1,
             remedy: remedy
         )
     }
 
     private mutating func take(_ word: String) -> Bool {
-        guard peek?.text == word else { return false }
+        guard peek?.text == word, peek?.isName == false else { return false }
         next += 1
         return true
     }
@@ -118,7 +143,7 @@ struct ExpressionParser {
     }
 
     private mutating func name() throws(Failure) -> String {
-        guard let token = peek, !"()<>=!".contains(token.text) else {
+        guard let token = peek, token.isName || !"()<>=!".contains(token.text) else {
             throw failure("a name is missing", peek, "name a queue, a client or an effect")
         }
         next += 1
@@ -187,6 +212,13 @@ struct ExpressionParser {
             throw failure("something is missing at the end", nil, "finish the sentence")
         }
         next += 1
+        guard !token.isName else {
+            throw failure(
+                "a name stands alone",
+                token,
+                "say what is expected of it, such as \"depth('\(token.text)') == 0\""
+            )
+        }
         if let plain = Self.plainTerms.first(where: { $0.0 == token.text }) { return plain.1 }
         switch token.text {
         case "handled": return .handled(by: take("by") ? try name() : nil)
@@ -194,6 +226,10 @@ struct ExpressionParser {
         case "key":
             try expect("is")
             return .key(try name())
+        case "header":
+            let header = try name()
+            try expect("is")
+            return .header(header, try name())
         case "in":
             try expect("queue")
             return .inQueue(try argument())
@@ -207,7 +243,7 @@ struct ExpressionParser {
     }
 
     private mutating func quantity() throws(Failure) -> Expression.Quantity? {
-        guard let token = peek else { return nil }
+        guard let token = peek, !token.isName else { return nil }
         switch token.text {
         case "depth", "ready":
             next += 1
@@ -227,6 +263,12 @@ struct ExpressionParser {
         case "queues":
             next += 1
             return .queueCount
+        case "connections":
+            next += 1
+            return .connectionCount
+        case "channels":
+            next += 1
+            return .channelCount
         case "unacked":
             next += 1
             return .unacked(try argument())
@@ -331,7 +373,8 @@ extension Expression.Quantity {
     public var isTime: Bool {
         switch self {
         case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
-            .effectsPerMessage, .answered, .failed, .outOfOrder, .redeliveries, .queueCount:
+            .effectsPerMessage, .answered, .failed, .outOfOrder, .redeliveries, .queueCount,
+            .connectionCount, .channelCount:
             false
         case .statistic: true
         }

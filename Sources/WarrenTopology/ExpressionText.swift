@@ -86,6 +86,7 @@ extension Expression.MessageTerm {
         case .from(let client): "came from \(client)"
         case .kept: "lies in a queue"
         case .key(let pattern): "has a key that fits \(pattern)"
+        case .header(let name, let value): "has the header \(name) with the value \(value)"
         }
     }
 
@@ -98,6 +99,7 @@ extension Expression.MessageTerm {
         case .from(let client): "did not come from \(client)"
         case .kept: "lies in no queue"
         case .key(let pattern): "has a key that does not fit \(pattern)"
+        case .header(let name, let value): "has no header \(name) with the value \(value)"
         case .published, .confirmed, .nacked, .returned, .deadLettered, .dropped, .redelivered,
             .delivered, .handled:
             words.hasPrefix("was ") ? "was not " + words.dropFirst(4) : "not: \(words)"
@@ -120,6 +122,8 @@ extension Expression.Quantity {
         case .outOfOrder(let client):
             "the number of messages that \(client) worked on after a later one of the same publisher"
         case .queueCount: "the number of queues"
+        case .connectionCount: "the number of open connections"
+        case .channelCount: "the number of open channels"
         case .redeliveries: "the number of times that one message was sent again"
         case .statistic(let statistic, let series): "the \(statistic.word) of \(series.words)"
         }

@@ -50,4 +50,16 @@ public struct Fact: BitwiseCopyable, Sendable, Hashable {
         self.kind = kind
         self.variant = variant
     }
+
+    /// The detail of a publication: body bytes in its lower half, the symbol of its headers in the upper one.
+    @inlinable
+    public static func publication(bodySize: UInt32, headers: Symbol = .none) -> UInt64 {
+        UInt64(headers.raw) << 32 | UInt64(bodySize)
+    }
+
+    /// Of a publication: body bytes.
+    @inlinable public var bodySize: UInt32 { UInt32(truncatingIfNeeded: detail) }
+
+    /// Of a publication: the text of its headers, a JSON list of name, type and value; none if it has none.
+    @inlinable public var headers: Symbol { Symbol(UInt32(truncatingIfNeeded: detail >> 32)) }
 }

@@ -93,7 +93,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case bindingDeleted = 38
 
     // A message and its publisher.
-    /// A client published. subject: where to; peer: the routing key's symbol; detail: body bytes.
+    /// A client published. subject: where to; peer: the routing key's symbol; variant: 1 if it asks for a confirm;
+    /// detail: ``Fact/bodySize`` and ``Fact/headers``.
     case messagePublished = 40
     /// The broker took responsibility. detail: nanoseconds since publication.
     case messageConfirmed = 41

@@ -1,3 +1,4 @@
+import WarrenLedger
 public import WarrenTrace
 
 /// Facts as sentences and as lines.
@@ -145,8 +146,9 @@ public struct FactText: Sendable {
         case .queuePurged: return "\(fact.detail) messages are purged from \(subject)"
         case .messagePublished:
             let key = names[Symbol(fact.peer)]
+            let headers = Header.all(in: names[fact.headers]).map(\.words).joined(separator: "; ")
             return
-                "\(here) publishes it to \(subject)\(key.isEmpty ? "" : " with the key \(key)"), \(fact.detail) bytes"
+                "\(here) publishes it to \(subject)\(key.isEmpty ? "" : " with the key \(key)"), \(fact.bodySize) bytes\(headers.isEmpty ? "" : ", headers \(headers)")"
         case .messageConfirmed: return "\(here) has it confirmed after \(Self.length(detail))"
         case .messageNacked: return "\(here) has it nacked"
         case .messageReturned: return "\(here) gets it back from \(subject), unroutable"

@@ -30,6 +30,12 @@ import WarrenLedger
         orders
         + "\nconsumers: { c: { from: q, instances: 2, prefetch: 10, service: { law: exponential, mean: 18ms } } }"
     private static let idle = orders + "\nconsumers: { c: { from: q, start: 1h } }"
+    private static let headers =
+        "producers: { p: { to: q, count: 1, headers: { kind: order, number: 7, a list: [one, two] } } }\n"
+        + "consumers: { c: { from: q } }"
+    private static let idleHeaders = headers.replacing("from: q", with: "from: q, start: 1h")
+    private static let leaving =
+        "scripts: { s: { steps: [ publish: { key: q }, channel: 2, close: connection ] } }"
     private static let calls =
         "callers: { web: { to: rpc, timeout: 1s, arrivals: 10/s, count: 10 } }\nservers: { s: { from: rpc } }"
     private static let unanswered =
@@ -47,6 +53,17 @@ import WarrenLedger
         ("p99(age(c)) < 10ms", "measure", one, two),
         ("max(age(q)) < 1ms", "measure", one, one + "\nnetwork: { default: { latency: 5ms } }"),
         ("max(unacked(q)) <= 1", "measure", one, two),
+        ("header kind is order and not handled", "never", headers, idleHeaders),
+        ("header number is 7", "always", headers, one),
+        ("not header 'a list' is two", "never", headers, one),
+        (
+            "header kind is two", "never", headers,
+            "producers: { p: { to: q, count: 1, headers: { kind: two } } }"
+        ),
+        ("connections <= 2", "always", one, two),
+        ("channels <= 2", "always", one, two),
+        ("connections == 0", "measure", leaving, one),
+        ("channels == 0", "measure", leaving, one),
         ("ready(q) <= 5", "always", one, orders),
         (
             "redeliveries <= 1", "measure",
@@ -83,6 +100,35 @@ import WarrenLedger
             // Each of them has its turn, the last one too.
             #expect(try Simulate.run(text).verdicts.map(\.held) == [true, false])
         }
+    }
+
+    @Test(
+        "name things with spaces, signs and words of the grammar in quotes",
+        arguments: ["'", "\\\""]
+    )
+    func quotes(_ quote: String) throws {
+        let name = { (text: String) in quote + text + quote }
+        let ended = try Simulate.run(
+            """
+            warren: 1
+            name: quotes
+            brokers: { main: { kind: rabbitmq, queues: { "new orders": {}, "and": {}, "a(b)<=c": {} } } }
+            producers:
+              web shop: { to: "new orders", count: 3, arrivals: 10ms }
+              not: { to: "and", count: 2, arrivals: 10ms }
+              p: { to: "a(b)<=c", count: 1 }
+            expect:
+              measure:
+                spaces: "depth(\(name("new orders"))) == 3"
+                words: "depth(\(name("and"))) == 2"
+                signs: "depth(\(name("a(b)<=c"))) == 1"
+                wrong: "depth(\(name("new orders"))) == 2"
+              never:
+                lost: "from \(name("web shop")) and not in queue(\(name("new orders")))"
+                there: "from \(name("not")) and in queue(\(name("and")))"
+            """
+        )
+        #expect(ended.verdicts.map(\.held) == [true, true, true, false, true, false])
     }
 
     @Test("about what never happened do not hold, unless the file says so")

@@ -170,7 +170,10 @@ struct ForwardSender: Sendable {
                 subject: packet.subject,
                 peer: packet.key.raw,
                 variant: plan.confirms == nil ? 0 : 1,
-                detail: UInt64(packet.size)
+                detail: Fact.publication(
+                    bodySize: packet.size,
+                    headers: turn.headers(of: packet.parcel)
+                )
             )
             turn.send(packet, on: connection)
             sequence += 1

@@ -23,9 +23,15 @@ struct Producer: Machine {
         var size: Law
         var sizeStream: StreamID
         /// The properties of a message: one set, or several with their weights.
-        var parcels: Picker<ParcelID>
+        var loads: Picker<Load>
         var flags: UInt8
         var confirms: ConfirmPlan?
+    }
+
+    /// Properties, and the text of their headers.
+    struct Load: BitwiseCopyable, Sendable {
+        var parcel = ParcelID.none
+        var headers = Symbol.none
     }
 
     /// A publication that the broker has not settled.
@@ -112,10 +118,13 @@ struct Producer: Machine {
 
     private mutating func publishNext(_ turn: inout Turn) {
         pacer.begin()
+        let message = turn.newMessage()
+        let key = plan.keys.pick(&turn.chance)
+        let load = plan.loads.pick(&turn.chance)
         let letter = Letter(
-            message: turn.newMessage(),
-            key: plan.keys.pick(&turn.chance),
-            parcel: plan.parcels.pick(&turn.chance),
+            message: message,
+            key: key,
+            parcel: load.parcel,
             size: UInt32(
                 clamping: turn.chance.sample(plan.size, plan.sizeStream).nanoseconds
             ),
@@ -128,7 +137,7 @@ struct Producer: Machine {
             subject: plan.exchange,
             peer: letter.key.raw,
             variant: plan.confirms == nil ? 0 : 1,
-            detail: UInt64(letter.size)
+            detail: Fact.publication(bodySize: letter.size, headers: load.headers)
         )
         if link.isReady, selected {
             publish(letter, &turn)
@@ -275,6 +284,6 @@ struct Producer: Machine {
     }
 
     func parcels(_ holding: inout ParcelMarks) {
-        for parcel in plan.parcels.elements { holding.keep(parcel) }
+        for load in plan.loads.elements { holding.keep(load.parcel) }
     }
 }

@@ -348,7 +348,10 @@ struct ScriptClient: Machine {
             subject: packet.subject,
             peer: packet.key.raw,
             variant: isConfirmed ? 1 : 0,
-            detail: UInt64(packet.size)
+            detail: Fact.publication(
+                bodySize: packet.size,
+                headers: turn.headers(of: packet.parcel)
+            )
         )
         if isConfirmed {
             ledgers[channel]?.waiting.append(
