@@ -287,8 +287,12 @@ struct ClientBuilder {
     ) {
         let reader = ScriptReader(scope: scope)
         let written = client.tree["steps"]?.elements ?? []
-        let steps = ScriptReader.unrolled(written, client.name, &blueprint.findings).compactMap {
-            reader.step($0, &blueprint)
+        var steps: [ScriptClient.Step] = []
+        var labels: [Symbol] = []
+        for tree in ScriptReader.unrolled(written, client.name, &blueprint.findings) {
+            guard let step = reader.step(tree, &blueprint) else { continue }
+            steps.append(step)
+            labels.append(blueprint.world.intern(.text, ScriptReader.label(of: tree)))
         }
         let heartbeat = client.tree["heartbeat"]?.text.flatMap(Units.duration)
         blueprint.addClient(client) { blueprint, symbol, _, _ in
@@ -299,7 +303,8 @@ struct ClientBuilder {
                 user: user(&blueprint),
                 startAfter: client.startInterval,
                 heartbeat: UInt16(clamping: Int64((heartbeat ?? 60e9) / 1e9)),
-                steps: steps
+                steps: steps,
+                labels: labels
             )
             return { _ in ScriptClient(plan) }
         }

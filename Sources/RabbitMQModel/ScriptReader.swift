@@ -9,13 +9,14 @@ struct ScriptReader {
 
     /// The step that a tree says.
     func step(_ tree: Tree, _ blueprint: inout Blueprint) -> ScriptClient.Step? {
-        guard let entry = tree.entries.first, tree.entries.count == 1 else {
+        guard let entry = Self.word(of: tree) else {
             blueprint.findings.append(
                 Finding(
                     "one-step",
                     "a step of a script says one thing",
                     at: tree.place,
-                    remedy: "write `- publish: { to: jobs }` and so on, one after the other"
+                    remedy:
+                        "write `- publish: { to: jobs }` and so on, one after the other; `name:` may stand beside it"
                 )
             )
             return nil

@@ -164,18 +164,42 @@ extension ScriptReader {
         Field("administer", .record(administration), "what an operator does meanwhile"),
     ]
 
+    private static let name = Field("name", .text, "what the trace calls the step; what it says")
+
     /// The steps of a script.
     static let steps =
         single + [
+            name,
             Field(
                 "repeat",
                 .record([
                     Field("times", .integer(1...10_000), "how often", required: true),
-                    Field("steps", .list(.record(single)), "what, in order", required: true),
+                    Field(
+                        "steps",
+                        .list(.record(single + [name])),
+                        "what, in order",
+                        required: true
+                    ),
                 ]),
                 "says the same several times"
-            )
+            ),
         ]
+
+    /// What a step says, without its name.
+    static func word(of step: Tree) -> Tree.Entry? {
+        let words = step.entries.filter { $0.key != name.name }
+        return words.count == 1 ? words[0] : nil
+    }
+
+    /// What the trace calls a step: its name, or what it says, as far as it fits on a line.
+    static func label(of step: Tree) -> String {
+        if let name = step[name.name]?.text { return name }
+        guard let word = word(of: step) else { return "" }
+        let line = "\(word.key): \(TreeWriter.line(word.value))"
+        return line.count <= longestLabel ? line : line.prefix(longestLabel - 1) + "…"
+    }
+
+    private static let longestLabel = 100
 
     /// How many steps a script has at most, once what repeats is written out.
     private static let longest = 100_000
@@ -184,7 +208,7 @@ extension ScriptReader {
     static func unrolled(_ steps: [Tree], _ client: String, _ findings: inout [Finding]) -> [Tree] {
         var all: [Tree] = []
         for step in steps {
-            guard let again = step["repeat"], step.entries.count == 1 else {
+            guard let again = word(of: step)?.value, step["repeat"] != nil else {
                 all.append(step)
                 continue
             }

@@ -260,7 +260,7 @@ extension Replay {
         }
         hasBeenBlank = true
         let (management, names) = (target.management, vhosts.map(\.real))
-        begin("a start without data") {
+        begin("a start without data", isStart: true) {
             try await cluster.startAnew(0)
             for name in names {
                 let answer = try await management.makeVirtualHost(name)
@@ -317,16 +317,22 @@ extension Replay {
 
     private func suffer(_ fault: LocalCluster.Fault) {
         guard let cluster = target.cluster else { return }
-        begin(fault.rawValue) { try await cluster.suffer(fault) }
+        begin(fault.rawValue, isStart: fault == .start) { try await cluster.suffer(fault) }
     }
 
-    /// One fault after the other; the clients live on meanwhile.
-    private func begin(_ name: String, _ work: @escaping @Sendable () async throws -> Void) {
-        let (before, underWay) = (faults, faultsUnderWay)
+    /// One fault after the other; the clients live on meanwhile, unless a node starts.
+    private func begin(
+        _ name: String,
+        isStart: Bool = false,
+        _ work: @escaping @Sendable () async throws -> Void
+    ) {
+        let (before, underWay, starts) = (faults, faultsUnderWay, startsUnderWay)
         underWay.add(1)
+        if isStart { starts.add(1) }
         faults = Task {
             await before?.value
             do { try await work() } catch { underWay.note("\(name) cannot be done: \(error)") }
+            if isStart { starts.add(-1) }
             underWay.add(-1)
         }
     }

@@ -80,6 +80,8 @@ public final class Replay {
     var refusedSince, blockedSince: ContinuousClock.Instant?
     var faults: Task<Void, Never>?
     let faultsUnderWay = UnderWay()
+    /// Starts that are under way: the world stands still for as long as they take.
+    let startsUnderWay = UnderWay()
     /// Whether the node was started, and whether it has come back without its data.
     var hasStarted = false, hasBeenBlank = false
     /// What was made on the broker and could not be removed.
@@ -253,8 +255,19 @@ public final class Replay {
         // After the model's time the broker has a while to finish.
         let quiet = Duration.milliseconds(700)
         var facts: [Fact] = []
+        var stood = Duration.zero
+        var standsSince: ContinuousClock.Instant?
         while true {
-            let passed = (clock.now - start) / .nanoseconds(1)
+            // In the model a node is up when it starts; a real one takes as long as its machine is busy.
+            let now = clock.now
+            if !startsUnderWay.isZero {
+                standsSince = standsSince ?? now
+            } else if let since = standsSince {
+                stood += now - since
+                standsSince = nil
+                lastNews = now
+            }
+            let passed = ((standsSince ?? now) - start - stood) / .nanoseconds(1)
             let moment = Instant(nanoseconds: UInt64(passed * speed))
             let mails = mailbox.take()
             for mail in mails {

@@ -329,6 +329,7 @@ public struct Ledger: Sendable {
             .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .recordRead, .channelOpened,
             .channelClosed, .queueDeleted, .bindingCreated, .bindingDeleted, .methodReceived,
+            .stepBegan,
             .publishFailed, .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered,
             .effectSkipped,
             .answerDiscarded:

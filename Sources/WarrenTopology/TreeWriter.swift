@@ -15,6 +15,9 @@ public enum TreeWriter {
         return out
     }
 
+    /// A tree on one line, in braces.
+    public static func line(_ tree: Tree) -> String { flow(tree) }
+
     private static func write(_ entry: Tree.Entry, _ indent: Int, _ out: inout String) {
         let start = String(repeating: " ", count: indent) + quoted(entry.key) + ":"
         let short = flow(entry.value)

@@ -153,6 +153,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case effectSkipped = 83
     /// A script heard from the broker. subject: what, as JSON; detail: the channel.
     case methodReceived = 88
+    /// A step of a script began. subject: its name; detail: its number, from 1; variant: 1 if nothing comes of it,
+    /// because its channel or connection is closed.
+    case stepBegan = 89
     /// A caller sent a request. peer: the caller's symbol.
     case callStarted = 84
     /// A caller got its answer. peer: the caller's symbol; detail: nanoseconds since the request.
@@ -208,6 +211,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .effectApplied: "effect.applied"
         case .effectSkipped: "effect.skipped"
         case .methodReceived: "method.received"
+        case .stepBegan: "step.began"
         case .callStarted: "call.started"
         case .callAnswered: "call.answered"
         case .callFailed: "call.failed"

@@ -139,6 +139,10 @@ public struct FactText: Sendable {
             return fact.kind == .bindingCreated
                 ? "\(subject) gets the binding \(what)" : "\(subject) loses the binding \(what)"
         case .methodReceived: return "\(here) hears \(subject)"
+        case .stepBegan:
+            return fact.variant == 0
+                ? "\(here) goes on to step \(fact.detail): \(subject)"
+                : "\(here) cannot do step \(fact.detail), on what is closed: \(subject)"
         case .queueDeclared: return "the queue \(subject) comes to be"
         case .queueDeleted: return "the queue \(subject) is deleted"
         case .consumerStarted: return "\(node(fact.peer)) begins to consume from \(subject)"

@@ -238,4 +238,64 @@ struct ScriptTests {
             ]
         )
     }
+
+    @Test func `names its steps in the trace, and says which were without effect`() throws {
+        var simulation = try Simulate.make(
+            """
+            warren: 1
+            name: t
+            brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+            scripts:
+              s:
+                steps:
+                  - { publish: { key: q }, name: the first order }
+                  - repeat: { times: 2, steps: [ { name: again, wait: 1s } ] }
+                  - close: channel
+                  - publish: { key: q, size: 1KiB }
+            """
+        )
+        var facts: [Fact] = []
+        simulation.run { facts += $0 }
+        let steps = facts.filter { $0.kind == .stepBegan }
+        #expect(
+            steps.map { simulation.world.names[$0.subject] } == [
+                "the first order", "again", "again", "close: channel",
+                "publish: { key: q, size: 1KiB }",
+            ]
+        )
+        #expect(steps.map(\.detail) == [1, 2, 3, 4, 5])
+        #expect(steps.map(\.variant) == [0, 0, 0, 0, 1])
+    }
+
+    @Test func `that names a step twice, or says two things in it, is refused`() {
+        for step in ["{ name: a }", "{ name: a, wait: 1s, close: channel }"] {
+            #expect(throws: Simulation.Rejection.self) {
+                try Simulate.make(
+                    """
+                    warren: 1
+                    name: t
+                    brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+                    scripts: { s: { steps: [ \(step) ] } }
+                    """
+                )
+            }
+        }
+    }
+
+    @Test func `whose link is dead is missed after two heartbeats and a half, as every client`() throws {
+        func ended(_ heartbeat: String) throws -> [UInt64] {
+            try Simulate.facts(
+                """
+                warren: 1
+                name: t
+                brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+                scripts: { s: { heartbeat: \(heartbeat), steps: [ { consume: { queue: q } }, { wait: 10m } ] } }
+                faults: [ { at: 5s, do: cut, from: s, to: [main], for: 5m } ]
+                run: { for: 4m }
+                """
+            ).filter { $0.kind == .consumerEnded }.map { $0.time.nanoseconds / 1_000_000_000 }
+        }
+        #expect(try ended("10s") == [25])
+        #expect(try ended("60s") == [150])
+    }
 }

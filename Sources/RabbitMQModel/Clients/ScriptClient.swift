@@ -17,6 +17,8 @@ struct ScriptClient: Machine {
         /// Seconds between heartbeats; 0 for none.
         var heartbeat: UInt16
         var steps: [Step]
+        /// What the trace calls each step.
+        var labels: [Symbol]
     }
 
     /// A publication that waits for its confirm.
@@ -274,7 +276,24 @@ struct ScriptClient: Machine {
         return packet
     }
 
+    /// Says which step begins, or that nothing can be said on a channel that is closed.
+    private func announce(_ step: Step, _ turn: inout Turn) {
+        let isMute =
+            switch step {
+            case .wait, .waitUntil, .reconnect: false
+            case .cut, .closeConnection, .administer, .channel: connection == .none
+            default: !open.contains(channel)
+            }
+        turn.record(
+            .stepBegan,
+            subject: plan.labels[next - 1],
+            variant: isMute ? 1 : 0,
+            detail: UInt64(next)
+        )
+    }
+
     private mutating func perform(_ step: Step, _ turn: inout Turn) {
+        announce(step, &turn)
         switch step {
         case .wait(let length): wait(length, &turn)
         case .waitUntil(let moment):
