@@ -129,9 +129,9 @@ extension DropReason {
     var isRule: Bool {
         switch self {
         case .rejected, .expired, .maxlen, .deliveryLimit, .purged, .queueDeleted, .slowConsumer,
-            .noDeadLetterRoute, .deliveryUnwanted, .rolledBack, .noInterest:
+            .noDeadLetterRoute, .deliveryUnwanted, .rolledBack, .noInterest, .deadLetterCircle:
             true
-        case .nodeLost, .clientLost, .connectionLost, .unroutable: false
+        case .nodeLost, .clientLost, .connectionLost, .unroutable, .queueDown: false
         }
     }
 }

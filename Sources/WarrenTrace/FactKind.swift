@@ -244,7 +244,7 @@ public enum DropReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable
     case rejected = 1
     case expired, maxlen, deliveryLimit, purged, queueDeleted, nodeLost, clientLost, connectionLost
     case unroutable, noInterest, slowConsumer, noDeadLetterRoute, deliveryUnwanted
-    case rolledBack
+    case rolledBack, queueDown, deadLetterCircle
 
     /// The reason in words.
     public var words: String {
@@ -263,6 +263,8 @@ public enum DropReason: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable
         case .slowConsumer: "the subscriber's buffer was full"
         case .noDeadLetterRoute: "no dead-letter exchange took it"
         case .rolledBack: "its transaction was rolled back"
+        case .queueDown: "the queue's node was down"
+        case .deadLetterCircle: "it had died in the same queue before: a dead-letter circle"
         case .deliveryUnwanted: "it arrived after its consumer was cancelled"
         }
     }

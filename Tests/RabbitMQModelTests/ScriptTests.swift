@@ -282,7 +282,9 @@ struct ScriptTests {
         }
     }
 
-    @Test func `whose link is dead is missed after two heartbeats and a half, as every client`() throws {
+    @Test func `whose link is dead is missed after two heartbeats and a half, as every client`()
+        throws
+    {
         func ended(_ heartbeat: String) throws -> [UInt64] {
             try Simulate.facts(
                 """

@@ -102,6 +102,51 @@ struct TruthTests {
         #expect(simulation.ledger.drops[Int(DropReason.nodeLost.rawValue)] > 10)
     }
 
+    @Test(
+        arguments: [
+            (
+                "q: {}, q2: {}", "p: { to: { exchange: amq.direct, key: nowhere }, count: 5 }",
+                .unroutable
+            ),
+            ("q: { node: b }", "p: { to: q, count: 5, start: 5s, hosts: [a] }", .queueDown),
+            (
+                "q: { node: b, bind: { amq.topic: ['x.#'] } }",
+                "p: { to: { exchange: amq.topic, key: x.y }, count: 5, start: 5s, hosts: [a] }",
+                .queueDown
+            ),
+            (
+                "d: { message_ttl: 1s, dead_letter: { exchange: '', key: q } }, q: { node: b }",
+                "p: { to: d, count: 5, start: 5s, hosts: [a] }", .queueDown
+            ),
+            (
+                "q: { message_ttl: 1s, dead_letter: { exchange: '', key: q } }",
+                "p: { to: q, count: 5, hosts: [a] }", .deadLetterCircle
+            ),
+            (
+                "q: { message_ttl: 1s, dead_letter: { exchange: '', key: nowhere } }",
+                "p: { to: q, count: 5, hosts: [a] }", .noDeadLetterRoute
+            ),
+        ] as [(String, String, DropReason)]
+    )
+    func `why a message goes nowhere is said`(
+        queues: String,
+        producer: String,
+        reason: DropReason
+    ) throws {
+        let ledger = try run(
+            """
+            brokers: { main: { kind: rabbitmq, nodes: [a, b], queues: { \(queues) } } }
+            producers: { \(producer.dropLast()), arrivals: 10ms } }
+            faults: [ { at: 4s, do: kill, node: main/b, for: 1m } ]
+            run: { for: 30s }
+
+            """
+        ).ledger
+        let place = Int(reason.rawValue)
+        #expect(ledger.drops[place] + ledger.unrouted[place] == 5)
+        #expect((ledger.drops + ledger.unrouted).reduce(0, +) == 5)
+    }
+
     @Test func `RMQ-CONN-20 to 22 each connection has an interval of its own`() throws {
         let simulation = try run(
             """

@@ -36,7 +36,7 @@ extension RabbitMQNode {
         orphans.removeAll { $0.queue == queue }
         staleWords.removeAll { $0.queue == queue }
         for one in mine {
-            recordUnrouted(one.packet, .nodeLost, &turn)
+            recordUnrouted(one.packet, .queueDown, &turn)
             if one.slot != .max { settleConfirm(one.slot, refused: true, &turn) }
         }
     }

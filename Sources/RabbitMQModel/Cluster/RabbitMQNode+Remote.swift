@@ -155,7 +155,7 @@ extension RabbitMQNode {
         word.port = channel < 0 ? .max : UInt32(channel)
         guard peers[home].connection != .none else {
             if slot != .max { settleConfirm(slot, refused: true, &turn) }
-            recordUnrouted(packet, .nodeLost, &turn)
+            recordUnrouted(packet, .queueDown, &turn)
             return
         }
         if slot != .max {
@@ -472,7 +472,7 @@ extension RabbitMQNode {
         let channel = peers[peer].proxies[packet.port].map { Int($0) } ?? -1
         guard queue >= 0, isHere(queue) else {
             // It was deleted meanwhile, which is no loss; or it lives elsewhere now, and nobody has the message.
-            recordUnrouted(packet, queue < 0 ? .unroutable : .nodeLost, &turn)
+            recordUnrouted(packet, queue < 0 ? .unroutable : .queueDown, &turn)
             if number > 0, channel >= 0 {
                 let word: Method = queue < 0 ? .basicAck : .basicNack
                 confirm(channel, number, packet.message, as: word, &turn)

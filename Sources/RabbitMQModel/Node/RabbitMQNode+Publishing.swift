@@ -374,9 +374,42 @@ extension RabbitMQNode {
             message: packet.message,
             subject: packet.subject,
             peer: packet.key.raw,
-            variant: DropReason.unroutable.rawValue
+            variant: (isHindered(packet, turn) ? DropReason.queueDown : .unroutable).rawValue
         )
         if packet.has(Flag.mandatory) { sendBack(packet, channel, &turn) }
+    }
+
+    private func isHindered(_ packet: Packet, _ turn: borrowing Turn) -> Bool {
+        guard hasDownQueues else { return false }
+        let exchange = exchangeIndex(packet.subject)
+        let properties: Properties? = turn.parcels.get(packet.parcel)
+        let copies = (try? Self.carbonCopies(properties?.headers ?? [])) ?? []
+        let keys = [turn.names[packet.key]] + copies
+        return exchange >= 0 && isHindered(from: exchange, keys, properties, turn.names)
+    }
+
+    private var hasDownQueues: Bool {
+        peers.count > 1 && queues.contains { $0.exists && $0.isDown }
+    }
+
+    /// Whether what goes to no queue would go to one whose node is down.
+    ///
+    /// - Source: RMQ-PUB-36, RMQ-CLUS-03: nothing is stored, and the message counts as unroutable.
+    func isHindered(
+        from exchange: Int,
+        _ keys: [String],
+        _ properties: Properties?,
+        _ names: Names
+    ) -> Bool {
+        guard hasDownQueues else { return false }
+        let all = reach(
+            from: exchange,
+            keys: keys,
+            properties: properties,
+            includingDown: true,
+            names
+        )
+        return !all.isEmpty
     }
 
     /// basic.return.

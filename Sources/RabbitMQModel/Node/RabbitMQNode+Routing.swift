@@ -23,10 +23,13 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-ROUTE-06, -13 to -17 (exchange to exchange), -21 to -28 (alternates), -29 to -33
     ///   (CC and BCC).
+    ///
+    /// `includingDown`: with queues whose node is down, which get nothing.
     func reach(
         from exchange: Int,
         keys: [String],
         properties: Properties?,
+        includingDown: Bool = false,
         _ names: Names
     ) -> [Int32] {
         let headers = properties?.headers ?? []
@@ -67,7 +70,9 @@ extension RabbitMQNode {
                 switch target {
                 case .queue(let queue):
                     // RMQ-PUB-36, RMQ-CLUS-03: a queue whose node is down takes nothing.
-                    if seenQueues.insert(queue).inserted, !queues[Int(queue)].isDown {
+                    if seenQueues.insert(queue).inserted,
+                        includingDown || !queues[Int(queue)].isDown
+                    {
                         reached.append(queue)
                     }
                 case .exchange(let other):

@@ -10,6 +10,8 @@ extension RabbitMQNode {
         var exchange: Int
         var key: Symbol
         var targets: [Int32]
+        /// Why it goes nowhere, if it does.
+        var hindrance = DropReason.noDeadLetterRoute
     }
 
     /// Moves a copy to the dead-letter exchange of its queue, or drops it if there is none.
@@ -29,7 +31,7 @@ extension RabbitMQNode {
             return
         }
         guard !death.targets.isEmpty else {
-            drop(row, queue, .noDeadLetterRoute, place, &turn)
+            drop(row, queue, death.hindrance, place, &turn)
             return
         }
         turn.record(
@@ -89,12 +91,27 @@ extension RabbitMQNode {
             )
         }
         // RMQ-DLX-11 to -13.
-        if reason != .rejected {
+        var hindrance = DropReason.noDeadLetterRoute
+        if targets.isEmpty, exchange >= 0,
+            isHindered(from: exchange, newKeys, properties, turn.names)
+        {
+            hindrance = .queueDown
+        } else if reason != .rejected {
             targets.removeAll {
-                properties.wouldGoRound(queues[Int($0)].declaration.name)
+                guard properties.wouldGoRound(queues[Int($0)].declaration.name) else {
+                    return false
+                }
+                hindrance = .deadLetterCircle
+                return true
             }
         }
-        return Death(properties: properties, exchange: exchange, key: newKey, targets: targets)
+        return Death(
+            properties: properties,
+            exchange: exchange,
+            key: newKey,
+            targets: targets,
+            hindrance: hindrance
+        )
     }
 
     /// Puts a dead message into the queues that it goes to.
@@ -213,7 +230,7 @@ extension DropReason {
         case .deliveryLimit: "delivery_limit"
         case .rejected, .purged, .queueDeleted, .nodeLost, .clientLost, .connectionLost,
             .unroutable, .noInterest, .slowConsumer, .noDeadLetterRoute, .deliveryUnwanted,
-            .rolledBack:
+            .rolledBack, .queueDown, .deadLetterCircle:
             "rejected"
         }
     }
