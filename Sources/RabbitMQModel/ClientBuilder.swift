@@ -116,7 +116,7 @@ struct ClientBuilder {
     }
 
     /// How the client connects, and connects again.
-    private func linkPlan(_ vhost: String, _ blueprint: inout Blueprint) -> ClientLink.Plan {
+    func linkPlan(_ vhost: String, _ blueprint: inout Blueprint) -> ClientLink.Plan {
         func length(_ tree: Tree?) -> Interval? {
             tree?.text.flatMap(Units.duration).map { Interval(clamping: $0) }
         }
@@ -317,10 +317,15 @@ struct ClientBuilder {
     ) {
         guard let (exchange, keys) = destination(scope, &blueprint) else { return }
         let loads = loads(&blueprint)
-        blueprint.addClient(client) { blueprint, symbol, name, _ in
+        let sharing = sharing(vhost, &blueprint)
+        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
+            blueprint,
+            symbol,
+            name,
+            number in
             let plan = Producer.Plan(
                 client: symbol,
-                link: linkPlan(vhost, &blueprint),
+                link: linkPlan(vhost, sharing, number, &blueprint),
                 startAfter: client.startInterval,
                 exchange: exchange,
                 keys: Picker(keys, stream: blueprint.stream("key \(name)")),
@@ -364,7 +369,12 @@ struct ClientBuilder {
         let ack = client.tree["ack"]?.text.flatMap { AckMode(rawValue: $0) } ?? .after
         let forwards = ForwardReader(client: client, scope: scope)
         forwards.check(&blueprint)
-        blueprint.addClient(client) { blueprint, symbol, name, number in
+        let sharing = sharing(vhost, &blueprint)
+        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
+            blueprint,
+            symbol,
+            name,
+            number in
             var reply: ConsumerClient.Reply?
             if client.role == .server {
                 reply = ConsumerClient.Reply(
@@ -375,7 +385,7 @@ struct ClientBuilder {
             }
             let plan = ConsumerClient.Plan(
                 client: symbol,
-                link: linkPlan(vhost, &blueprint),
+                link: linkPlan(vhost, sharing, number, &blueprint),
                 startAfter: client.startInterval,
                 queue: queue.map { blueprint.world.intern(.queue, $0.text ?? "", in: scope) }
                     ?? .none,
@@ -449,10 +459,15 @@ struct ClientBuilder {
                 replyQueue = blueprint.world.intern(.queue, replies.text ?? "", in: scope)
             }
         }
-        blueprint.addClient(client) { blueprint, symbol, name, _ in
+        let sharing = sharing(vhost, &blueprint)
+        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
+            blueprint,
+            symbol,
+            name,
+            number in
             let plan = Caller.Plan(
                 client: symbol,
-                link: linkPlan(vhost, &blueprint),
+                link: linkPlan(vhost, sharing, number, &blueprint),
                 startAfter: client.startInterval,
                 exchange: exchange,
                 keys: Picker(keys, stream: blueprint.stream("key \(name)")),

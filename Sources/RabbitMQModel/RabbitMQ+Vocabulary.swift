@@ -100,9 +100,7 @@ extension RabbitMQ {
             ),
             Field("expiration", .duration, "how long each message may wait in a queue"),
             user, vhost,
-            later("connection", "clients that share connections"),
-            later("channel", "clients that share connections"),
-        ] + recovering,
+        ] + sharing + recovering,
         consumer: consuming,
         caller: [
             Field(
@@ -128,7 +126,7 @@ extension RabbitMQ {
             user, vhost,
             Field("mandatory", .boolean, "have it returned if no queue gets it; false"),
             Field("persistent", .boolean, "delivery mode 2; false"),
-        ] + recovering,
+        ] + sharing + recovering,
         server: consuming,
         script: [heartbeat],
         steps: ScriptReader.steps,
@@ -227,9 +225,20 @@ extension RabbitMQ {
                 .boolean,
                 "declares its queue and bindings before it consumes; false"
             ),
-            later("connection", "clients that share connections"),
-            later("channel", "clients that share connections"),
-        ] + recovering
+        ] + sharing + recovering
+
+    private static let sharing = [
+        Field(
+            "connection",
+            .text,
+            "the connection that it shares with the roles that name it too; one of its own"
+        ),
+        Field(
+            "channel",
+            .text,
+            "the channel of that connection that it shares as well; one of its own"
+        ),
+    ]
 
     private static let recovering = [
         Field("hosts", .list(.text), "the nodes that it may connect to, in its order; all"),

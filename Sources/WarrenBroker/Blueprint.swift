@@ -12,6 +12,8 @@ public struct Blueprint {
         public var symbol: Symbol
         /// Its instances, the first one first.
         public var nodes: [NodeID]
+        /// The nodes whose links are those of its instances: of a connection that it shares, or its own.
+        public var carriers: [NodeID]
     }
 
     /// The world.
@@ -76,8 +78,11 @@ public struct Blueprint {
     }
 
     /// Adds the instances of a client; `make` gets the name of the instance and its number from 1.
+    ///
+    /// `carriers`: the connections that its instances share with those of other clients, by ``connections(_:count:_:)``.
     public mutating func addClient(
         _ client: Topology.Client,
+        sharing carriers: [NodeID] = [],
         _ make: (inout Blueprint, Symbol, String, Int) -> World.Factory
     ) {
         let symbol = world.intern(.client, client.name)
@@ -88,7 +93,57 @@ public struct Blueprint {
             nodes.append(world.add(name, factory))
             clientOfNode.append(symbol)
         }
-        clients.append(ClientNodes(name: client.name, symbol: symbol, nodes: nodes))
+        for (node, carrier) in zip(nodes, carriers) {
+            world.setLatency(Self.nextDoor, from: node, to: carrier)
+            world.setLatency(Self.nextDoor, from: carrier, to: node)
+            processes[carrier, default: []].append(node)
+        }
+        clients.append(
+            ClientNodes(
+                name: client.name,
+                symbol: symbol,
+                nodes: nodes,
+                carriers: carriers.isEmpty ? nodes : carriers
+            )
+        )
+    }
+
+    /// From a role to the connection of its process: as good as nothing, and never the same moment.
+    private static let nextDoor = Law.constant(Interval(nanoseconds: 1))
+
+    /// By the node of a shared connection: the roles of its process.
+    private var processes: [NodeID: [NodeID]] = [:]
+
+    /// The connections of a name that clients share, one an instance, added where they are missing.
+    public mutating func connections(
+        _ name: String,
+        count: Int,
+        _ factory: @escaping World.Factory
+    ) -> [NodeID] {
+        let index =
+            clients.firstIndex { $0.name == name }
+            ?? {
+                let symbol = world.intern(.client, name)
+                clients.append(ClientNodes(name: name, symbol: symbol, nodes: [], carriers: []))
+                return clients.count - 1
+            }()
+        while clients[index].nodes.count < count {
+            let number = clients[index].nodes.count + 1
+            let node = world.add(number == 1 ? name : "\(name)#\(number)", factory)
+            clientOfNode.append(clients[index].symbol)
+            clients[index].nodes.append(node)
+            clients[index].carriers.append(node)
+        }
+        return Array(clients[index].nodes.prefix(count))
+    }
+
+    /// Makes each shared connection and its roles one process.
+    mutating func uniteProcesses() {
+        for client in clients {
+            for node in client.nodes {
+                if let roles = processes[node] { world.unite([node] + roles) }
+            }
+        }
     }
 
     /// The kernel's law for a law of a file.

@@ -165,11 +165,11 @@ extension Simulation {
     /// A client loses all its connections; a node those of its clients, and keeps its peers.
     private mutating func drop(_ fault: Topology.Fault, _ hit: [NodeID], at moment: Instant) {
         guard fault.client == nil else {
-            for node in hit { world.plan(.sever(node), at: moment) }
+            for node in hit { world.plan(.sever(carrier(of: node)), at: moment) }
             return
         }
         for node in hit {
-            for client in clients.flatMap(\.nodes) {
+            for client in clients.flatMap(\.carriers) {
                 world.plan(.severBetween(node, client), at: moment)
             }
         }
@@ -197,6 +197,14 @@ extension Simulation {
             }
         }
         return mends
+    }
+
+    /// The node whose links are those of a client's instance.
+    private func carrier(of node: NodeID) -> NodeID {
+        for client in clients {
+            if let index = client.nodes.firstIndex(of: node) { return client.carriers[index] }
+        }
+        return node
     }
 
     // MARK: One node after another

@@ -102,6 +102,7 @@ public struct Simulation {
         for client in topology.clients {
             model(kinds[client.broker])?.build(client, into: &blueprint)
         }
+        blueprint.uniteProcesses()
         Self.addLinks(topology, &blueprint)
         Self.checkEnds(topology, &blueprint)
         Self.checkUpgrades(topology, models, &blueprint)
@@ -287,7 +288,7 @@ public struct Simulation {
         _ topology: Topology
     ) -> [NodeID] {
         if let node = nodesByPath[name] { return [node] }
-        if let client = clients.first(where: { $0.name == name }) { return client.nodes }
+        if let client = clients.first(where: { $0.name == name }) { return client.carriers }
         guard let broker = topology.brokers.first(where: { $0.name == name }) else { return [] }
         return broker.nodes.compactMap { nodesByPath["\(name)/\($0)"] }
     }

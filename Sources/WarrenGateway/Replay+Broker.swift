@@ -260,7 +260,7 @@ extension Replay {
         }
         hasBeenBlank = true
         let (management, names) = (target.management, vhosts.map(\.real))
-        begin("a start without data", isStart: true) {
+        begin("a start without data", pausing: true) {
             try await cluster.startAnew(0)
             for name in names {
                 let answer = try await management.makeVirtualHost(name)
@@ -317,22 +317,29 @@ extension Replay {
 
     private func suffer(_ fault: LocalCluster.Fault) {
         guard let cluster = target.cluster else { return }
-        begin(fault.rawValue, isStart: fault == .start) { try await cluster.suffer(fault) }
+        begin(fault.rawValue, pausing: Self.pausing.contains(fault)) {
+            try await cluster.suffer(fault)
+        }
     }
 
-    /// One fault after the other; the clients live on meanwhile, unless a node starts.
+    /// Faults that take no time in the model, and on a busy machine many seconds.
+    ///
+    /// Not a stop: a node that stops waits for its clients to answer.
+    private static let pausing: Set<LocalCluster.Fault> = [.start, .memoryAlarm, .endMemoryAlarm]
+
+    /// One fault after the other; the clients live on meanwhile, or stand still.
     private func begin(
         _ name: String,
-        isStart: Bool = false,
+        pausing: Bool = false,
         _ work: @escaping @Sendable () async throws -> Void
     ) {
-        let (before, underWay, starts) = (faults, faultsUnderWay, startsUnderWay)
+        let (before, underWay, pauses) = (faults, faultsUnderWay, pauses)
         underWay.add(1)
-        if isStart { starts.add(1) }
+        if pausing { pauses.add(1) }
         faults = Task {
             await before?.value
             do { try await work() } catch { underWay.note("\(name) cannot be done: \(error)") }
-            if isStart { starts.add(-1) }
+            if pausing { pauses.add(-1) }
             underWay.add(-1)
         }
     }

@@ -21,6 +21,8 @@ extension Replay {
         var wish: Packet?
         var vhost = 0
         var translator: ClientTranslator?
+        /// By channel: the client that it is for, if several share the connection.
+        var owners: [UInt16: NodeID] = [:]
         /// By channel: what its consumers hold, by tag.
         var unacked: [UInt16: [UInt64: (message: MessageID, queue: Symbol)]] = [:]
         /// What is to be sent.
@@ -140,11 +142,13 @@ extension Replay {
 
     /// What a client's word means for its deliveries.
     private func note(_ packet: Packet, _ connection: ConnectionID) {
-        guard let peer = links[connection]?.peer, let vhost = links[connection]?.vhost else {
+        guard let client = links[connection]?.peer, let vhost = links[connection]?.vhost else {
             return
         }
         let channel = packet.channel
+        let peer = links[connection]?.owners[packet.channel] ?? client
         switch packet.method {
+        case .channelOpen: links[connection]?.owners[packet.channel] = packet.channelOwner
         case .basicPublish: seen.publish(packet.message, at: simulation.world.now)
         case .basicAck:
             for (message, queue) in take(packet, connection) {
@@ -243,11 +247,11 @@ extension Replay {
             // A blank node that does not have its virtual host yet, which a blank broker would have.
             lose(connection, because: close.text.text)
         case .connection(.close(let close)):
-            refuse(close.code, close.text.text, isHard: true, connection)
+            refuse(close.code, close.text.text, connection)
             endDeliveries(connection)
             translate(command, connection)
         case .channel(.close(let close)):
-            refuse(close.code, close.text.text, isHard: false, connection)
+            refuse(close.code, close.text.text, connection, channel: command.channel)
             endDeliveries(connection, channel: command.channel, .channelClosed)
             translate(command, connection)
         case .connection(.blocked):
@@ -258,9 +262,8 @@ extension Replay {
             translate(command, connection)
         case .basic(.consumeOk(let answer)):
             if let consumer = link.translator?.consumers[answer.consumerTag.text] {
-                record {
-                    $0.record(.consumerStarted, subject: consumer.queue, peer: link.peer.raw)
-                }
+                let peer = link.owners[command.channel] ?? link.peer
+                record { $0.record(.consumerStarted, subject: consumer.queue, peer: peer.raw) }
             }
             translate(command, connection)
         case .basic(.getEmpty):
@@ -297,7 +300,7 @@ extension Replay {
                 seen.deliver(
                     packet.message,
                     found.queue,
-                    to: link.peer,
+                    to: link.owners[command.channel] ?? link.peer,
                     size: packet.size,
                     redelivered: packet.has(Flag.redelivered),
                     settled: found.isSettled,
@@ -332,16 +335,23 @@ extension Replay {
         record { $0.send(packet, on: connection) }
     }
 
-    private func refuse(_ code: UInt16, _ text: String, isHard: Bool, _ connection: ConnectionID) {
+    /// `channel`: the one that is closed; nil for the whole connection.
+    private func refuse(
+        _ code: UInt16,
+        _ text: String,
+        _ connection: ConnectionID,
+        channel: UInt16? = nil
+    ) {
         // A node that is stopped says so to all; that is the fault's doing, and no refusal.
-        guard let peer = links[connection]?.peer, code != 320 else { return }
+        guard let link = links[connection], code != 320 else { return }
+        let peer = channel.flatMap { link.owners[$0] } ?? link.peer
         let text = mine(text)
         record {
             $0.record(
                 .errorRaised,
                 subject: $0.names.intern(.text, text),
                 peer: peer.raw,
-                variant: isHard ? 1 : 0,
+                variant: channel == nil ? 1 : 0,
                 detail: UInt64(code)
             )
         }

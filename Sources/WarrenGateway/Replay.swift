@@ -80,8 +80,8 @@ public final class Replay {
     var refusedSince, blockedSince: ContinuousClock.Instant?
     var faults: Task<Void, Never>?
     let faultsUnderWay = UnderWay()
-    /// Starts that are under way: the world stands still for as long as they take.
-    let startsUnderWay = UnderWay()
+    /// Those of them for which the world stands still.
+    let pauses = UnderWay()
     /// Whether the node was started, and whether it has come back without its data.
     var hasStarted = false, hasBeenBlank = false
     /// What was made on the broker and could not be removed.
@@ -260,7 +260,7 @@ public final class Replay {
         while true {
             // In the model a node is up when it starts; a real one takes as long as its machine is busy.
             let now = clock.now
-            if !startsUnderWay.isZero {
+            if !pauses.isZero {
                 standsSince = standsSince ?? now
             } else if let since = standsSince {
                 stood += now - since

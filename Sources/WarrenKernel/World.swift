@@ -44,6 +44,8 @@ public struct World {
         var leaves = false
         /// What the operator told it while it was down.
         var configuration: Packet?
+        /// The nodes of its process, in the order in which they start; itself alone, if empty.
+        var process: [NodeID] = []
 
         /// Whether nobody finds again what its disk holds.
         var losesDisk: Bool { forgets || leaves }
@@ -102,6 +104,21 @@ public struct World {
             Disk(law: sync, stream: turn.chance.stream("disk \(name)"), faults: diskFaults)
         )
         return node
+    }
+
+    /// Makes nodes parts of one process: whatever takes one of them down or up does it to all.
+    ///
+    /// They start in this order.
+    public mutating func unite(_ process: [NodeID]) {
+        for node in process {
+            precondition(nodes[Int(node.raw)].process.isEmpty, "a node is part of one process")
+            nodes[Int(node.raw)].process = process
+        }
+    }
+
+    private func process(of node: NodeID) -> [NodeID] {
+        let process = nodes[Int(node.raw)].process
+        return process.isEmpty ? [node] : process
     }
 
     /// Has a node find an empty data directory at each start, as a container without a volume does.
@@ -373,10 +390,11 @@ public struct World {
         let downtime = turn.downtime
         if turn.isOrderly {
             turn.isOrderly = false
-            stop(node)
+            for part in process(of: node) { stop(part) }
         } else {
-            crash(node)
+            for part in process(of: node) { crash(part) }
         }
+        turn.node = node
         if let downtime { start(node, at: now + downtime) }
     }
 
@@ -527,8 +545,10 @@ public struct World {
             guard !nodes[Int(node.raw)].up,
                 event.generation == turn.incarnations[Int(node.raw)]
             else { return false }
-            begin(node, at: time, cause: event.cause)
-            startNow(node)
+            for part in process(of: node) where !nodes[Int(part.raw)].up {
+                begin(part, at: time, cause: event.cause)
+                startNow(part)
+            }
             return true
         }
     }
@@ -585,13 +605,13 @@ public struct World {
     private mutating func perform(_ action: Action) {
         switch action {
         case .crash(let node):
-            if !missed(node) { crash(node) }
+            if !missed(node) { for part in process(of: node) { crash(part) } }
         case .stop(let node):
-            if !missed(node) { stop(node) }
+            if !missed(node) { for part in process(of: node) { stop(part) } }
         case .start(let node):
-            if !nodes[Int(node.raw)].up {
-                turn.node = node
-                startNow(node)
+            for part in process(of: node) where !nodes[Int(part.raw)].up {
+                turn.node = part
+                startNow(part)
             }
         case .mount(let node, let directory):
             mount(node, directory)
@@ -624,12 +644,14 @@ public struct World {
             turn.node = one
             turn.record(.linkDisturbed, peer: other.raw, variant: trouble.isNone ? 0 : 1)
         case .freeze(let node):
-            guard !missed(node), !(machine(node) is Frozen) else { return }
-            setMachine(node, Frozen(machine(node)))
-            turn.node = node
-            turn.record(.nodeFrozen)
+            guard !missed(node) else { return }
+            for part in process(of: node) where !(machine(part) is Frozen) {
+                setMachine(part, Frozen(machine(part)))
+                turn.node = part
+                turn.record(.nodeFrozen)
+            }
         case .thaw(let node):
-            thaw(node)
+            for part in process(of: node) { thaw(part) }
         case .slowDisk(let node, let factor):
             turn.disks[Int(node.raw)].factor = factor
             turn.node = node

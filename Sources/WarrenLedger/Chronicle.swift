@@ -117,10 +117,14 @@ public struct Chronicle: Sendable {
         case .connectionClosed:
             // What its node does not know yet is still open there.
             if open[fact.detail]?.node == fact.node { open[fact.detail] = nil }
-            cut(fact)
+            if !isNextDoor(fact) { cut(fact) }
         case .connectionOpened:
-            open[fact.detail] = (fact.node, [])
-            mend(fact)
+            if isNextDoor(fact) {
+                connected.insert(client(fact.peer))
+            } else {
+                open[fact.detail] = (fact.node, [])
+                mend(fact)
+            }
         case .channelOpened:
             open[fact.detail >> 16]?.channels.insert(UInt16(truncatingIfNeeded: fact.detail))
         case .channelClosed:
@@ -134,6 +138,11 @@ public struct Chronicle: Sendable {
         case .errorRaised: refuse(fact)
         default: break
         }
+    }
+
+    /// Whether a fact is about the way of a client to a connection that it shares with others.
+    private func isNextDoor(_ fact: Fact) -> Bool {
+        client(fact.node.raw) != .none && client(fact.peer) != .none
     }
 
     private mutating func cut(_ fact: Fact) {

@@ -38,6 +38,9 @@ public struct Topology: Sendable {
         public var broker: String
         /// How many instances.
         public var instances: Int
+        /// The connection that it shares with others, and the channel; nil if it has one of its own.
+        public var connection: String?
+        public var channel: String?
         /// `to` or `from`, a map: the short form is spelled out.
         public var target: Tree
         /// How long it waits before it connects again, in nanoseconds; nil for never.

@@ -27,7 +27,7 @@ public struct TopologyReader {
     private let vocabularies: [Vocabulary]
     private let source: Source
     private var files: [SourceFile] = []
-    private var findings: [Finding] = []
+    var findings: [Finding] = []
 
     private init(_ vocabularies: [Vocabulary], _ source: @escaping Source) {
         self.vocabularies = vocabularies
@@ -315,6 +315,7 @@ public struct TopologyReader {
                 if let client = client(entry, role, brokers) { clients.append(client) }
             }
         }
+        checkConnections(clients, brokers)
         let latency = tree["network"]?["default"]?["latency"]
         var topology = Topology(
             name: tree["name"]?.text ?? "",
@@ -493,6 +494,8 @@ public struct TopologyReader {
             role: role,
             broker: broker.name,
             instances: tree["instances"]?.text.flatMap { Int($0) } ?? 1,
+            connection: tree["connection"]?.text,
+            channel: tree["channel"]?.text,
             target: target,
             reconnect: patience == "never" ? nil : patience.flatMap(Units.duration) ?? 5e9,
             start: time("start") ?? 0,
@@ -695,7 +698,9 @@ public struct TopologyReader {
 
     private mutating func resolveEnd(_ end: Tree, _ topology: Topology) {
         guard let name = end.text else { return }
-        let known = topology.nodePaths + topology.brokers.map(\.name) + topology.clients.map(\.name)
+        let known =
+            topology.nodePaths + topology.brokers.map(\.name) + topology.clients.map(\.name)
+            + topology.connections
         if !known.contains(name) {
             findings.append(
                 Finding(
@@ -735,7 +740,9 @@ public struct TopologyReader {
             return nil
         }
         if let node = tree["node"] { resolve(node, "node", topology.nodePaths) }
-        if let client = tree["client"] { resolve(client, "client", topology.clients.map(\.name)) }
+        if let client = tree["client"] {
+            resolve(client, "client", topology.clients.map(\.name) + topology.connections)
+        }
         for end in tree["between"]?.elements ?? [] { resolveEnd(end, topology) }
         for end in tree["from"]?.elements ?? [] { resolveEnd(end, topology) }
         for end in tree["to"]?.elements ?? [] { resolveEnd(end, topology) }
@@ -790,13 +797,12 @@ public struct TopologyReader {
         }
         let instance = tree["instance"]?.text.flatMap { Int($0) }
         if let instance, let name = tree["client"]?.text,
-            let client = topology.clients.first(where: { $0.name == name }),
-            instance > client.instances
+            let count = topology.instances(of: name), instance > count
         {
             findings.append(
                 Finding(
                     "no-instance",
-                    "'\(name)' has \(client.instances) instance\(client.instances == 1 ? "" : "s"), and no number \(instance)",
+                    "'\(name)' has \(count) instance\(count == 1 ? "" : "s"), and no number \(instance)",
                     at: tree["instance"]?.place
                 )
             )
@@ -883,12 +889,5 @@ public struct TopologyReader {
                 label: DidYouMean.hint(name, in: known)
             )
         )
-    }
-}
-
-extension Topology {
-    /// Every node as `broker/node`.
-    public var nodePaths: [String] {
-        brokers.flatMap { broker in broker.nodes.map { "\(broker.name)/\($0)" } }
     }
 }

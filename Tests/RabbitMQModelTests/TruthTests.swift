@@ -9,7 +9,7 @@ import WarrenTrace
 struct TruthTests {
     private func run(_ text: String, seed: UInt64 = 1) throws -> Simulation {
         var simulation = try Simulate.make("warren: 1\nname: t\n" + text, seed: seed)
-        var audit = DeliveryAudit()
+        var audit = DeliveryAudit(of: simulation)
         simulation.run { audit.take($0) }
         #expect(audit.fault == nil)
         #expect(simulation.imbalances() == [])

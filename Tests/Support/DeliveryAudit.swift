@@ -1,3 +1,4 @@
+public import WarrenBroker
 public import WarrenTrace
 
 /// Holds the work of clients against what they were sent: no work without a delivery, each delivery once.
@@ -8,11 +9,23 @@ public struct DeliveryAudit {
     }
 
     private var sent: [Receipt: Int] = [:]
+    /// By node of a client: that of the connection that it shares with others, which stands for all of them.
+    private var carriers: [UInt32: UInt32] = [:]
     /// The first piece of work that no delivery explains.
     public private(set) var fault: String?
 
     /// An audit of nothing yet.
-    public init() {}
+    public init(of simulation: Simulation) {
+        for client in simulation.clients {
+            for (node, carrier) in zip(client.nodes, client.carriers) {
+                carriers[node.raw] = carrier.raw
+            }
+        }
+    }
+
+    private func receipt(_ message: MessageID, _ node: UInt32) -> Receipt {
+        Receipt(message: message, node: carriers[node] ?? node)
+    }
 
     /// Takes in facts, in their order.
     public mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
@@ -22,7 +35,7 @@ public struct DeliveryAudit {
     private mutating func take(_ fact: Fact) {
         switch fact.kind {
         case .deliverySent, .recordRead:
-            sent[Receipt(message: fact.message, node: fact.peer), default: 0] += 1
+            sent[receipt(fact.message, fact.peer), default: 0] += 1
         case .messageHandled: use(fact)
         // A crash after the work was said to be done already.
         case .workFailed where fact.variant != WorkFailure.crashAfterWork.rawValue: use(fact)
@@ -31,7 +44,7 @@ public struct DeliveryAudit {
     }
 
     private mutating func use(_ fact: Fact) {
-        let receipt = Receipt(message: fact.message, node: fact.node.raw)
+        let receipt = receipt(fact.message, fact.node.raw)
         let left = sent[receipt, default: 0]
         sent[receipt] = left - 1
         if left <= 0, fault == nil {

@@ -247,12 +247,30 @@ public struct RandomTopology {
             else { continue }
             entries.append(.init(field.name, value(field, at: place)))
         }
+        if Self.roles.contains(place), fields.contains(where: { $0.name == "connection" }) {
+            share(&entries)
+        }
         return .map(entries)
+    }
+
+    private static let roles: Set = ["producers", "consumers", "callers", "servers"]
+
+    /// Puts some of the roles on one connection, and some of these on one channel.
+    private mutating func share(_ entries: inout [Document.Entry]) {
+        guard dice.happens(25) else { return }
+        // What one says of how it connects all of them would have to say.
+        let agreed: Set = [
+            "hosts", "heartbeat", "reconnect", "recovery", "backoff", "connect_timeout",
+        ]
+        entries.removeAll { agreed.contains($0.key) }
+        entries.append(.init("connection", .text("process")))
+        if dice.happens(50) { entries.append(.init("channel", .text("one"))) }
     }
 
     /// Names of other places, which would have to fit.
     private static let leftOut: Set = [
         "vhost", "user", "broker", "user_id", "declares", "definitions", "imported_from",
+        "connection", "channel",
     ]
 
     /// How often a key is said, in a hundred.

@@ -45,7 +45,7 @@ enum RandomRun {
             var simulation = try? Simulation(topology, models: Catalog.models)
         else { return nil }
         simulation.checksInvariants = facts == 37
-        var audit = DeliveryAudit()
+        var audit = DeliveryAudit(of: simulation)
         while simulation.advance(facts: facts, events: 20_000, { audit.take($0) }) == .running {
             if simulation.world.eventCount > patience {
                 simulation.stop(because: "it is enough")

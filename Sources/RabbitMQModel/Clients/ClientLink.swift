@@ -56,6 +56,8 @@ struct ClientLink: Sendable {
         var connectTimeout = Interval.seconds(30)
         /// Seconds between heartbeats; 0 for none.
         var heartbeat: UInt16 = 60
+        /// Where on a connection that it shares with others it is; nil if it has one of its own.
+        var place: SharedConnection.Place?
     }
 
     let plan: Plan
@@ -105,6 +107,7 @@ struct ClientLink: Sendable {
             packet.key = plan.vhost
             packet.subject = plan.user
             packet.c = UInt32(plan.heartbeat)
+            if let place = plan.place { packet.place = place }
             turn.send(packet, on: connection)
             return .nothing
         case .arrived(let packet, let from) where from == connection:

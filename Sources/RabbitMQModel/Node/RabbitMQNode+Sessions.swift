@@ -52,7 +52,13 @@ extension RabbitMQNode {
         reply(.connectionOpenOk, 0, sessions[session].connection, &turn)
     }
 
-    mutating func openChannel(_ number: UInt16, _ session: Int, _ turn: inout Turn) {
+    /// `owner`: the client that it is for, on a connection that several share.
+    mutating func openChannel(
+        _ number: UInt16,
+        owner: NodeID?,
+        _ session: Int,
+        _ turn: inout Turn
+    ) {
         let connection = sessions[session].connection
         // RMQ-CONN-02, RMQ-CONN-07: the count is limited, not the number.
         let limit = sessions[session].channelMax
@@ -79,12 +85,12 @@ extension RabbitMQNode {
                 connection: connection,
                 session: Int32(session),
                 number: number,
-                peer: sessions[session].peer
+                peer: owner ?? sessions[session].peer
             )
         )
         turn.record(
             .channelOpened,
-            peer: sessions[session].peer.raw,
+            peer: (owner ?? sessions[session].peer).raw,
             detail: UInt64(connection.raw) << 16 | UInt64(number)
         )
         reply(.channelOpenOk, number, connection, &turn)
@@ -125,7 +131,7 @@ extension RabbitMQNode {
             .errorRaised,
             message: packet.message,
             subject: turn.names.intern(.text, refusal.text),
-            peer: sessions[session].peer.raw,
+            peer: (channel < 0 ? sessions[session].peer : channels[channel].peer).raw,
             variant: hard ? 1 : 0,
             detail: UInt64(refusal.code)
         )

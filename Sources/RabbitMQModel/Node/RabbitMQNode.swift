@@ -390,7 +390,7 @@ struct RabbitMQNode: Machine {
             }
             reply(.administered, 0, connection, &turn)
         } else if method == .channelOpen, sessions[session].isOpen {
-            openChannel(packet.channel, session, &turn)
+            openChannel(packet.channel, owner: packet.channelOwner, session, &turn)
         } else if method != .channelCloseOk, sessions[session].isOpen {
             // RMQ-CONN-15.
             refuse(.channelError("expected 'channel.open'"), packet, -1, session, &turn)
