@@ -50,7 +50,9 @@ let package = Package(
         ),
         .target(
             name: "WarrenBroker",
-            dependencies: ["WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace"],
+            dependencies: [
+                "WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace", collections,
+            ],
             swiftSettings: settings
         ),
         .target(

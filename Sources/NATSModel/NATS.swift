@@ -56,10 +56,27 @@ public enum NATS: BrokerModel {
         ],
         shortTarget: "subject",
         producer: [buffer],
-        consumer: [pending],
+        consumer: [pending, buffer, then, onError],
         caller: [buffer],
-        server: [pending]
+        server: [pending, buffer, then, onError]
     )
+
+    private static let then = Field(
+        "then",
+        .either([.list(.record(onward)), .record(onward)]),
+        "what it publishes when the work is done"
+    )
+    private static let onError = Field(
+        "on_error",
+        .record([
+            Field("then", .either([.list(.record(onward)), .record(onward)]), "what it publishes")
+        ]),
+        "what a failed piece of work leads to; its message is gone in any case"
+    )
+    private static let onward = [
+        Field("to", .text, "the subject that it publishes to", required: true),
+        Field("size", .sizeLaw, "body sizes; as the message"),
+    ]
 
     private static let buffer = Field(
         "reconnect_buffer",
@@ -131,12 +148,10 @@ public enum NATS: BrokerModel {
             )
             return
         }
-        let bytes = client.tree["reconnect_buffer"]?.text.flatMap(Units.size) ?? 8_388_608
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let plan = Publisher.Plan(
                 client: symbol,
-                node: node,
-                reconnect: client.reconnectInterval,
+                reconnection: Reconnection(hosts: [node], wait: client.reconnectInterval),
                 startAfter: client.startInterval,
                 subjects: Picker(subjects, stream: blueprint.stream("subject \(name)")),
                 pacer: blueprint.pacer(client, name),
@@ -146,7 +161,7 @@ public enum NATS: BrokerModel {
                     ? Interval(clamping: client.timeout) : nil,
                 inbox: blueprint.world.intern(.subject, "_INBOX.\(name)"),
                 account: account,
-                bufferBytes: UInt64(bytes)
+                bufferBytes: bufferBytes(client)
             )
             return { _ in Publisher(plan) }
         }
@@ -178,17 +193,41 @@ public enum NATS: BrokerModel {
             let plan = Subscriber.Plan(
                 client: symbol,
                 account: account,
-                node: node,
-                reconnect: client.reconnectInterval,
+                reconnection: Reconnection(hosts: [node], wait: client.reconnectInterval),
                 startAfter: client.startInterval,
                 pattern: blueprint.world.intern(.subject, pattern),
                 group: group.map { blueprint.world.intern(.text, $0) } ?? .none,
                 pendingLimit: limit,
                 work: blueprint.workPlan(client, name),
                 answers: isServer
-                    ? (blueprint.law(client.size), blueprint.stream("size \(name)")) : nil
+                    ? (blueprint.law(client.size), blueprint.stream("size \(name)")) : nil,
+                then: onward(client.tree["then"], name, &blueprint),
+                onError: onward(client.tree["on_error"]?["then"], name, &blueprint),
+                bufferBytes: bufferBytes(client)
             )
             return { _ in Subscriber(plan) }
+        }
+    }
+
+    private static func bufferBytes(_ client: Topology.Client) -> UInt64 {
+        UInt64(client.tree["reconnect_buffer"]?.text.flatMap(Units.size) ?? 8_388_608)
+    }
+
+    /// What follows from a message: one publication, or several.
+    private static func onward(
+        _ tree: Tree?,
+        _ name: String,
+        _ blueprint: inout Blueprint
+    ) -> [Subscriber.Onward] {
+        guard let tree else { return [] }
+        let letters = tree.elements.isEmpty ? [tree] : tree.elements
+        return letters.map { letter in
+            Subscriber.Onward(
+                subject: blueprint.world.intern(.subject, letter["to"]?.text ?? ""),
+                size: letter["size"].flatMap { LawSpec.size($0) }
+                    .map { blueprint.law($0) },
+                stream: blueprint.stream("then size \(name)")
+            )
         }
     }
 }

@@ -30,6 +30,12 @@ public struct Pacer: Sendable {
 
     /// Counts one thing as begun.
     public mutating func begin() { begun += 1 }
+
+    /// Arms the timer of the next thing, if there is one; the first comes `after` a while as well.
+    @inlinable
+    public mutating func arm(_ timer: TimerID, after start: Interval = .zero, _ turn: inout Turn) {
+        if let gap = next(&turn.chance) { turn.arm(timer, after: start + gap) }
+    }
 }
 
 /// A choice among weighted things, such as routing keys.

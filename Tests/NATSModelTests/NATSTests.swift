@@ -116,4 +116,61 @@ struct NATSTests {
         #expect(totals.handled >= 49)
         #expect(simulation.imbalances().isEmpty)
     }
+
+    @Test
+    func `a consumer publishes on, and a line of messages is told from its first to its last`()
+        throws
+    {
+        let simulation = try Simulate.run(
+            """
+            warren: 1
+            name: t
+            brokers: { n: { kind: nats } }
+            producers: { p: { to: orders, start: 1s, arrivals: 10ms, count: 50, size: 2KiB } }
+            consumers:
+              shop: { from: orders, service: 1ms, fails: { error: 20% }, then: [ { to: paid }, { to: mails, size: 10B } ], on_error: { then: { to: failed } } }
+              ship: { from: paid }
+              mail: { from: mails, pending_limit: 1000 }
+              desk: { from: failed }
+            expect:
+              always: { each_is_seen_through: "handled by ship and handled by mail or handled by desk or not from p" }
+              measure: { quick: "max(age(ship)) < 5ms", some_failed: "handled by desk > 3" }
+            """
+        )
+        #expect(simulation.verdicts.map(\.held) == [true, true, true])
+        #expect(simulation.imbalances().isEmpty)
+        let failed = simulation.ledger.failures[Int(WorkFailure.error.rawValue)]
+        #expect(failed > 3)
+        #expect(simulation.ledger.totals.derived == (50 - failed) * 2 + failed)
+    }
+
+    @Test
+    func
+        `NATS-CLI-04 what a consumer publishes while its connection is down waits, and what does not fit is refused`()
+        throws
+    {
+        func run(_ buffer: String) throws -> Ledger {
+            let simulation = try Simulate.run(
+                """
+                warren: 1
+                name: t
+                brokers: { n: { kind: nats } }
+                producers: { p: { to: orders, start: 1s, arrivals: 1ms, count: 20, size: 1KiB } }
+                consumers:
+                  shop: { from: orders, service: 100ms, reconnect_buffer: \(buffer), then: { to: paid } }
+                  ship: { from: paid }
+                faults: [ { at: 1500ms, do: drop_connection, client: shop } ]
+                """
+            )
+            #expect(simulation.imbalances().isEmpty)
+            return simulation.ledger
+        }
+        let all = try run("8MiB")
+        #expect(all.totals.handled == 40)
+        #expect(all.totals.unroutable == 0)
+        let few = try run("3KiB")
+        let lost = few.unrouted[Int(DropReason.connectionLost.rawValue)]
+        #expect(lost > 5)
+        #expect(few.totals.handled == 40 - lost)
+    }
 }

@@ -1,3 +1,4 @@
+import WarrenBroker
 import WarrenKernel
 import WarrenTrace
 
@@ -15,21 +16,16 @@ struct ClientConnection: Sendable {
 
     static let timer = TimerID(0)
 
-    let node: NodeID
-    /// How long to wait before connecting again; nil for never.
-    let reconnect: Interval?
+    private var reconnection: Reconnection
     private(set) var connection = ConnectionID.none
     private(set) var isReady = false
     private var isOpening = false
 
-    init(node: NodeID, reconnect: Interval?) {
-        self.node = node
-        self.reconnect = reconnect
-    }
+    init(_ reconnection: Reconnection) { self.reconnection = reconnection }
 
     mutating func open(_ turn: inout Turn) {
         isOpening = true
-        connection = turn.connect(to: node)
+        connection = turn.connect(to: reconnection.host)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) -> Signal {
@@ -40,6 +36,7 @@ struct ClientConnection: Sendable {
         case .arrived(let packet, let from) where from == connection:
             if packet.operation == .pong, !isReady {
                 isReady = true
+                reconnection.succeed()
                 return .ready
             }
             return .packet(packet)
@@ -48,7 +45,7 @@ struct ClientConnection: Sendable {
             isReady = false
             isOpening = false
             connection = .none
-            if let reconnect { turn.arm(Self.timer, after: reconnect) }
+            if let wait = reconnection.fail() { turn.arm(Self.timer, after: wait) }
             return wasReady ? .lost : .nothing
         case .rang(let timer) where timer == Self.timer && !isOpening:
             open(&turn)

@@ -1,4 +1,3 @@
-import DequeModule
 import WarrenBroker
 import WarrenKernel
 import WarrenTrace
@@ -11,8 +10,7 @@ struct Subscriber: Machine {
     struct Plan: Sendable {
         var client: Symbol
         var account: Symbol
-        var node: NodeID
-        var reconnect: Interval?
+        var reconnection: Reconnection
         var startAfter: Interval
         var pattern: Symbol
         var group: Symbol
@@ -20,13 +18,26 @@ struct Subscriber: Machine {
         var work: WorkPlan
         /// For a responder: how large its answers are.
         var answers: (size: Law, stream: StreamID)?
+        /// What it publishes when the work is done, and when it failed.
+        var then: [Onward] = []
+        var onError: [Onward] = []
+        /// Octets that wait at most while the connection is down.
+        var bufferBytes: UInt64
+    }
+
+    /// A publication that follows from a message.
+    struct Onward: Sendable {
+        var subject: Symbol
+        /// Nil for as large as the message.
+        var size: Law?
+        var stream: StreamID
     }
 
     private struct Delivery: BitwiseCopyable, Sendable {
         var message: MessageID
         var reply: Symbol
         var token: MessageID
-        var startedAt = Instant.zero
+        var size: UInt32
     }
 
     private static let work = TimerID(1)
@@ -34,14 +45,14 @@ struct Subscriber: Machine {
 
     private let plan: Plan
     private var link: ClientConnection
-    private var buffer = Deque<Delivery>()
-    private var current: Delivery?
-    private var outcome = WorkPlan.Outcome.done
-    private var slowness: UInt64 = 1000
+    private var bench: WorkBench<Delivery>
+    private var outgoing: Outgoing
 
     init(_ plan: Plan) {
         self.plan = plan
-        link = ClientConnection(node: plan.node, reconnect: plan.reconnect)
+        link = ClientConnection(plan.reconnection)
+        bench = WorkBench(plan.work)
+        outgoing = Outgoing(limit: plan.bufferBytes)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -66,20 +77,20 @@ struct Subscriber: Machine {
         case .rang(let timer) where timer == Self.work:
             finish(&turn)
         case .ordered(let packet) where packet.word == ClientOrder.slowWork.rawValue:
-            slowness = packet.x
-            turn.record(.workSlowed, peer: plan.client.raw, detail: slowness)
+            bench.slow(packet, plan.client, &turn)
         case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
             break
         }
     }
 
-    private func subscribe(_ turn: inout Turn) {
+    private mutating func subscribe(_ turn: inout Turn) {
         var sub = Packet(.sub)
         sub.subject = plan.pattern
         sub.key = plan.account
         sub.reply = plan.group
         sub.sid = 1
         turn.send(sub, on: link.connection)
+        outgoing.flush(link, &turn)
     }
 
     private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
@@ -87,63 +98,46 @@ struct Subscriber: Machine {
         let delivery = Delivery(
             message: packet.message,
             reply: packet.reply,
-            token: packet.token
+            token: packet.token,
+            size: packet.size
         )
-        if current == nil {
+        if !bench.isBusy {
             start(delivery, &turn)
-        } else if buffer.count < plan.pendingLimit {
-            buffer.append(delivery)
+        } else if bench.waitingCount < plan.pendingLimit {
+            bench.put(delivery)
         } else {
-            lose(delivery, .slowConsumer, &turn)
+            turn.recordLoss(.slowConsumer, of: delivery.message, from: plan.account)
         }
     }
 
-    private func lose(_ delivery: Delivery, _ reason: DropReason, _ turn: inout Turn) {
-        turn.record(
-            .messageDropped,
-            message: delivery.message,
-            subject: plan.account,
-            variant: reason.rawValue,
-            detail: CopyPlace.transit.rawValue
-        )
-    }
-
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
-        current = delivery
-        current?.startedAt = turn.now
-        outcome = plan.work.outcome(delivery.message, &turn)
-        var time = turn.chance.sample(plan.work.service, plan.work.serviceStream)
-        if slowness != 1000 { time = time.times(thousandths: slowness) }
-        if outcome == .crashDuringWork { time.nanoseconds /= 2 }
-        if outcome == .hang {
+        if bench.begin(delivery, delivery.message, plan.work, Self.work, &turn) == .hang {
             fail(delivery, .hang, &turn)
-        } else {
-            turn.arm(Self.work, after: time)
         }
     }
 
     private func fail(_ delivery: Delivery, _ failure: WorkFailure, _ turn: inout Turn) {
-        turn.record(
-            .workFailed,
-            message: delivery.message,
-            subject: plan.account,
-            peer: plan.client.raw,
-            variant: failure.rawValue
-        )
+        turn.recordFailure(failure, of: delivery.message, from: plan.account, by: plan.client)
     }
 
     private mutating func finish(_ turn: inout Turn) {
-        guard let delivery = current else { return }
-        switch outcome {
-        case .done, .crashBetween:
-            current = nil
+        guard let delivery = bench.current else { return }
+        if bench.outcome != .crashDuringWork { _ = bench.end() }
+        switch bench.outcome {
+        case .done:
             complete(delivery, &turn)
+            publish(plan.then, after: delivery, &turn)
+        case .crashBetween:
+            complete(delivery, &turn)
+            publish(plan.then, after: delivery, &turn)
+            fail(delivery, .crashBetween, &turn)
+            turn.die(backAfter: plan.work.restartAfter)
+            return
         case .error:
-            current = nil
             fail(delivery, .error, &turn)
-            lose(delivery, .rejected, &turn)
+            turn.recordLoss(.rejected, of: delivery.message, from: plan.account)
+            publish(plan.onError, after: delivery, &turn)
         case .crashAfterWork:
-            current = nil
             complete(delivery, &turn)
             fail(delivery, .crashAfterWork, &turn)
             turn.die(backAfter: plan.work.restartAfter)
@@ -152,23 +146,47 @@ struct Subscriber: Machine {
             fail(delivery, .crashDuringWork, &turn)
             turn.die(backAfter: plan.work.restartAfter)
             return
-        case .hang:
-            return
+        case .hang: return
         }
-        if let next = buffer.popFirst() { start(next, &turn) }
+        if let next = bench.next() { start(next, &turn) }
     }
 
-    private func complete(_ delivery: Delivery, _ turn: inout Turn) {
+    /// Publishes what follows from a message.
+    private mutating func publish(
+        _ letters: [Onward],
+        after delivery: Delivery,
+        _ turn: inout Turn
+    ) {
+        for letter in letters {
+            var packet = Packet(.pub)
+            packet.message = turn.newMessage()
+            packet.subject = letter.subject
+            packet.size =
+                letter.size.map {
+                    UInt32(clamping: turn.chance.sample($0, letter.stream).nanoseconds)
+                }
+                ?? delivery.size
+            turn.recordDerivation(
+                of: packet.message,
+                from: delivery.message,
+                in: plan.account,
+                by: plan.client
+            )
+            outgoing.publish(packet, on: link, &turn)
+        }
+    }
+
+    private mutating func complete(_ delivery: Delivery, _ turn: inout Turn) {
         turn.record(
             .messageHandled,
             message: delivery.message,
             subject: plan.account,
             peer: plan.client.raw,
             variant: 1,
-            detail: (turn.now - delivery.startedAt).nanoseconds
+            detail: (turn.now - bench.startedAt).nanoseconds
         )
         plan.work.applyEffect(delivery.message, peer: plan.client.raw, &turn)
-        guard let answers = plan.answers, delivery.reply != .none, link.isReady else { return }
+        guard let answers = plan.answers, delivery.reply != .none else { return }
         var packet = Packet(.pub)
         packet.message = turn.newMessage()
         packet.subject = delivery.reply
@@ -176,22 +194,15 @@ struct Subscriber: Machine {
         packet.size = UInt32(
             clamping: turn.chance.sample(answers.size, answers.stream).nanoseconds
         )
-        turn.record(
-            .messagePublished,
-            message: packet.message,
-            subject: packet.subject,
-            detail: UInt64(packet.size)
-        )
-        turn.send(packet, on: link.connection)
+        outgoing.publish(packet, on: link, &turn)
     }
 
-    func inventory(_ report: inout Inventory) {
-        report.inHand += UInt64(buffer.count) + (current == nil ? 0 : 1)
-    }
+    func inventory(_ report: inout Inventory) { report.inHand += UInt64(bench.count) }
 
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
-        for delivery in [current].compactMap({ $0 }) + buffer {
-            lose(delivery, .clientLost, &turn)
+        for delivery in bench.items {
+            turn.recordLoss(.clientLost, of: delivery.message, from: plan.account)
         }
+        outgoing.perish(&turn)
     }
 }

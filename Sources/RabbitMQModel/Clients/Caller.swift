@@ -42,12 +42,6 @@ struct Caller: Machine {
         var size: UInt32
     }
 
-    private struct Call: BitwiseCopyable, Sendable {
-        var request: MessageID
-        var sentAt: Instant
-        var deadline: Instant
-    }
-
     private static let pace = TimerID(1)
     private static let deadline = TimerID(2)
 
@@ -56,14 +50,14 @@ struct Caller: Machine {
     private var pacer: Pacer
     private var replyTo = Symbol.none
     private var consuming = false
-    private var calls = Deque<Call>()
-    private var open: Set<UInt32> = []
+    private var calls: OpenCalls
     private var unnamed = Deque<Request>()
 
     init(_ plan: Plan) {
         self.plan = plan
         pacer = plan.pacer
         link = ClientLink(plan.link)
+        calls = OpenCalls(client: plan.client, timeout: plan.timeout, timer: Self.deadline)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -83,12 +77,9 @@ struct Caller: Machine {
         switch event {
         case .started:
             link.open(&turn)
-            if let gap = pacer.next(&turn.chance) {
-                let first = plan.startAfter + gap
-                turn.arm(Self.pace, after: first)
-            }
+            pacer.arm(Self.pace, after: plan.startAfter, &turn)
         case .rang(let timer) where timer == Self.deadline:
-            expire(&turn)
+            calls.expire(&turn)
         case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
             break
         }
@@ -134,21 +125,14 @@ struct Caller: Machine {
         case .basicDeliver: answer(packet, &turn)
         case .basicReturn:
             turn.record(.messageReturned, message: packet.message, subject: packet.subject)
-            if open.remove(packet.message.raw) != nil {
-                turn.record(
-                    .callFailed,
-                    message: packet.message,
-                    peer: plan.client.raw,
-                    variant: 1
-                )
-            }
+            calls.fail(packet.message, .nobodyThere, &turn)
         default: break
         }
     }
 
     private mutating func callNext(_ turn: inout Turn) {
         pacer.begin()
-        if let gap = pacer.next(&turn.chance) { turn.arm(Self.pace, after: gap) }
+        pacer.arm(Self.pace, &turn)
         let request = turn.newMessage()
         let key = plan.keys.pick(&turn.chance)
         let size = UInt32(
@@ -156,7 +140,7 @@ struct Caller: Machine {
         )
         turn.record(.callStarted, message: request, peer: plan.client.raw)
         guard link.isReady, consuming else {
-            turn.record(.callFailed, message: request, peer: plan.client.raw, variant: 2)
+            calls.record(.connectionLost, of: request, &turn)
             return
         }
         let wanted = Request(message: request, key: key, size: size)
@@ -166,9 +150,7 @@ struct Caller: Machine {
             unnamed.append(wanted)
             declare(&turn)
         }
-        if calls.isEmpty { turn.arm(Self.deadline, after: plan.timeout) }
-        calls.append(Call(request: request, sentAt: turn.now, deadline: turn.now + plan.timeout))
-        open.insert(request.raw)
+        calls.begin(request, &turn)
     }
 
     private func send(_ request: Request, _ turn: inout Turn) {
@@ -203,41 +185,7 @@ struct Caller: Machine {
             cancel.key = turn.names.intern(.text, turn.names[packet.subject])
             turn.send(cancel, on: link.connection)
         }
-        let request = packet.correlation
-        guard open.remove(request.raw) != nil,
-            let call = calls.first(where: { $0.request == request })
-        else {
-            turn.record(.answerDiscarded, message: packet.message, peer: plan.client.raw)
-            return
-        }
-        turn.record(
-            .callAnswered,
-            message: request,
-            peer: plan.client.raw,
-            detail: (turn.now - call.sentAt).nanoseconds
-        )
-        trim(&turn)
-    }
-
-    private mutating func trim(_ turn: inout Turn) {
-        while let first = calls.first, !open.contains(first.request.raw) { calls.removeFirst() }
-        if calls.isEmpty { turn.disarm(Self.deadline) }
-    }
-
-    private mutating func expire(_ turn: inout Turn) {
-        while let first = calls.first, first.deadline <= turn.now {
-            calls.removeFirst()
-            if open.remove(first.request.raw) != nil {
-                turn.record(
-                    .callFailed,
-                    message: first.request,
-                    peer: plan.client.raw,
-                    variant: 0
-                )
-            }
-        }
-        trim(&turn)
-        if let first = calls.first { turn.arm(Self.deadline, after: first.deadline - turn.now) }
+        calls.answer(packet.message, to: packet.correlation, &turn)
     }
 
     private mutating func loseCalls(_ turn: inout Turn) {
@@ -245,10 +193,6 @@ struct Caller: Machine {
         unnamed.removeAll()
         // Whoever waits for an answer need not notice that it cannot come any more.
         if plan.waitsOut { return }
-        for call in calls where open.remove(call.request.raw) != nil {
-            turn.record(.callFailed, message: call.request, peer: plan.client.raw, variant: 2)
-        }
-        calls.removeAll()
-        turn.disarm(Self.deadline)
+        calls.failAll(.connectionLost, &turn)
     }
 }

@@ -1,3 +1,4 @@
+import WarrenBroker
 import WarrenKernel
 import WarrenTrace
 
@@ -61,20 +62,25 @@ struct ClientLink: Sendable {
     }
 
     let plan: Plan
-    private var host = 0
-    /// Tries in vain since the connection was lost.
-    private var tries: UInt64 = 0
+    private var reconnection: Reconnection
     private var heardAt = Instant.zero
     private(set) var connection = ConnectionID.none
     private(set) var phase = Phase.down
 
-    init(_ plan: Plan) { self.plan = plan }
+    init(_ plan: Plan) {
+        self.plan = plan
+        reconnection = Reconnection(
+            hosts: plan.hosts,
+            wait: plan.recovery == .none ? nil : plan.reconnect,
+            backoff: plan.backoff
+        )
+    }
 
     @inline(__always)
     var isReady: Bool { phase == .ready }
 
     mutating func open(_ turn: inout Turn) {
-        connection = turn.connect(to: plan.hosts[host])
+        connection = turn.connect(to: reconnection.host)
         phase = .connecting
         turn.arm(Self.timer, after: plan.connectTimeout)
     }
@@ -170,7 +176,7 @@ struct ClientLink: Sendable {
             return .nothing
         case .channelOpenOk:
             phase = .ready
-            tries = 0
+            reconnection.succeed()
             turn.disarm(Self.timer)
             armPulse(&turn)
             return .ready
@@ -200,23 +206,11 @@ struct ClientLink: Sendable {
         connection = .none
         turn.disarm(Self.pulse)
         turn.disarm(Self.timer)
-        if let reconnect = plan.reconnect, plan.recovery != .none, !wasDead {
-            host = (host + 1) % plan.hosts.count
-            turn.arm(Self.timer, after: pause(reconnect))
-            tries += 1
+        if !wasDead, let wait = reconnection.fail() {
+            turn.arm(Self.timer, after: wait)
         } else {
             phase = .dead
         }
         return wasReady ? .lost : .nothing
-    }
-
-    /// How long to wait for the next try.
-    private func pause(_ first: Interval) -> Interval {
-        var wait = first
-        for _ in 0..<min(tries, 64) {
-            wait = wait.times(thousandths: plan.backoff.factor)
-            if wait >= plan.backoff.longest { return max(plan.backoff.longest, first) }
-        }
-        return wait
     }
 }

@@ -1,4 +1,3 @@
-import DequeModule
 import WarrenBroker
 import WarrenKernel
 import WarrenTrace
@@ -46,7 +45,6 @@ struct ConsumerClient: Machine {
         var correlation: MessageID
         /// The connection that it came on: an ack on another one would be an error.
         var connection: ConnectionID
-        var startedAt = Instant.zero
 
         var identity: Identity { Identity(connection: connection, tag: tag) }
     }
@@ -70,21 +68,18 @@ struct ConsumerClient: Machine {
 
     private let plan: Plan
     private let isPlain: Bool
-    /// Whether its work may go wrong, whether it changes something, and whether it is answered.
-    private let canFail, hasEffect, isServer: Bool
+    /// Whether its work changes something, and whether it is answered.
+    private let hasEffect, isServer: Bool
     private let ack: AckMode
     private let client: Symbol
-    private let service: Law
-    private let serviceStream: StreamID
     private var link: ClientLink
-    private var buffer = Deque<Delivery>()
-    private var current: Delivery?
-    private var outcome = WorkPlan.Outcome.done
-    private var slowness: UInt64 = 1000
+    private var bench: WorkBench<Delivery>
     private var sender = ForwardSender()
     /// Of each delivery in its hands, what a message that follows from it takes over.
     private var origins: [Identity: Forward.Origin] = [:]
     private var passing: Passing?
+    /// What it was working on when that killed it.
+    private var heldAtDeath: Delivery?
     /// The queue that it declared for itself.
     private var mine = Symbol.none
 
@@ -92,13 +87,11 @@ struct ConsumerClient: Machine {
         self.plan = plan
         isPlain = plan.isPlain
         // What each message needs lies together: the plan is large.
-        canFail = plan.work.canFail
         hasEffect = plan.work.effect != .none
         isServer = plan.replies != nil
         ack = plan.ack
         client = plan.client
-        service = plan.work.service
-        serviceStream = plan.work.serviceStream
+        bench = WorkBench(plan.work)
         link = ClientLink(plan.link)
     }
 
@@ -136,8 +129,7 @@ struct ConsumerClient: Machine {
             sender.giveUp(0, &turn)
             endPassing(isTaken: false, &turn)
         case .ordered(let packet) where packet.word == ClientOrder.slowWork.rawValue:
-            slowness = packet.x
-            turn.record(.workSlowed, peer: plan.client.raw, detail: slowness)
+            bench.slow(packet, client, &turn)
         case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
             break
         }
@@ -202,10 +194,10 @@ struct ConsumerClient: Machine {
         )
         if !isPlain { keepOrigin(packet, delivery) }
         if ack == .before { settle(delivery, .basicAck, flags: 0, &turn) }
-        if current == nil, isPlain || passing == nil {
+        if !bench.isBusy, isPlain || passing == nil {
             start(delivery, &turn)
         } else {
-            buffer.append(delivery)
+            bench.put(delivery)
         }
     }
 
@@ -223,39 +215,28 @@ struct ConsumerClient: Machine {
 
     @inline(__always)
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
-        current = delivery
-        current?.startedAt = turn.now
         if ack == .start { settle(delivery, .basicAck, flags: 0, &turn) }
-        outcome = canFail ? plan.work.outcome(delivery.message, &turn) : .done
-        var time = turn.chance.sample(service, serviceStream)
-        if slowness != 1000 { time = time.times(thousandths: slowness) }
-        switch outcome {
-        case .done, .error, .crashAfterWork, .crashBetween:
-            turn.arm(Self.work, after: time)
-        case .crashDuringWork:
-            turn.arm(Self.work, after: Interval(nanoseconds: time.nanoseconds / 2))
-        case .hang:
+        if bench.begin(delivery, delivery.message, plan.work, Self.work, &turn) == .hang {
             fail(delivery, .hang, &turn)
         }
     }
 
     @inline(__always)
     private mutating func finish(_ turn: inout Turn) {
-        guard let delivery = current else { return }
-        current = nil
-        if outcome == .done, isPlain {
+        guard let delivery = bench.end() else { return }
+        if bench.outcome == .done, isPlain {
             complete(delivery, &turn)
             if ack == .after { settle(delivery, .basicAck, flags: 0, &turn) }
         } else if !finishRare(delivery, &turn) {
             return
         }
-        if let next = buffer.popFirst() { start(next, &turn) }
+        if let next = bench.next() { start(next, &turn) }
     }
 
     /// The end of work that failed, or that something follows from; false if there is no next piece of work now.
     @inline(never)
     private mutating func finishRare(_ delivery: Delivery, _ turn: inout Turn) -> Bool {
-        switch outcome {
+        switch bench.outcome {
         case .done, .crashBetween:
             complete(delivery, &turn)
             if let then = plan.then {
@@ -279,8 +260,8 @@ struct ConsumerClient: Machine {
             turn.die(backAfter: plan.work.restartAfter)
             return false
         case .crashDuringWork:
-            current = delivery
             fail(delivery, .crashDuringWork, &turn)
+            heldAtDeath = delivery
             turn.die(backAfter: plan.work.restartAfter)
             return false
         case .hang:
@@ -291,13 +272,7 @@ struct ConsumerClient: Machine {
     }
 
     private func fail(_ delivery: Delivery, _ failure: WorkFailure, _ turn: inout Turn) {
-        turn.record(
-            .workFailed,
-            message: delivery.message,
-            subject: delivery.queue,
-            peer: plan.client.raw,
-            variant: failure.rawValue
-        )
+        turn.recordFailure(failure, of: delivery.message, from: delivery.queue, by: client)
     }
 
     @inline(__always)
@@ -308,7 +283,7 @@ struct ConsumerClient: Machine {
             subject: delivery.queue,
             peer: client.raw,
             variant: ack == .automatic ? 1 : 0,
-            detail: (turn.now - delivery.startedAt).nanoseconds
+            detail: (turn.now - bench.startedAt).nanoseconds
         )
         if hasEffect { applyEffect(delivery, &turn) }
         if isServer { answer(delivery, &turn) }
@@ -365,7 +340,7 @@ struct ConsumerClient: Machine {
     ) -> Bool {
         let settles = plan.ack == .after
         if settles, then.acknowledgesFirst { settle(delivery, .basicAck, flags: 0, &turn) }
-        if outcome == .crashBetween, then.acknowledgesFirst || !settles {
+        if bench.outcome == .crashBetween, then.acknowledgesFirst || !settles {
             return die(delivery, &turn)
         }
         guard link.isReady else {
@@ -388,7 +363,7 @@ struct ConsumerClient: Machine {
             on: link.connection,
             &turn
         )
-        if outcome == .crashBetween { return die(delivery, &turn) }
+        if bench.outcome == .crashBetween { return die(delivery, &turn) }
         let isSettledAfter = settles && !then.acknowledgesFirst
         guard let confirms = then.confirms else {
             if isSettledAfter { settle(delivery, .basicAck, flags: 0, &turn) }
@@ -419,7 +394,7 @@ struct ConsumerClient: Machine {
                 &turn
             )
         }
-        if current == nil, let next = buffer.popFirst() { start(next, &turn) }
+        if let next = bench.next() { start(next, &turn) }
     }
 
     /// An ack goes to the connection that the delivery came on, or nowhere.
@@ -441,13 +416,7 @@ struct ConsumerClient: Machine {
     /// A failed piece of work that nobody will ever see again: it was settled before.
     private func giveUp(_ delivery: Delivery, _ turn: inout Turn) {
         guard plan.ack == .automatic else { return }
-        turn.record(
-            .messageDropped,
-            message: delivery.message,
-            subject: delivery.queue,
-            variant: DropReason.rejected.rawValue,
-            detail: CopyPlace.transit.rawValue
-        )
+        turn.recordLoss(.rejected, of: delivery.message, from: delivery.queue)
     }
 
     /// What was delivered and not acknowledged will come again; what was settled by sending stays.
@@ -455,8 +424,8 @@ struct ConsumerClient: Machine {
     /// - Source: RMQ-REQ-06, -07.
     private mutating func lose(_ turn: inout Turn) {
         if plan.ack == .after || plan.ack == .start {
-            buffer.removeAll()
-            let held = current?.identity
+            bench.clear()
+            let held = bench.current?.identity
             origins = origins.filter { $0.key == held }
         }
         sender.giveUp(1, &turn)
@@ -472,20 +441,14 @@ struct ConsumerClient: Machine {
     func inventory(_ report: inout Inventory) {
         report.unconfirmed += sender.unconfirmed
         guard plan.ack == .automatic else { return }
-        report.inHand += UInt64(buffer.count) + (current == nil ? 0 : 1)
+        report.inHand += UInt64(bench.count)
     }
 
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
         sender.giveUp(1, &turn)
         guard plan.ack == .automatic else { return }
-        for delivery in [current].compactMap({ $0 }) + buffer {
-            turn.record(
-                .messageDropped,
-                message: delivery.message,
-                subject: delivery.queue,
-                variant: DropReason.clientLost.rawValue,
-                detail: CopyPlace.transit.rawValue
-            )
+        for delivery in [heldAtDeath].compactMap(\.self) + bench.items {
+            turn.recordLoss(.clientLost, of: delivery.message, from: delivery.queue)
         }
     }
 }

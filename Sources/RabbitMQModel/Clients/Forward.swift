@@ -156,13 +156,11 @@ struct ForwardSender: Sendable {
         for letter in plan.letters {
             let header = plan.limit.map { ($0.header, counted + 1) }
             let packet = letter.packet(for: origin, counting: header, &turn)
-            turn.outside.derive(packet.message, from: origin.message)
-            turn.record(
-                .messageDerived,
-                message: packet.message,
-                subject: origin.queue,
-                peer: client.raw,
-                detail: UInt64(origin.message.raw)
+            turn.recordDerivation(
+                of: packet.message,
+                from: origin.message,
+                in: origin.queue,
+                by: client
             )
             turn.record(
                 .messagePublished,

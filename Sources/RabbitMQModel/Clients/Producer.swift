@@ -87,10 +87,7 @@ struct Producer: Machine {
         switch event {
         case .started:
             link.open(&turn)
-            if let gap = pacer.next(&turn.chance) {
-                let first = plan.startAfter + gap
-                turn.arm(Self.pace, after: first)
-            }
+            pacer.arm(Self.pace, after: plan.startAfter, &turn)
         case .rang(let timer) where timer == Self.deadline:
             expire(&turn)
         case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
@@ -144,7 +141,7 @@ struct Producer: Machine {
         } else {
             waiting.append(letter)
         }
-        if let gap = pacer.next(&turn.chance) { turn.arm(Self.pace, after: gap) }
+        pacer.arm(Self.pace, &turn)
     }
 
     private mutating func publish(_ letter: Letter, _ turn: inout Turn) {
