@@ -103,12 +103,19 @@ let package = Package(
             dependencies: ["WarrenLedger", "WarrenTrace"],
             swiftSettings: settings
         ),
+        .target(
+            name: "WarrenSearch",
+            dependencies: [
+                "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace",
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "warren",
             dependencies: [
                 "RabbitMQModel", "WarrenBroker", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
-                "WarrenKernel", "WarrenLedger", "WarrenStore", "WarrenTopology", "WarrenTrace",
-                "WarrenView",
+                "WarrenKernel", "WarrenLedger", "WarrenSearch", "WarrenStore", "WarrenTopology",
+                "WarrenTrace", "WarrenView",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",
                 "TextTable",
             ],
@@ -200,6 +207,14 @@ let package = Package(
             dependencies: [
                 "Support", "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger",
                 "WarrenTopology", "WarrenTrace",
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenSearchTests",
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenCatalog", "WarrenKernel", "WarrenLedger",
+                "WarrenSearch", "WarrenTopology",
             ],
             swiftSettings: settings
         ),

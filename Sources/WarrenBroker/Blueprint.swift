@@ -147,17 +147,7 @@ public struct Blueprint {
     }
 
     /// The kernel's law for a law of a file.
-    public mutating func law(_ spec: LawSpec) -> Law {
-        switch spec {
-        case .constant(let value): .constant(units: value)
-        case .uniform(let low, let high): .uniform(low, high)
-        case .exponential(let mean): .exponential(mean: mean)
-        case .normal(let mean, let deviation): .normal(mean: mean, deviation: deviation)
-        case .lognormal(let median, let p99): .lognormal(median: median, p99: p99)
-        case .gamma(let mean, let variation): .gamma(mean: mean, variation: variation)
-        case .empirical(let values): world.withChance { .empirical(values, in: &$0) }
-        }
-    }
+    public mutating func law(_ spec: LawSpec) -> Law { world.law(spec) }
 
     /// A stream of chance with this label.
     public mutating func stream(_ label: String) -> StreamID {

@@ -32,9 +32,9 @@ public struct Simulation {
     }
 
     /// The topology.
-    public let topology: Topology
+    public internal(set) var topology: Topology
     /// The seed of this run.
-    public let seed: UInt64
+    public internal(set) var seed: UInt64
     /// The world.
     public package(set) var world: World
     /// The account.
@@ -72,13 +72,23 @@ public struct Simulation {
     /// and few enough that what goes round has not filled the memory.
     private static let standstill: UInt64 = 3_000_000
 
-    /// Builds the world of a topology.
+    /// Builds the world of a topology, and begins its run.
     ///
     /// - Throws: ``Rejection`` if a model cannot build what the file asks for.
     public init(
         _ topology: Topology,
         models: [any BrokerModel.Type],
         seed: UInt64? = nil
+    ) throws(Rejection) {
+        self = try Simulation(building: topology, models, seed)
+        begin()
+    }
+
+    /// The world of a topology before anything happens in it.
+    init(
+        building topology: Topology,
+        _ models: [any BrokerModel.Type],
+        _ seed: UInt64?
     ) throws(Rejection) {
         self.topology = topology
         self.seed = seed ?? topology.seed
@@ -145,6 +155,11 @@ public struct Simulation {
         nodesByPath = blueprint.nodesByPath
         self.simplified = simplified
         end = topology.duration.map { Instant(nanoseconds: UInt64($0)) } ?? .never
+    }
+
+    /// Begins the run.
+    mutating func begin() {
+        if topology.drawsTies { world.shuffleTies() }
         world.boot()
         for (number, fault) in topology.faults.enumerated() {
             if case .at(let moment) = fault.moment {

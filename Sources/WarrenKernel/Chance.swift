@@ -34,13 +34,15 @@ public struct Chance: Sendable {
     @usableFromInline enum Mode: Sendable { case plain, recording, playing }
 
     /// The seed of the run.
-    public let seed: UInt64
+    public private(set) var seed: UInt64
     /// The labels, by stream.
     public private(set) var labels: [String] = []
     /// What was drawn since ``startRecording()``, in order.
     public private(set) var recorded: ContiguousArray<Draw> = []
     @usableFromInline var streams: ContiguousArray<Xoshiro256> = []
     private var known: [String: StreamID] = [:]
+    /// By stream: what its label adds to the seed.
+    private var salts: ContiguousArray<UInt64> = []
     @usableFromInline var mode = Mode.plain
     private var script: ContiguousArray<ContiguousArray<UInt64>> = []
     private var played: ContiguousArray<Int> = []
@@ -60,11 +62,22 @@ public struct Chance: Sendable {
         var mixer = SplitMix64(state: seed)
         let stream = StreamID(UInt32(streams.count))
         streams.append(Xoshiro256(seed: mixer.next() ^ hash))
+        salts.append(hash)
         labels.append(label)
         known[label] = stream
         script.append(scripted[label] ?? [])
         played.append(0)
         return stream
+    }
+
+    /// Begins anew with another seed: the streams that there are yield what they would have from the start.
+    mutating func reseed(_ seed: UInt64) {
+        self.seed = seed
+        var mixer = SplitMix64(state: seed)
+        let first = mixer.next()
+        for position in streams.indices {
+            streams[position] = Xoshiro256(seed: first ^ salts[position])
+        }
     }
 
     /// Keeps every draw from now on in ``recorded``.

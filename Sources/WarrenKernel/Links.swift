@@ -53,13 +53,15 @@ struct Links: Sendable {
         }
 
         /// The moment at which a packet arrives that would do so at `drawn`, alone on the link.
+        ///
+        /// `apart`: how long after the one before it at the earliest; 0 but where chance orders what comes at one moment.
         @inline(__always)
-        mutating func arrive(_ drawn: UInt64, outward: Bool) -> UInt64 {
+        mutating func arrive(_ drawn: UInt64, outward: Bool, apart: UInt64) -> UInt64 {
             if outward {
-                lastOut = max(drawn, lastOut)
+                lastOut = max(drawn, lastOut &+ apart)
                 return lastOut
             }
-            lastHome = max(drawn, lastHome)
+            lastHome = max(drawn, lastHome &+ apart)
             return lastHome
         }
     }

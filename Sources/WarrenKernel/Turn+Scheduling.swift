@@ -20,6 +20,17 @@ extension Turn {
         agenda.pointee.pending.add(slot, at: time, tie: tie)
     }
 
+    /// Schedules what the operator does: before all else of its moment, and in its order, however ties are drawn.
+    mutating func pushInOrder(_ event: Pending, at time: UInt64) {
+        agenda.pointee.live &+= 1
+        let slot = agenda.pointee.slab.put(event)
+        agenda.pointee.pending.add(slot, at: time)
+    }
+
+    /// How far apart packets of one connection arrive: where ties are drawn, what comes later must not come first.
+    @inline(__always)
+    private var apart: UInt64 { tieStream == nil ? 0 : 1 }
+
     @inline(__always)
     private mutating func tie() -> UInt64 {
         guard let tieStream else { return 0 }
@@ -47,7 +58,11 @@ extension Turn {
         )
         if way.delay == agenda.pointee.laneDelay {
             let due = now.nanoseconds &+ way.delay
-            let time = agenda.pointee.connections[index].arrive(due, outward: way.outward)
+            let time = agenda.pointee.connections[index].arrive(
+                due,
+                outward: way.outward,
+                apart: apart
+            )
             agenda.pointee.live &+= 1
             let slot = agenda.pointee.slab.put(event)
             agenda.pointee.pending.addInOrder(slot, at: time)
@@ -71,7 +86,10 @@ extension Turn {
             delay = links.delay(row, &chance)
         }
         let due = now.nanoseconds.addingClamped(delay)
-        push(event, at: agenda.pointee.connections[index].arrive(due, outward: outward))
+        push(
+            event,
+            at: agenda.pointee.connections[index].arrive(due, outward: outward, apart: apart)
+        )
     }
 
     /// Arms a timer, or moves it if it is armed.
@@ -174,6 +192,8 @@ extension Turn {
         var delay = chance.sample(disks[Int(node.raw)].law, disks[Int(node.raw)].stream)
         let factor = disks[Int(node.raw)].factor
         if factor != 1000 { delay = delay.times(thousandths: factor) }
+        // What is written before time moves on was there before: a world begins with what its nodes declare.
+        if now == .zero { delay = .zero }
         push(
             Pending(
                 kind: .stored,
@@ -256,7 +276,8 @@ extension Turn {
         for event in stall.events {
             let time = agenda.pointee.connections[Int(way.connection)].arrive(
                 due,
-                outward: way.outward
+                outward: way.outward,
+                apart: apart
             )
             push(event, at: time)
         }
@@ -314,7 +335,7 @@ extension Turn {
             return
         }
         let drawn = now.nanoseconds.addingClamped(links.delay(row, &chance))
-        push(word, at: agenda.pointee.connections[index].arrive(drawn, outward: toB))
+        push(word, at: agenda.pointee.connections[index].arrive(drawn, outward: toB, apart: apart))
     }
 
     /// A copy that was on the wire, or should have been, is gone.

@@ -160,6 +160,12 @@ public struct World {
         turn.agenda.pointee.laneDelay = Agenda.noLane
     }
 
+    /// Gives a world that has not been booted another seed, as if it had been built with it.
+    public mutating func reseed(_ seed: UInt64) {
+        precondition(eventCount == 0, "a world is reseeded before anything happens in it")
+        turn.chance.reseed(seed)
+    }
+
     /// Starts every node, in the order they were added, at the present moment.
     public mutating func boot() {
         parcelsOfBuilders = turn.parcels.capacity
@@ -169,7 +175,7 @@ public struct World {
     /// Starts one node at `moment`.
     public mutating func start(_ node: NodeID, at moment: Instant) {
         turn.own()
-        turn.push(
+        turn.pushInOrder(
             Pending(
                 kind: .start,
                 node: node.raw,
@@ -184,7 +190,7 @@ public struct World {
     public mutating func plan(_ action: Action, at moment: Instant) {
         turn.own()
         actions.append(action)
-        turn.push(
+        turn.pushInOrder(
             Pending(
                 kind: .action,
                 node: .max,

@@ -43,6 +43,21 @@ public struct Watch: Sendable {
         public var message: MessageID
         /// What was seen instead.
         public var seen: String
+
+        /// Something that was broken at a moment.
+        public init(
+            time: Instant,
+            fact: UInt64 = 0,
+            event: UInt64 = 0,
+            message: MessageID = .none,
+            seen: String
+        ) {
+            self.time = time
+            self.fact = fact
+            self.event = event
+            self.message = message
+            self.seen = seen
+        }
     }
 
     /// What is known of each message, if it is asked for.

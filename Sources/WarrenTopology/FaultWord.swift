@@ -37,6 +37,12 @@ public enum FaultWord: String, Sendable, CaseIterable {
     /// Connections are cut.
     case dropConnection = "drop_connection"
 
+    /// Those that `warren search` tries.
+    public static let searched: [FaultWord] = [
+        .kill, .restart, .pause, .dropConnection, .partition, .cut, .slow, .slowDisk, .diskFull,
+        .memoryAlarm,
+    ]
+
     /// The fields that say what it hits: one of them is needed.
     public var targets: [String] {
         switch self {

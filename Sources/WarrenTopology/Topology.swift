@@ -83,6 +83,16 @@ public struct Topology: Sendable {
         public var restartAfter = 1e9
     }
 
+    /// What `warren search` may do to it.
+    public struct Search: Sendable, Hashable {
+        /// What may go wrong; nil for all that it allows.
+        public var faults: [FaultWord]?
+        /// How many faults in one run.
+        public var atMost = 3
+        /// Which nodes and clients they may hit; nil for all.
+        public var hits: [String]?
+    }
+
     /// A link with a law of its own.
     public struct Link: Sendable {
         /// The names of its two ends.
@@ -210,4 +220,10 @@ public struct Topology: Sendable {
     public var files: [SourceFile]
     /// What a check is to pass over.
     public var suppressions: [Suppression] = []
+    /// Whether chance orders what happens at the same moment.
+    public var drawsTies = false
+    /// What `warren search` may do to it.
+    public var search = Search()
+    /// The whole file, with what it includes.
+    public var tree = Tree(content: .map([]), place: .start(of: 0))
 }

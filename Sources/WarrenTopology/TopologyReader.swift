@@ -333,6 +333,9 @@ public struct TopologyReader {
         topology.links = links(tree["network"]?["links"], topology)
         topology.faults = faults(tree["faults"], topology)
         markBroken(tree["expect_broken"], &topology)
+        topology.drawsTies = tree["run"]?["ties"]?.text == "drawn"
+        topology.search = search(tree["search"], topology)
+        topology.tree = tree
         topology.suppressions = (tree["check"]?["ignore"]?.elements ?? []).map { Suppression($0) }
         return topology
     }
@@ -696,7 +699,7 @@ public struct TopologyReader {
         }
     }
 
-    private mutating func resolveEnd(_ end: Tree, _ topology: Topology) {
+    mutating func resolveEnd(_ end: Tree, _ topology: Topology) {
         guard let name = end.text else { return }
         let known =
             topology.nodePaths + topology.brokers.map(\.name) + topology.clients.map(\.name)

@@ -246,7 +246,23 @@ package enum CommonShapes {
     ])
 
     static let run = Shape.record([
-        Field("for", .duration, "how long to simulate, at most")
+        Field("for", .duration, "how long to simulate, at most"),
+        Field(
+            "ties",
+            .choice(["in_order", "drawn"]),
+            "who is first of what happens at the same moment: in the order of its causes, or as chance says; in_order"
+        ),
+    ])
+
+    /// What `warren search` may do to a topology.
+    static let search = Shape.record([
+        Field(
+            "faults",
+            .list(.choice(FaultWord.searched.map(\.rawValue))),
+            "what may go wrong; all that the topology allows"
+        ),
+        Field("at_most", .integer(0...20), "how many faults in one run; 3"),
+        Field("hits", .list(.text), "which nodes and clients they may hit; all"),
     ])
 
     package static let top: [Field] = [
@@ -264,6 +280,7 @@ package enum CommonShapes {
             "the expectations that are meant to break, because the file teaches by that"
         ),
         Field("run", run, "how long"),
+        Field("search", search, "what `warren search` may do"),
         Field(
             "check",
             .record([

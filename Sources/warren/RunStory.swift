@@ -78,14 +78,17 @@ struct RunStory {
         return lines
     }
 
+    /// What a fault of the timeline is, for the fact that it began.
+    func fault(_ fact: Fact) -> String {
+        let faults = simulation.topology.faults
+        guard Int(fact.detail) < faults.count else { return text.sentence(fact) }
+        return "fault \(fact.detail + 1): \(Self.words(faults[Int(fact.detail)]))"
+    }
+
     private func sentence(_ entry: Chronicle.Entry, _ time: Instant) -> String {
         switch entry {
         case .fact(let fact) where fact.kind == .faultBegan || fact.kind == .faultEnded:
-            let what =
-                Int(fact.detail) < simulation.topology.faults.count
-                ? Self.words(simulation.topology.faults[Int(fact.detail)]) : ""
-            return fact.kind == .faultBegan
-                ? "fault \(fact.detail + 1): \(what)" : "fault \(fact.detail + 1) is over"
+            return fact.kind == .faultBegan ? fault(fact) : "fault \(fact.detail + 1) is over"
         case .fact(let fact): return text.sentence(fact)
         case .cut(let client, let count, let back):
             let connections = count == 1 ? "its connection" : "\(count) connections"

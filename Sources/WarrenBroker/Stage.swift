@@ -1,0 +1,79 @@
+import WarrenKernel
+public import WarrenTopology
+
+/// A topology whose world is built and has not begun: runs of many seeds and faults begin from it, each as if its world
+/// had been built for it alone.
+///
+/// Not safe to be used by several threads at once: each needs one of its own.
+public struct Stage {
+    /// What one run does differently from what the file says.
+    public struct Schedule: Sendable {
+        /// The seed of the run.
+        public var seed: UInt64
+        /// Faults beside those of the file.
+        public var faults: [Topology.Fault]
+        /// Whether chance orders what happens at the same moment.
+        public var drawsTies: Bool
+        /// The delay of links that the file says nothing of; nil for what the file says.
+        public var latency: LawSpec?
+
+        /// A schedule of this seed, and in all else as the file says.
+        public init(
+            seed: UInt64,
+            faults: [Topology.Fault] = [],
+            drawsTies: Bool = false,
+            latency: LawSpec? = nil
+        ) {
+            self.seed = seed
+            self.faults = faults
+            self.drawsTies = drawsTies
+            self.latency = latency
+        }
+    }
+
+    private let base: Simulation
+
+    /// Builds the world of a topology.
+    ///
+    /// - Throws: ``Simulation/Rejection`` if a model cannot build what the file asks for.
+    public init(
+        _ topology: Topology,
+        models: [any BrokerModel.Type]
+    ) throws(Simulation.Rejection) {
+        base = try Simulation(building: topology, models, nil)
+    }
+
+    /// The topology.
+    public var topology: Topology { base.topology }
+
+    /// A run from its beginning.
+    public func begin(_ schedule: Schedule) -> Simulation {
+        var run = base
+        run.seed = schedule.seed
+        run.topology.seed = schedule.seed
+        run.topology.faults += schedule.faults
+        run.topology.drawsTies = run.topology.drawsTies || schedule.drawsTies
+        if let latency = schedule.latency {
+            run.topology.latency = latency
+            run.world.setLatency(run.world.law(latency))
+        }
+        run.world.reseed(schedule.seed)
+        run.begin()
+        return run
+    }
+}
+
+extension World {
+    /// The kernel's law for a law of a file.
+    mutating func law(_ spec: LawSpec) -> Law {
+        switch spec {
+        case .constant(let value): .constant(units: value)
+        case .uniform(let low, let high): .uniform(low, high)
+        case .exponential(let mean): .exponential(mean: mean)
+        case .normal(let mean, let deviation): .normal(mean: mean, deviation: deviation)
+        case .lognormal(let median, let p99): .lognormal(median: median, p99: p99)
+        case .gamma(let mean, let variation): .gamma(mean: mean, variation: variation)
+        case .empirical(let values): withChance { .empirical(values, in: &$0) }
+        }
+    }
+}

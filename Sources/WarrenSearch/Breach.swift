@@ -1,0 +1,143 @@
+import WarrenBroker
+import WarrenKernel
+public import WarrenLedger
+import WarrenTopology
+import WarrenTrace
+
+/// Something that a run broke.
+public struct Breach: Sendable, Hashable {
+    /// The name of the expectation, or of the rule of the house.
+    public var name: String
+    /// What should hold.
+    public var sentence: String
+    /// When it was broken first, by which message, and what was seen instead.
+    public var first: Watch.Broken?
+    /// Whether it is a rule that each run keeps, whatever a file says: then the model is wrong, and not the topology.
+    public var isOfHouse = false
+}
+
+/// What was seen of a run, as far as a search wants to know it.
+struct Observation: Sendable {
+    var breaches: [Breach] = []
+    var events: UInt64 = 0
+    /// Situations that it came through, as hashes.
+    var situations: Set<UInt64> = []
+    /// Queues that had a message, and kinds of failing work that happened, by client.
+    var queues: Set<String> = []
+    var failures: Set<String> = []
+    /// Faults that hit nothing.
+    var missed = 0
+}
+
+/// Watches a run from beside.
+struct Observer {
+    private var observation = Observation()
+    /// By node: the rare thing that happened there last.
+    private var latest: [UInt32: UInt64] = [:]
+    private var leaders: [Leader: UInt32] = [:]
+    private var twoLeaders: Fact?
+    private let wantsMoments: Bool
+    /// The moments at which something of weight happened.
+    private(set) var moments: [UInt64] = []
+
+    private struct Leader: Hashable {
+        var queue: Symbol
+        var term: UInt64
+    }
+
+    init(wantsMoments: Bool = false) { self.wantsMoments = wantsMoments }
+
+    mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
+        for fact in facts {
+            switch fact.kind {
+            case .messagePublished, .messageRouted, .deliverySent, .deliveryAcked,
+                .messageConfirmed,
+                .messageHandled:
+                if wantsMoments, moments.last != fact.time.nanoseconds {
+                    moments.append(fact.time.nanoseconds)
+                }
+            default: takeRare(fact)
+            }
+        }
+    }
+
+    private mutating func takeRare(_ fact: Fact) {
+        if wantsMoments { moments.append(fact.time.nanoseconds) }
+        if fact.kind == .leaderElected {
+            let leader = Leader(queue: fact.subject, term: fact.detail)
+            let other = leaders.updateValue(fact.node.raw, forKey: leader)
+            if let other, other != fact.node.raw { twoLeaders = twoLeaders ?? fact }
+        }
+        let what = UInt64(fact.kind.rawValue) << 8 | UInt64(fact.variant)
+        let before = latest.updateValue(what, forKey: fact.node.raw) ?? 0
+        observation.situations.insert(Self.mix(what, before, UInt64(fact.node.raw)))
+    }
+
+    private static func mix(_ one: UInt64, _ two: UInt64, _ three: UInt64) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for part in [one, two, three] { hash = (hash ^ part) &* 0x100_0000_01B3 }
+        return hash ^ hash >> 29
+    }
+
+    /// What was seen of a run that is over.
+    mutating func observe(_ run: Simulation) -> Observation {
+        var seen = observation
+        seen.events = run.world.eventCount
+        let ledger = run.ledger
+        let names = run.world.names
+        seen.missed = Int(ledger.totals.missedFaults)
+        for queue in ledger.queues {
+            if queue.delivered > 0 || queue.depthMax > 0 { seen.queues.insert(names[queue.symbol]) }
+            let depth = UInt64(64 - queue.depthMax.leadingZeroBitCount)
+            let held = UInt64(64 - queue.unacked.leadingZeroBitCount)
+            seen.situations.insert(Self.mix(UInt64(queue.symbol.raw) << 32, depth, held))
+        }
+        for (variant, count) in ledger.failures.enumerated() where count > 0 {
+            seen.failures.insert("\(variant)")
+        }
+        seen.breaches = breaches(run)
+        return seen
+    }
+
+    private func breaches(_ run: Simulation) -> [Breach] {
+        // Where nothing was measured, nothing broke: `warren run` says so of the file.
+        var found = run.verdicts.filter {
+            !$0.held && !$0.isMeantToBreak
+                && $0.first?.seen.hasPrefix("nothing was measured") != true
+        }.map { Breach(name: $0.name, sentence: $0.sentence, first: $0.first) }
+        if let fact = twoLeaders {
+            found.append(
+                Breach(
+                    name: "one-leader-a-term",
+                    sentence: "a quorum queue has at most one leader in a term",
+                    first: Watch.Broken(
+                        time: fact.time,
+                        fact: 0,
+                        event: fact.event,
+                        message: .none,
+                        seen:
+                            "two nodes lead \(run.world.names[fact.subject]) in term \(fact.detail)"
+                    ),
+                    isOfHouse: true
+                )
+            )
+        }
+        if run.state == .ended, let fault = run.imbalances().first {
+            found.append(
+                Breach(
+                    name: "accounting",
+                    sentence: "what the facts add up to is what the machines hold",
+                    first: Watch.Broken(
+                        time: run.world.now,
+                        fact: 0,
+                        event: 0,
+                        message: .none,
+                        seen: fault
+                    ),
+                    isOfHouse: true
+                )
+            )
+        }
+        return found
+    }
+}

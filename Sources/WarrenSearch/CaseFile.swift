@@ -1,0 +1,164 @@
+public import WarrenBroker
+public import WarrenTopology
+
+/// A topology file with a schedule in it, as a tree that can be changed piece by piece and written out.
+public struct CaseFile: Sendable {
+    /// The file.
+    public internal(set) var tree: Tree
+
+    /// The file of a topology, whole: what it includes and what its brokers' own files say stand in it.
+    public init(_ topology: Topology) {
+        var tree = topology.tree
+        tree["include"] = nil
+        for broker in topology.brokers { tree[path: ["brokers", broker.name]] = broker.tree }
+        self.tree = tree
+    }
+
+    /// The same with what a schedule does differently.
+    public func with(_ schedule: Stage.Schedule) -> CaseFile {
+        var file = self
+        file.tree["seed"] = .plain("\(schedule.seed)")
+        if !schedule.faults.isEmpty {
+            let faults = (tree["faults"]?.elements ?? []) + schedule.faults.map(Self.tree)
+            file.tree["faults"] = .list(faults)
+        }
+        if schedule.drawsTies { file.tree[path: ["run", "ties"]] = .plain("drawn") }
+        if let latency = schedule.latency {
+            file.tree[path: ["network", "default", "latency"]] = Self.tree(latency)
+        }
+        return file
+    }
+
+    /// The text of the file.
+    public var text: String { TreeWriter.yaml(tree) }
+
+    /// Adds what any topology should keep, if the file expects nothing.
+    public mutating func expectTheObvious(_ topology: Topology) {
+        guard topology.expectations.isEmpty else { return }
+        var never: [(String, String)] = [
+            (
+                "confirmed_is_kept",
+                "confirmed and not handled and not kept and not expired and not dead_lettered and not unroutable"
+            )
+        ]
+        var effects: [String] = []
+        for client in topology.clients {
+            if let effect = client.effect, !effects.contains(effect) { effects.append(effect) }
+        }
+        for effect in effects {
+            never.append(("once_\(effect)", "effects('\(effect)') per message_id > 1"))
+        }
+        var eventually: [(String, String)] = []
+        for client in topology.clients where client.role == .consumer || client.role == .server {
+            guard let queue = client.target["queue"]?.text,
+                topology.brokers.first(where: { $0.name == client.broker })?.tree["queues"]?[
+                    queue
+                ]?["type"]?
+                .text != "stream",
+                !eventually.contains(where: { $0.0 == "drained_\(queue)" })
+            else { continue }
+            eventually.append(
+                ("drained_\(queue)", "depth('\(queue)') == 0 and unacked('\(queue)') == 0")
+            )
+        }
+        for (name, text) in never { tree[path: ["expect", "never", name]] = .quoted(text) }
+        // Whoever publishes until the very end leaves something behind.
+        guard topology.duration == nil else { return }
+        for (name, text) in eventually {
+            tree[path: ["expect", "eventually", name]] = .quoted(text)
+        }
+    }
+
+    static func tree(_ fault: Topology.Fault) -> Tree {
+        var entries: [(String, Tree)] = []
+        if case .at(let moment) = fault.moment { entries.append(("at", .plain(length(moment)))) }
+        entries.append(("do", .plain(fault.action.rawValue)))
+        if let node = fault.node { entries.append(("node", .quoted(node))) }
+        if let client = fault.client { entries.append(("client", .quoted(client))) }
+        if let instance = fault.instance { entries.append(("instance", .plain("\(instance)"))) }
+        if !fault.from.isEmpty { entries.append(("from", .list(fault.from.map { .quoted($0) }))) }
+        if !fault.to.isEmpty { entries.append(("to", .list(fault.to.map { .quoted($0) }))) }
+        if !fault.groups.isEmpty {
+            entries.append(("groups", .list(fault.groups.map { .list($0.map { .quoted($0) }) })))
+        }
+        if fault.factor != 1 { entries.append(("factor", .plain("\(Int(fault.factor))"))) }
+        if let length = fault.duration { entries.append(("for", .plain(self.length(length)))) }
+        return .map(entries)
+    }
+
+    private static func tree(_ law: LawSpec) -> Tree {
+        switch law {
+        case .constant(let value): .plain(length(value))
+        case .uniform(let low, let high):
+            .map([
+                ("law", .plain("uniform")), ("min", .plain(length(low))),
+                ("max", .plain(length(high))),
+            ])
+        case .exponential(let mean):
+            .map([("law", .plain("exponential")), ("mean", .plain(length(mean)))])
+        case .normal, .lognormal, .gamma, .empirical:
+            preconditionFailure("a search draws latencies from plain laws")
+        }
+    }
+
+    /// A length of time in the largest unit in which it is whole.
+    static func length(_ nanoseconds: Double) -> String {
+        let value = UInt64(max(nanoseconds, 0))
+        for (size, unit) in [(1_000_000_000, "s"), (1_000_000, "ms"), (1000, "us")]
+            as [(UInt64, String)]
+        where value % size == 0 { return "\(value / size)\(unit)" }
+        return "\(value)ns"
+    }
+}
+
+extension Tree {
+    static func plain(_ text: String) -> Tree {
+        Tree(content: .scalar(text, isPlain: true), place: .start(of: 0))
+    }
+
+    static func quoted(_ text: String) -> Tree {
+        Tree(content: .scalar(text, isPlain: false), place: .start(of: 0))
+    }
+
+    static func list(_ elements: [Tree]) -> Tree {
+        Tree(content: .list(elements), place: .start(of: 0))
+    }
+
+    static func map(_ entries: [(String, Tree)]) -> Tree {
+        Tree(
+            content: .map(
+                entries.map { Entry(key: $0.0, place: .start(of: 0), value: $0.1) }
+            ),
+            place: .start(of: 0)
+        )
+    }
+
+    /// The value under a key: set at its place or at the end, and taken away by nil.
+    subscript(key: String) -> Tree? {
+        get { entries.first { $0.key == key }?.value }
+        set {
+            var all = entries
+            if let index = all.firstIndex(where: { $0.key == key }) {
+                if let newValue { all[index].value = newValue } else { all.remove(at: index) }
+            } else if let newValue {
+                all.append(Entry(key: key, place: .start(of: 0), value: newValue))
+            }
+            content = .map(all)
+        }
+    }
+
+    /// The value at the end of a path of keys; maps are made on the way.
+    subscript(path path: [String]) -> Tree? {
+        get { path.reduce(self) { tree, key in tree?[key] } }
+        set {
+            guard let first = path.first else { return }
+            if path.count == 1 {
+                self[first] = newValue
+                return
+            }
+            var inner = self[first] ?? .map([])
+            inner[path: Array(path.dropFirst())] = newValue
+            self[first] = inner
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import WarrenKernel
+public import WarrenTopology
+
+/// The faults that a search may choose from: each with whom it hits, without when and how long.
+public struct FaultMenu: Sendable {
+    /// The faults; their moment is 0.
+    public let items: [Topology.Fault]
+    private let words: [[Int]]
+
+    /// What a topology allows, and its `search:` section asks for.
+    public init(_ topology: Topology) {
+        var items: [Topology.Fault] = []
+        let wanted = topology.search.faults.map(Set.init) ?? Set(FaultWord.searched)
+        for word in FaultWord.searched where wanted.contains(word) {
+            items += Self.faults(word, topology)
+        }
+        if let hits = topology.search.hits.map(Set.init) {
+            items = items.filter { !Self.ends(of: $0).isDisjoint(with: hits) }
+        }
+        self.items = items
+        words = FaultWord.searched.map { word in
+            items.indices.filter { items[$0].action == word }
+        }
+        .filter { !$0.isEmpty }
+    }
+
+    /// One of them: each word is as likely as any other.
+    func pick(_ dice: inout Dice) -> Int? {
+        guard !words.isEmpty else { return nil }
+        let word = words[dice.below(words.count)]
+        return word[dice.below(word.count)]
+    }
+
+    /// What a fault does, in words.
+    public static func words(_ fault: Topology.Fault) -> String {
+        let ends = [
+            fault.node, fault.client.map { name in fault.instance.map { "\(name)#\($0)" } ?? name },
+            fault.from.isEmpty
+                ? nil : "\(fault.from.joined()) to \(fault.to.joined(separator: ", "))",
+            fault.groups.isEmpty
+                ? nil : fault.groups.map { $0.joined(separator: ", ") }.joined(separator: " | "),
+        ]
+        let what = fault.action.rawValue.replacing("_", with: " ")
+        return ([what] + ends.compactMap(\.self)).joined(separator: " ")
+    }
+
+    private static func ends(of fault: Topology.Fault) -> Set<String> {
+        var ends = Set([fault.node, fault.client].compactMap(\.self))
+        ends.formUnion(fault.from + fault.to + fault.groups.flatMap(\.self))
+        return ends
+    }
+
+    private static func faults(_ word: FaultWord, _ topology: Topology) -> [Topology.Fault] {
+        let place = Place.start(of: 0)
+        func make(_ change: (inout Topology.Fault) -> Void) -> Topology.Fault {
+            var fault = Topology.Fault(word, at: 0, place: place)
+            change(&fault)
+            return fault
+        }
+        let nodes = topology.nodePaths.map { path in make { $0.node = path } }
+        let clients = topology.clients.flatMap { client in
+            (1...client.instances).map { number in
+                make {
+                    $0.client = client.name
+                    $0.instance = client.instances == 1 ? nil : number
+                }
+            }
+        }
+        let groups = topology.brokers.filter { $0.nodes.count > 1 }.flatMap { broker in
+            broker.nodes.map { name in
+                (
+                    "\(broker.name)/\(name)",
+                    broker.nodes.filter { $0 != name }.map { "\(broker.name)/\($0)" }
+                )
+            }
+        }
+        switch word {
+        case .kill, .pause: return nodes + clients
+        case .restart: return nodes
+        case .dropConnection: return nodes + clients
+        case .partition: return groups.map { one in make { $0.groups = [[one.0], one.1] } }
+        case .cut:
+            return groups.map { one in
+                make {
+                    $0.from = [one.0]
+                    $0.to = one.1
+                }
+            }
+        case .slow, .slowDisk:
+            let working = topology.clients.filter { $0.role == .consumer || $0.role == .server }
+            let slow = word == .slow ? working.map { one in make { $0.client = one.name } } : nodes
+            return slow.map { fault in
+                var fault = fault
+                fault.factor = 20
+                return fault
+            }
+        case .diskFull, .memoryAlarm: return nodes
+        default: return []
+        }
+    }
+}
+
+/// Draws of a search, each from the number of its run.
+struct Dice {
+    private var chance: Chance
+    private let stream: StreamID
+
+    init(_ seed: UInt64) {
+        chance = Chance(seed: seed)
+        stream = chance.stream("search")
+    }
+
+    /// A number from 0 to below `bound`.
+    mutating func below(_ bound: Int) -> Int { Int(chance.below(UInt64(max(bound, 1)), stream)) }
+
+    mutating func next() -> UInt64 { chance.below(.max, stream) }
+
+    /// Yes, so often in a hundred.
+    mutating func happens(_ hundredths: Int) -> Bool { below(100) < hundredths }
+
+    mutating func pick<Element>(_ all: [Element]) -> Element { all[below(all.count)] }
+}

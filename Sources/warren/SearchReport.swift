@@ -1,0 +1,177 @@
+import Foundation
+import WarrenBroker
+import WarrenLedger
+import WarrenSearch
+import WarrenTopology
+import WarrenTrace
+import WarrenView
+
+/// What a search found, and what it looked at.
+struct SearchReport {
+    /// Something that broke, told in the shortest way.
+    struct Story {
+        var hit: Search.Hit
+        var breach: Breach
+        var story: SearchStory
+        /// The file that plays it.
+        var path: String
+        var events: UInt64
+        var digest: String
+        /// How many shorter cases were tried.
+        var tried: Int
+    }
+
+    private let topology: Topology
+    private let file: String
+    private let result: Search.Result
+    private let stories: [Story]
+    private let longRun: String?
+    private let seconds: Double
+
+    init(
+        _ topology: Topology,
+        file: String,
+        _ result: Search.Result,
+        _ stories: [Story],
+        longRun: String?,
+        seconds: Double
+    ) {
+        self.topology = topology
+        self.file = file
+        self.result = result
+        self.stories = stories
+        self.longRun = longRun
+        self.seconds = seconds
+    }
+
+    var text: String {
+        var parts = stories.map { text(of: $0) }
+        if stories.isEmpty {
+            parts.append(
+                "\(topology.name)  \(Console.good("nothing broke")) in \(result.runs) runs"
+            )
+        }
+        parts.append(coverage)
+        return parts.joined(separator: "\n\n")
+    }
+
+    private func text(of story: Story) -> String {
+        let breach = story.breach
+        var lines = [
+            "\(topology.name)  \(Console.bad("broken")) in run \(story.hit.run): \(Console.strong(breach.name))",
+            "  \(breach.sentence)",
+        ]
+        if let seen = breach.first?.seen, !seen.isEmpty { lines.append("  seen: \(seen)") }
+        lines += ["", story.story.text, ""]
+        lines.append("play    warren run \(story.path)")
+        let isReplayable =
+            topology.brokers.count == 1 && topology.brokers[0].kind == "rabbitmq"
+            && topology.brokers[0].nodes.count == 1
+        if isReplayable { lines.append("try     warren replay \(story.path) --cluster") }
+        lines.append(
+            Console.quiet(
+                "        \(story.events) events, digest \(story.digest), the shortest of \(story.tried) that were tried"
+            )
+        )
+        return lines.joined(separator: "\n")
+    }
+
+    /// How much of what could happen was seen.
+    private var coverage: String {
+        var lines = [
+            "searched  \(result.runs) runs in \(String(format: "%.1f", seconds))s, \(result.distinct) of them different; "
+                + "\(result.situations) situations, the last new one in run \(result.lastNew)"
+        ]
+        let untried = result.faults.filter { $0.runs == 0 }.map(\.words)
+        if topology.search.atMost == 0 || result.faults.isEmpty {
+            lines.append("no faults were tried: the file allows none")
+        } else if !untried.isEmpty {
+            lines.append("not tried \(untried.joined(separator: "; "))")
+        }
+        if !result.queuesNeverReached.isEmpty {
+            lines.append(
+                "no message ever came to \(result.queuesNeverReached.joined(separator: ", "))"
+            )
+        }
+        if result.cutShort > 0 {
+            lines.append(
+                "\(result.cutShort) \(result.cutShort == 1 ? "run was" : "runs were") too long to be lived to the end, and say nothing; "
+                    + "the first: \(longRun ?? "")"
+            )
+        }
+        if stories.isEmpty {
+            lines.append(
+                Console.quiet(
+                    "what did not break in these runs may break in others; more runs and another --seed see more"
+                )
+            )
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    // MARK: JSON
+
+    private struct Line: Encodable {
+        var expectation: String
+        var sentence: String
+        var seen: String?
+        var run: Int
+        var file: String
+        var digest: String
+        var events: UInt64
+        var story: [Sentence]
+    }
+
+    private struct Sentence: Encodable {
+        var time_ns: UInt64
+        var sentence: String
+    }
+
+    private struct Fault: Encodable {
+        var fault: String
+        var runs: Int
+    }
+
+    private struct Whole: Encodable {
+        var topology: String
+        var found: [Line]
+        var runs: Int
+        var distinct_runs: Int
+        var events: UInt64
+        var situations: Int
+        var last_new_situation: Int
+        var faults: [Fault]
+        var queues_never_reached: [String]
+        var cut_short: Int
+    }
+
+    var json: String {
+        Report.json(
+            of: Whole(
+                topology: topology.name,
+                found: stories.map { story in
+                    Line(
+                        expectation: story.breach.name,
+                        sentence: story.breach.sentence,
+                        seen: story.breach.first?.seen,
+                        run: story.hit.run,
+                        file: story.path,
+                        digest: story.digest,
+                        events: story.events,
+                        story: story.story.lines.map {
+                            Sentence(time_ns: $0.time.nanoseconds, sentence: $0.sentence)
+                        }
+                    )
+                },
+                runs: result.runs,
+                distinct_runs: result.distinct,
+                events: result.events,
+                situations: result.situations,
+                last_new_situation: result.lastNew,
+                faults: result.faults.map { Fault(fault: $0.words, runs: $0.runs) },
+                queues_never_reached: result.queuesNeverReached,
+                cut_short: result.cutShort
+            )
+        )
+    }
+}
