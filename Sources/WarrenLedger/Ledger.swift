@@ -100,15 +100,25 @@ public struct Ledger: Sendable {
         var sum = digest
         for fact in facts { sum.add(fact) }
         digest = sum
+        guard !isWatching else { return takeWatched(facts) }
         var next = 0
         while next < facts.count {
-            if !isWatching {
-                next = takeCommon(facts, from: next)
-                guard next < facts.count else { break }
-            }
-            take(facts[next])
+            next = takeCommon(facts, from: next)
+            guard next < facts.count else { break }
+            fold(facts[next])
             next += 1
         }
+    }
+
+    /// Takes in facts one by one, and lets the watch look at the ledger, which does not hold it meanwhile.
+    private mutating func takeWatched(_ facts: UnsafeBufferPointer<Fact>) {
+        var looking = Watch()
+        swap(&looking, &watch)
+        for fact in facts {
+            fold(fact)
+            looking.take(fact, self)
+        }
+        swap(&looking, &watch)
     }
 
     /// Takes in facts of the common kinds about queues that are known, up to the first that is not one.
@@ -180,6 +190,15 @@ public struct Ledger: Sendable {
     ///
     /// The digest is that of the facts that came as buffers.
     public mutating func take(_ fact: Fact) {
+        fold(fact)
+        guard isWatching else { return }
+        var looking = Watch()
+        swap(&looking, &watch)
+        looking.take(fact, self)
+        swap(&looking, &watch)
+    }
+
+    private mutating func fold(_ fact: Fact) {
         factCount &+= 1
         now = fact.time
         fates.take(fact)
@@ -204,15 +223,6 @@ public struct Ledger: Sendable {
         default:
             takeRare(fact)
         }
-        if isWatching { look(fact) }
-    }
-
-    /// Lets the watch look at the ledger, which does not hold it meanwhile.
-    private mutating func look(_ fact: Fact) {
-        var looking = Watch()
-        swap(&looking, &watch)
-        looking.take(fact, self)
-        swap(&looking, &watch)
     }
 
     private mutating func queue(_ fact: Fact) -> Int {

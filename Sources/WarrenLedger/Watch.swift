@@ -295,16 +295,21 @@ public struct Watch: Sendable {
         marks?.bits[message] |= bits
         marks?.last[message] = fact.time
         let slot = copies == 0 ? nil : marks?.queues.firstIndex(of: fact.subject)
-        // What becomes of a message becomes of the one that it followed from: where it lies, and who worked on it.
         let handlers = bits & Self.anyHandler
-        guard let line = marks?.line(of: message) else { return }
-        for one in line {
-            marks?.bits[one] |= handlers
-            if let slot {
-                let held = Int(marks?.copies[slot][one] ?? 0)
-                marks?.copies[slot][one] = UInt8(clamping: held + copies)
-            }
+        guard slot != nil || handlers != 0 else { return }
+        guard marks?.parents.isEmpty == false else {
+            return add(handlers, copies, in: slot, to: message)
         }
+        // What becomes of a message becomes of the one that it followed from: where it lies, and who worked on it.
+        for one in marks?.line(of: message) ?? [] { add(handlers, copies, in: slot, to: one) }
+    }
+
+    /// Notes who worked on a message, and that there are more or fewer copies of it in a queue.
+    private mutating func add(_ handlers: UInt64, _ copies: Int, in slot: Int?, to message: Int) {
+        marks?.bits[message] |= handlers
+        guard let slot else { return }
+        let held = Int(marks?.copies[slot][message] ?? 0)
+        marks?.copies[slot][message] = UInt8(clamping: held + copies)
     }
 
     /// What is asked about beside bits.

@@ -253,15 +253,18 @@ public struct Search {
         var isCut: Bool
     }
 
-    /// Lives schedules, each worker every so many of them; the order of the answers is that of the schedules.
+    /// Lives schedules, each by the worker that is free; the order of the answers is that of the schedules.
     private func live(_ schedules: [Stage.Schedule], _ workers: [Worker]) -> [Lived] {
         let longest = longest
         guard workers.count > 1 else {
             return schedules.map { Self.live($0, workers[0].stage, longest) }
         }
         let lived = Mutex<[Lived?]>(Array(repeating: nil, count: schedules.count))
+        let next = Atomic<Int>(0)
         DispatchQueue.concurrentPerform(iterations: workers.count) { job in
-            for index in stride(from: job, to: schedules.count, by: workers.count) {
+            while true {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < schedules.count else { return }
                 let one = Self.live(schedules[index], workers[job].stage, longest)
                 lived.withLock { $0[index] = one }
             }
