@@ -1,5 +1,3 @@
-import Dispatch
-import Synchronization
 public import WarrenBroker
 import WarrenKernel
 public import WarrenTopology
@@ -90,20 +88,17 @@ public struct Search {
         isStopped: () -> Bool = { false },
         progress: (Result) -> Void = { _ in }
     ) throws(Simulation.Rejection) -> Result {
-        var stages: [Worker] = []
-        for _ in 0..<max(options.jobs, 1) {
-            stages.append(Worker(try Stage(topology, models: models)))
-        }
+        let workers = try Workers(topology, models, jobs: options.jobs)
         var result = Result()
         var seen: Set<UInt64> = []
         var digests: Set<String> = []
         var hadFault = [Int](repeating: 0, count: menu.items.count)
         var reached: Set<String> = []
-        rehearse(stages[0])
+        rehearse(workers.first)
         while result.runs < options.runs, !isStopped() {
             let count = min(Self.round, options.runs - result.runs)
             let plans = (0..<count).map { plan(result.runs + $0) }
-            let lived = live(plans.map(\.schedule), stages)
+            let lived = live(plans.map(\.schedule), workers)
             for (index, one) in lived.enumerated() {
                 result.runs += 1
                 result.events += one.observation.events
@@ -155,9 +150,9 @@ public struct Search {
     }
 
     /// Lives the file as it is, to learn how long that takes and when something happens.
-    private mutating func rehearse(_ stage: Worker) {
+    private mutating func rehearse(_ stage: Stage) {
         var observer = Observer(wantsMoments: true)
-        var run = stage.stage.begin(Stage.Schedule(seed: topology.seed))
+        var run = stage.begin(Stage.Schedule(seed: topology.seed))
         while run.advance({ observer.take($0) }) == .running {
             if run.world.eventCount > 2_000_000 { run.stop(because: "it is enough") }
         }
@@ -241,35 +236,16 @@ public struct Search {
 
     // MARK: Runs
 
-    /// A stage, and the thread that uses it.
-    private final class Worker: @unchecked Sendable {
-        let stage: Stage
-        init(_ stage: Stage) { self.stage = stage }
-    }
-
     private struct Lived: Sendable {
         var observation: Observation
         var digest: String
         var isCut: Bool
     }
 
-    /// Lives schedules, each by the worker that is free; the order of the answers is that of the schedules.
-    private func live(_ schedules: [Stage.Schedule], _ workers: [Worker]) -> [Lived] {
+    /// Lives schedules side by side; the order of the answers is theirs.
+    private func live(_ schedules: [Stage.Schedule], _ workers: Workers) -> [Lived] {
         let longest = longest
-        guard workers.count > 1 else {
-            return schedules.map { Self.live($0, workers[0].stage, longest) }
-        }
-        let lived = Mutex<[Lived?]>(Array(repeating: nil, count: schedules.count))
-        let next = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: workers.count) { job in
-            while true {
-                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                guard index < schedules.count else { return }
-                let one = Self.live(schedules[index], workers[job].stage, longest)
-                lived.withLock { $0[index] = one }
-            }
-        }
-        return lived.withLock { $0.compactMap(\.self) }
+        return workers.map(schedules.count) { Self.live(schedules[$0], $1, longest) }
     }
 
     private static func live(

@@ -172,21 +172,23 @@ struct CheckReport {
         for file in files {
             let errors = file.findings.count { $0.severity == .error }
             lines.append(
-                "  <testsuite name=\"\(Self.xml(file.path))\" tests=\"\(max(1, file.findings.count))\" failures=\"\(errors)\">"
+                "  <testsuite name=\"\(CIText.xml(file.path))\" tests=\"\(max(1, file.findings.count))\" failures=\"\(errors)\">"
             )
             if file.findings.isEmpty {
-                lines.append("    <testcase classname=\"\(Self.xml(file.path))\" name=\"check\"/>")
+                lines.append(
+                    "    <testcase classname=\"\(CIText.xml(file.path))\" name=\"check\"/>"
+                )
             }
             for finding in file.findings {
                 let line = finding.place.map { " line=\"\($0.line)\"" } ?? ""
-                let name = Self.xml("\(finding.slug): \(finding.sentence)")
+                let name = CIText.xml("\(finding.slug): \(finding.sentence)")
                 lines.append(
-                    "    <testcase classname=\"\(Self.xml(file.path))\" name=\"\(name)\"\(line)>"
+                    "    <testcase classname=\"\(CIText.xml(file.path))\" name=\"\(name)\"\(line)>"
                 )
-                let text = Self.xml(finding.text(in: file.files))
+                let text = CIText.xml(finding.text(in: file.files))
                 if finding.severity == .error {
                     lines.append(
-                        "      <failure type=\"\(finding.slug)\" message=\"\(Self.xml(finding.sentence))\">\(text)</failure>"
+                        "      <failure type=\"\(finding.slug)\" message=\"\(CIText.xml(finding.sentence))\">\(text)</failure>"
                     )
                 } else {
                     lines.append("      <system-out>\(text)</system-out>")
@@ -199,24 +201,6 @@ struct CheckReport {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func xml(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "\n": result += "&#10;"
-            // XML 1.0 has no other control characters, not even as references.
-            case "\0"..."\u{8}", "\u{B}", "\u{C}", "\u{E}"..."\u{1F}", "\u{FFFE}", "\u{FFFF}":
-                result += "\u{FFFD}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
-    }
-
     /// Workflow commands, one line for each finding.
     var github: String {
         let lines = files.flatMap { file in
@@ -225,29 +209,22 @@ struct CheckReport {
                 var properties: [String] = []
                 if let place = finding.place, place.file < file.files.count {
                     properties = [
-                        "file=\(Self.property(file.files[place.file].path))", "line=\(place.line)",
+                        "file=\(CIText.property(file.files[place.file].path))",
+                        "line=\(place.line)",
                         "col=\(place.column)",
                     ]
                 } else {
-                    properties = ["file=\(Self.property(file.path))"]
+                    properties = ["file=\(CIText.property(file.path))"]
                 }
-                properties.append("title=\(Self.property(finding.slug))")
+                properties.append("title=\(CIText.property(finding.slug))")
                 let text = [
                     finding.sentence, finding.why.isEmpty ? "" : "why: \(finding.why)",
                     finding.remedy.isEmpty ? "" : "try: \(finding.remedy)",
                 ]
                 .filter { !$0.isEmpty }.joined(separator: "\n")
-                return "::\(command) \(properties.joined(separator: ","))::\(Self.message(text))"
+                return "::\(command) \(properties.joined(separator: ","))::\(CIText.message(text))"
             }
         }
         return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
-    }
-
-    private static func message(_ text: String) -> String {
-        text.replacing("%", with: "%25").replacing("\r", with: "%0D").replacing("\n", with: "%0A")
-    }
-
-    private static func property(_ text: String) -> String {
-        message(text).replacing(":", with: "%3A").replacing(",", with: "%2C")
     }
 }

@@ -109,6 +109,49 @@ struct SearchReport {
         return lines.joined(separator: "\n")
     }
 
+    // MARK: CI
+
+    /// A test case for each expectation, and each fault that broke one.
+    var junit: String {
+        let names = topology.expectations.map(\.name)
+        let extra = stories.map(\.breach.name).filter { !names.contains($0) }
+        let cases = (names + extra).map { name -> String in
+            let open =
+                "    <testcase classname=\"\(CIText.xml(file))\" name=\"\(CIText.xml(name))\""
+            guard let story = stories.first(where: { $0.breach.name == name }) else {
+                return open + "/>"
+            }
+            let text = "\(story.story.text)\n\nwarren run \(story.path)"
+            return
+                "\(open)>\n      <failure type=\"broken\" message=\"\(CIText.xml(story.breach.sentence))\">"
+                + "\(CIText.xml(text))</failure>\n    </testcase>"
+        }
+        let counts = "tests=\"\(cases.count)\" failures=\"\(stories.count)\""
+        return """
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites name="warren search" \(counts)>
+              <testsuite name="\(CIText.xml(topology.name))" \(counts)>
+            \(cases.joined(separator: "\n"))
+              </testsuite>
+            </testsuites>
+
+            """
+    }
+
+    /// A workflow command for each that broke, at its line in the file.
+    var github: String {
+        stories.map { story in
+            let expectation = topology.expectations.first { $0.name == story.breach.name }
+            let line = expectation.map { ",line=\($0.textPlace.line)" } ?? ""
+            let text =
+                "\(story.breach.sentence)\n\(story.story.text)\nplay: warren run \(story.path)"
+            let title = CIText.property("broken: \(story.breach.name)")
+            return
+                "::error file=\(CIText.property(file))\(line),title=\(title)::\(CIText.message(text))\n"
+        }
+        .joined()
+    }
+
     // MARK: JSON
 
     private struct Line: Encodable {

@@ -4,6 +4,7 @@ import Foundation
 import WarrenBroker
 import WarrenCatalog
 import WarrenKernel
+import WarrenSearch
 import WarrenStore
 import WarrenTopology
 import WarrenTrace
@@ -50,8 +51,29 @@ struct RunCommand: ParsableCommand {
     )
     var strict = false
 
-    @Option(help: "A ready story of failure instead of the file's faults; see `warren scenario`.")
+    @Option(
+        help:
+            "A ready story of failure instead of the file's faults, or all of them in one table; see `warren scenario`."
+    )
     var scenario: String?
+
+    @Option(
+        name: .customLong("seeds"),
+        help: "Many seeds in one table, such as 1..100; nothing is recorded."
+    )
+    var seedsText: String?
+
+    @Option(help: "With --seeds: how many runs go on at once; as many as there are cores.")
+    var jobs: Int?
+
+    /// The seeds that were asked for.
+    private var seeds: ClosedRange<UInt64>? {
+        guard let parts = seedsText?.components(separatedBy: ".."), parts.count == 2,
+            let first = UInt64(parts[0]), let last = UInt64(parts[1]), first <= last,
+            last - first < 10_000_000
+        else { return nil }
+        return first...last
+    }
 
     /// The seed that was asked for.
     private var seed: UInt64? { seedText.flatMap { UInt64($0) } }
@@ -61,6 +83,22 @@ struct RunCommand: ParsableCommand {
             throw ValidationError(
                 "the seed '\(seedText)' is no whole number from 0 to \(UInt64.max)"
             )
+        }
+        if let seedsText, seeds == nil {
+            throw ValidationError(
+                "--seeds '\(seedsText)' is no range of seeds; say 1..100, at most ten million of them"
+            )
+        }
+        if seedsText != nil || scenario == "all", trace != nil {
+            throw ValidationError(
+                "many runs are not recorded; leave --trace out, and record the one that you want to see"
+            )
+        }
+        if seedsText != nil, seedText != nil || scenario == "all" {
+            throw ValidationError("--seeds stands alone; leave out --seed, and `all` as a scenario")
+        }
+        if let jobs, !(1...1024).contains(jobs) {
+            throw ValidationError("--jobs \(jobs) is no number from 1 to 1024")
         }
         if noTrace, trace != nil {
             throw ValidationError("--trace and --no-trace exclude each other; keep one of them")
@@ -73,7 +111,9 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
+        if scenario == "all" { return try surveyScenarios() }
         let topology = try told(try Files.topology(file, format))
+        if let seeds { return try survey(topology, seeds) }
         var simulation: Simulation
         do {
             simulation = try Simulation(topology, models: Catalog.models, seed: seed)
@@ -109,6 +149,62 @@ struct RunCommand: ParsableCommand {
         if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.isAsMeant }) {
             throw ExitCode(Failure.broken)
         }
+    }
+
+    /// One table of many seeds.
+    private func survey(_ topology: Topology, _ seeds: ClosedRange<UInt64>) throws {
+        let interrupt = Interrupt.watch()
+        defer { interrupt.cancel() }
+        let survey: Survey
+        do {
+            survey = try Survey(
+                topology,
+                models: Catalog.models,
+                seeds: seeds,
+                jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
+                isStopped: { Interrupt.happened }
+            )
+        } catch {
+            throw try Files.rejected(error.findings, topology.files, format)
+        }
+        try show(survey, "seed") { "warren run \(file) --seed \($0)\(story)" }
+    }
+
+    private var story: String { scenario.map { " --scenario \($0)" } ?? "" }
+
+    /// One table of every story that fits.
+    private func surveyScenarios() throws {
+        let topology = try Files.topology(file, format)
+        var stories: [(label: String, topology: Topology)] = []
+        for scenario in Scenario.allCases {
+            do { stories.append((scenario.rawValue, try scenario.applied(to: topology))) } catch {
+                Console.error("\(scenario.rawValue) does not fit: \(error.why)")
+            }
+        }
+        let interrupt = Interrupt.watch()
+        defer { interrupt.cancel() }
+        let survey: Survey
+        do {
+            survey = try Survey(
+                stories,
+                models: Catalog.models,
+                seed: seed,
+                isStopped: { Interrupt.happened }
+            )
+        } catch {
+            throw try Files.rejected(error.findings, topology.files, format)
+        }
+        let seed = seedText.map { " --seed \($0)" } ?? ""
+        try show(survey, "scenario") { "warren run \(file) --scenario \($0)\(seed)" }
+    }
+
+    private func show(_ survey: Survey, _ kind: String, _ command: @escaping (String) -> String)
+        throws
+    {
+        let report = SurveyReport(survey, kind: kind, file: file, command)
+        try Console.print(format == .json ? report.json : report.text)
+        if Interrupt.happened { throw ExitCode(Failure.outside) }
+        if report.isBroken { throw ExitCode(Failure.broken) }
     }
 
     /// The topology with the story that was asked for.

@@ -46,8 +46,19 @@ struct SearchCommand: ParsableCommand {
     @Option(help: "The folder for what is found.")
     var out = "."
 
-    @Option(help: "How to print the result: text or json.")
-    var format = OutputFormat.text
+    /// How the result is printed.
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json, junit, github
+    }
+
+    @Option(
+        name: .customLong("format"),
+        help: "How to print the result: text, json, junit or github."
+    )
+    var shape = Format.text
+
+    /// How errors are printed.
+    private var format: OutputFormat { shape == .json ? .json : .text }
 
     func validate() throws {
         if let runs, runs < 1 {
@@ -105,7 +116,12 @@ struct SearchCommand: ParsableCommand {
             longRun: longRun,
             seconds: (clock.now - started) / .seconds(1)
         )
-        try Console.print(format == .json ? report.json : report.text)
+        switch shape {
+        case .text: try Console.print(report.text)
+        case .json: try Console.print(report.json)
+        case .junit: try Console.print(report.junit, terminator: "")
+        case .github: try Console.print(report.github, terminator: "")
+        }
         if !stories.isEmpty { throw ExitCode(Failure.broken) }
     }
 

@@ -1,0 +1,99 @@
+import Foundation
+import Support
+import Testing
+
+/// `search` and runs of many seeds, as people and CI systems call them.
+@Suite("The command line of searches") struct SearchCommandTests {
+    private let scratch: Scratch
+    private let flaw: String
+    private let good: String
+
+    init() throws {
+        scratch = try Scratch()
+        let text = """
+            warren: 1
+            name: shop
+            brokers: { main: { kind: rabbitmq, queues: { orders: {} } } }
+            producers: { web: { to: orders, arrivals: 20ms, count: 10, persistent: true, confirms: { retries: 9 } } }
+            consumers: { worker: { from: orders, ack: before, prefetch: 2, service: 10ms } }
+            search: { faults: [kill], hits: [worker], at_most: 1 }
+            expect:
+              never: { lost: "confirmed and not handled" }
+
+            """
+        flaw = try scratch.write("flaw.yaml", text)
+        good = try scratch.write("good.yaml", text.replacing("ack: before", with: "ack: after"))
+    }
+
+    private func warren(_ arguments: String...) throws -> Programs.Outcome {
+        try Programs.run(Programs.warren, arguments, in: scratch.folder)
+    }
+
+    @Test("shows the shortest story, and writes it as a file that plays to the same digest")
+    func story() throws {
+        let found = try warren("search", flaw, "--runs", "300")
+        #expect(found.code == 1)
+        #expect(found.output.contains("broken in run"))
+        #expect(found.output.contains("m1: web publishes it"))
+        #expect(found.output.contains("worker is killed"))
+        #expect(found.output.contains("play    warren run ./shop.lost.yaml"))
+        let digest = try #require(found.output.firstMatch(of: #/digest ([0-9a-f]+)/#)?.output.1)
+        let played = try warren("run", "shop.lost.yaml", "--no-trace")
+        #expect(played.code == 1)
+        #expect(played.output.contains("digest \(digest)"))
+        #expect(played.output.contains("broken  lost"))
+    }
+
+    @Test("says of a clean result what was looked at, and ends with 0") func clean() throws {
+        let clean = try warren("search", good, "--runs", "200", "--jobs", "2")
+        #expect(clean.code == 0)
+        #expect(clean.output.contains("nothing broke in 200 runs"))
+        #expect(clean.output.contains("situations, the last new one in run"))
+    }
+
+    @Test("speaks to CI systems") func formats() throws {
+        let json = try warren("search", flaw, "--runs", "300", "--format", "json")
+        let whole = try #require(
+            try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+        )
+        let found = try #require(whole["found"] as? [[String: Any]])
+        #expect(found.map { $0["expectation"] as? String } == ["lost"])
+        let junit = try warren("search", flaw, "--runs", "300", "--format", "junit")
+        #expect(junit.output.contains("tests=\"1\" failures=\"1\""))
+        let program = """
+            import sys, xml.etree.ElementTree as tree
+            print(len(tree.fromstring(sys.argv[1].encode()).findall(".//failure")))
+            """
+        let counted = try Programs.run("/usr/bin/env", ["python3", "-c", program, junit.output])
+        #expect(counted.output == "1\n")
+        let github = try warren("search", flaw, "--runs", "300", "--format", "github")
+        #expect(github.output.hasPrefix("::error file="))
+        #expect(github.output.contains(",line=8,title=broken%3A lost::"))
+    }
+
+    @Test(
+        "refuses what it cannot do",
+        arguments: [
+            ["search", "nobody.yaml"], ["search", "flaw.yaml", "--runs", "0"],
+            ["search", "flaw.yaml", "--for", "soon"], ["search", "flaw.yaml", "--jobs", "0"],
+            ["run", "flaw.yaml", "--seeds", "9..1"],
+            ["run", "flaw.yaml", "--seeds", "1..3", "--seed", "4"],
+            ["run", "flaw.yaml", "--seeds", "1..3", "--trace", "t.sqlite"],
+        ]
+    )
+    func refusals(_ arguments: [String]) throws {
+        #expect(try Programs.run(Programs.warren, arguments, in: scratch.folder).code == 2)
+    }
+
+    @Test("lives many seeds and all stories in one table") func tables() throws {
+        let seeds = try warren("run", good, "--seeds", "1..20")
+        #expect(seeds.code == 0)
+        #expect(seeds.output.contains("held    lost in all 20"))
+        let stories = try warren("run", flaw, "--scenario", "all", "--format", "json")
+        let rows = try #require(
+            try JSONSerialization.jsonObject(with: Data(stories.output.utf8)) as? [[String: Any]]
+        )
+        #expect(rows.count == 8)
+        #expect(rows.first?["label"] as? String == "rolling-restart")
+    }
+}
