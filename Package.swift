@@ -125,7 +125,8 @@ let package = Package(
             name: "warren-bench",
             dependencies: [
                 "AMQPWire", "WarrenBroker", "WarrenCatalog", "WarrenGateway", "WarrenKernel",
-                "WarrenLedger", "WarrenStore", "WarrenTopology", "WarrenTrace", "TextTable",
+                "WarrenLedger", "WarrenSearch", "WarrenStore", "WarrenTopology", "WarrenTrace",
+                "TextTable",
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],

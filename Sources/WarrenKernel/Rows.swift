@@ -11,21 +11,31 @@ struct Rows<Row: BitwiseCopyable>: ~Copyable {
 
     /// How many rows' room lies unused before the first, so that the second begins a cache line.
     @usableFromInline let lead: Int
+    /// What was allocated: the rows begin at the first cache line in it.
+    @usableFromInline var memory: UnsafeMutableRawPointer
 
     @usableFromInline
     init(capacity: Int = 16, lead: Int = 0) {
         self.capacity = max(capacity, 1)
         self.lead = lead
-        base = Self.allocate(self.capacity, lead)
+        (memory, base) = Self.allocate(self.capacity, lead)
     }
 
     @inlinable
-    deinit { (base - lead).deallocate() }
+    deinit { memory.deallocate() }
 
-    private static func allocate(_ capacity: Int, _ lead: Int) -> UnsafeMutablePointer<Row> {
-        let bytes = (capacity + lead) * MemoryLayout<Row>.stride
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-        return memory.bindMemory(to: Row.self, capacity: capacity + lead) + lead
+    /// Room for so many rows.
+    ///
+    /// The lines are found by hand: glibc before 2.38 does not use again what it aligned and what was freed, so that a
+    /// program that makes and drops worlds would grow by each of them.
+    private static func allocate(_ capacity: Int, _ lead: Int)
+        -> (UnsafeMutableRawPointer, UnsafeMutablePointer<Row>)
+    {
+        let line = 64
+        let bytes = (capacity + lead) * MemoryLayout<Row>.stride + line
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 16)
+        let rows = memory.alignedUp(toMultipleOf: line)
+        return (memory, rows.bindMemory(to: Row.self, capacity: capacity + lead) + lead)
     }
 
     /// The same rows in other memory.
@@ -79,9 +89,9 @@ struct Rows<Row: BitwiseCopyable>: ~Copyable {
     mutating func grow() {
         let room = capacity * 2
         let next = Self.allocate(room, lead)
-        next.update(from: base, count: count)
-        (base - lead).deallocate()
-        base = next
+        next.1.update(from: base, count: count)
+        memory.deallocate()
+        (memory, base) = next
         capacity = room
     }
 }

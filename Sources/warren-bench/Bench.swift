@@ -64,6 +64,8 @@ enum Bench {
                 queues: number(1, 1),
                 number(2, 200_000)
             )
+        case "runs": return try SearchWorkloads.runs(number(0, 4000), jobs: number(1, 1))
+        case "whole": return try SearchWorkloads.whole(number(0, 1_000_000))
         case "recorded":
             return try BrokerWorkloads.recorded(number(0, 1_000_000), scratch)
         case "raw":

@@ -6,7 +6,7 @@ import WarrenGateway
 ///
 /// Each round runs every program once, so that a slow phase of the machine hits all alike.
 struct Table {
-    private struct Line {
+    struct Line {
         var what: String
         var ours: String
         var peer: String
@@ -48,7 +48,7 @@ struct Table {
         return String(decoding: data, as: UTF8.self)
     }
 
-    private func ours(_ words: String) -> Sample? { Sample(line: shell("\(own) \(words)")) }
+    func ours(_ words: String) -> Sample? { Sample(line: shell("\(own) \(words)")) }
 
     /// A figure of a peer's JSON line.
     private func peer(_ command: String, _ key: String) -> Double? {
@@ -63,7 +63,7 @@ struct Table {
         return sorted.isEmpty ? .nan : sorted[sorted.count / 2]
     }
 
-    private func figure(_ value: Double) -> String {
+    func figure(_ value: Double) -> String {
         if value.isNaN { return "—" }
         if value >= 1e6 { return String(format: "%.2f M", value / 1e6) }
         if value >= 1e4 { return String(format: "%.0f k", value / 1e3) }
@@ -73,7 +73,7 @@ struct Table {
     // MARK: Rounds
 
     /// Measures several things in rounds; the medians, by name.
-    private func interleave(_ what: [(String, () -> Double?)]) -> [String: Double] {
+    func interleave(_ what: [(String, () -> Double?)]) -> [String: Double] {
         var values: [String: [Double]] = [:]
         for round in 1...rounds {
             FileHandle.standardError.write(Data("round \(round) of \(rounds): ".utf8))
@@ -95,7 +95,7 @@ struct Table {
         let parts: [(String, () -> [Line])] = [
             ("hold", hold), ("kernel", kernel), ("broker", broker), ("instructions", instructions),
             ("quorum", quorum), ("recorded", recorded), ("memory", memory), ("bindings", bindings),
-            ("definitions", definitions), ("wire", wire), ("start", start),
+            ("definitions", definitions), ("wire", wire), ("start", start), ("search", search),
         ]
         for (name, part) in parts where only.isEmpty || only == name { lines += part() }
         let table = TextTable<Line> { line in
@@ -110,7 +110,7 @@ struct Table {
         print(table.string(for: lines, style: Style.pipe) ?? "")
     }
 
-    private func ratio(_ a: Double?, _ b: Double?) -> String {
+    func ratio(_ a: Double?, _ b: Double?) -> String {
         guard let a, let b, b > 0 else { return "—" }
         return String(format: "%.2f", a / b)
     }
