@@ -63,7 +63,8 @@ struct Observer {
 
     private mutating func takeRare(_ fact: Fact) {
         if wantsMoments { moments.append(fact.time.nanoseconds) }
-        if fact.kind == .leaderElected {
+        // A leader whose terms nobody counts is in term 0: that of a stream.
+        if fact.kind == .leaderElected, fact.detail > 0 {
             let leader = Leader(queue: fact.subject, term: fact.detail)
             let other = leaders.updateValue(fact.node.raw, forKey: leader)
             if let other, other != fact.node.raw { twoLeaders = twoLeaders ?? fact }

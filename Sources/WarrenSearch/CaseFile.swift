@@ -10,7 +10,11 @@ public struct CaseFile: Sendable {
     public init(_ topology: Topology) {
         var tree = topology.tree
         tree["include"] = nil
-        for broker in topology.brokers { tree[path: ["brokers", broker.name]] = broker.tree }
+        for broker in topology.brokers {
+            var whole = broker.tree
+            whole["definitions"] = nil
+            tree[path: ["brokers", broker.name]] = whole
+        }
         self.tree = tree
     }
 

@@ -22,8 +22,9 @@ public struct Shrinker {
     private let calm: Tree
     /// Whether the file breaks it calmly as well: then there is nothing to keep.
     private let isBrokenCalmly: Bool
-    /// How many more cases are tried.
+    /// How many more cases are tried, and how many events they may take in all.
     private(set) var budget: Int
+    private var eventsLeft: UInt64 = 60_000_000
     /// How many were tried.
     public private(set) var tried = 0
     /// The shortest case so far, and how it ended.
@@ -116,17 +117,20 @@ public struct Shrinker {
 
     /// Takes a change if the case still breaks the same thing, in no more events, and does not do so calmly.
     mutating func attempt(_ change: (inout Tree) -> Void) -> Bool {
-        guard budget > 0 else { return false }
+        guard budget > 0, eventsLeft > 0 else { return false }
         var candidate = best
         change(&candidate.tree)
         let text = candidate.text
         guard candidate.tree != best.tree, known.insert(text).inserted else { return false }
         budget -= 1
         tried += 1
+        // What is not lived to its end, or is calm, costs about as much as the best so far.
+        eventsLeft -= min(eventsLeft, outcome.events)
         guard let played = Self.play(candidate, name, models, read, longest).outcome,
             played.events <= outcome.events + outcome.events / 20
         else { return false }
         if !isBrokenCalmly {
+            eventsLeft -= min(eventsLeft, outcome.events)
             let calm = Self.play(calmed(candidate), name, models, read, longest)
             guard calm.isWhole, calm.outcome == nil else { return false }
         }

@@ -1,3 +1,4 @@
+import Foundation
 import Support
 import Testing
 import WarrenBroker
@@ -74,6 +75,17 @@ import WarrenTopology
             digests.insert(run.digest)
         }
         #expect(digests.count == 20)
+    }
+
+    @Test("writes files that stand alone: of a broker's own file nothing but what it says is left")
+    func definitions() throws {
+        let path = Repository.root.appending(path: "Topologies/rabbitmq/definitions.yaml").path
+        let topology = try #require(Simulate.topology(path))
+        var run = try Stage(topology, models: Catalog.models).begin(Stage.Schedule(seed: 4))
+        run.run()
+        let text = CaseFile(topology).with(Stage.Schedule(seed: 4)).text
+        #expect(!text.contains("definitions.json"))
+        #expect(try Simulate.run(text).digest == run.digest)
     }
 
     @Test("tries what the file allows, on whom it allows") func menus() throws {

@@ -148,10 +148,12 @@ struct SearchCommand: ParsableCommand {
             models: Catalog.models
         ) { Self.read($0, file) }
         guard var shrinker else {
+            let path = "\(out)/\(topology.name).\(hit.breach.name).yaml"
+            try write(CaseFile(topology).with(hit.schedule).text, to: path)
             throw Failure(
                 code: Failure.outside,
                 text:
-                    "error: run \(hit.run) breaks \(hit.breach.name), and its file does not: this is a fault of warren"
+                    "error: run \(hit.run) breaks \(hit.breach.name), and its file \(path) does not: this is a fault of warren"
             )
         }
         shrinker.run { Interrupt.happened }
