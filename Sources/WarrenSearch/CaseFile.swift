@@ -90,7 +90,7 @@ public struct CaseFile: Sendable {
         return .map(entries)
     }
 
-    private static func tree(_ law: LawSpec) -> Tree {
+    static func tree(_ law: LawSpec) -> Tree {
         switch law {
         case .constant(let value): .plain(length(value))
         case .uniform(let low, let high):

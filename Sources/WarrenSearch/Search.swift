@@ -16,6 +16,8 @@ public struct Search {
         public var seed: UInt64 = 1
         /// How many runs go on at once.
         public var jobs = 1
+        /// Schedules that are played before all others.
+        public var first: [Stage.Schedule] = []
         /// Whether it ends with the round in which something broke first.
         public var stopsAtFirst = true
 
@@ -167,7 +169,11 @@ public struct Search {
     }
 
     /// The schedule of a run.
-    private func plan(_ number: Int) -> Plan {
+    private func plan(_ position: Int) -> Plan {
+        guard position >= options.first.count else {
+            return Plan(schedule: options.first[position])
+        }
+        let number = position - options.first.count
         // The first is the file as it is.
         guard number > 0 else { return Plan(schedule: Stage.Schedule(seed: topology.seed)) }
         var dice = Dice(options.seed &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(number))

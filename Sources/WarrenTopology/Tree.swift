@@ -78,3 +78,12 @@ public struct Tree: Sendable, Hashable {
         }
     }
 }
+
+extension Tree {
+    /// The tree of a YAML text; nil if it is none.
+    public static func read(_ text: String, path: String) -> Tree? {
+        var reader = TreeReader(file: SourceFile(path: path, text: text), number: 0)
+        let tree = reader.read()
+        return reader.findings.contains { $0.severity == .error } ? nil : tree
+    }
+}

@@ -44,6 +44,32 @@ import Testing
         #expect(played.output.contains("broken  lost"))
     }
 
+    @Test("plays what broke before first, as long as it fits") func memory() throws {
+        let first = try warren("search", flaw, "--runs", "300", "--seed", "3")
+        let run = try #require(first.output.firstMatch(of: #/broken in run ([0-9]+)/#)?.output.1)
+        #expect(run != "1")
+        let again = try warren("search", flaw, "--runs", "300", "--seed", "99")
+        #expect(again.output.contains("broken in run 1:"))
+        // The same names, and the flaw is mended: it is played, and does not break.
+        let mended = try warren("search", good, "--runs", "100")
+        #expect(mended.code == 0)
+        // A client that is gone cannot be killed.
+        let other = try scratch.write(
+            "other.yaml",
+            """
+            warren: 1
+            name: shop
+            brokers: { main: { kind: rabbitmq, queues: { orders: {} } } }
+            producers: { web: { to: orders, count: 3, arrivals: 10ms } }
+            consumers: { somebody: { from: orders } }
+            expect: { never: { lost: "confirmed and not handled" } }
+
+            """
+        )
+        let unfit = try warren("search", other, "--runs", "10")
+        #expect(unfit.errors.contains("do not fit the file any more"))
+    }
+
     @Test("says of a clean result what was looked at, and ends with 0") func clean() throws {
         let clean = try warren("search", good, "--runs", "200", "--jobs", "2")
         #expect(clean.code == 0)

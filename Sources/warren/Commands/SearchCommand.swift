@@ -79,6 +79,8 @@ struct SearchCommand: ParsableCommand {
         options.seed = seed
         options.jobs = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         options.stopsAtFirst = !all
+        let remembered = try remembered(topology)
+        options.first = remembered.map(\.schedule)
         let interrupt = Interrupt.watch()
         defer { interrupt.cancel() }
         let clock = ContinuousClock()
@@ -108,6 +110,7 @@ struct SearchCommand: ParsableCommand {
             longRun = "\(out)/\(topology.name).too-long.yaml"
             try write(CaseFile(topology).with(schedule).text, to: longRun ?? "")
         }
+        try remember(remembered, result, topology)
         let report = SearchReport(
             topology,
             file: file,
@@ -123,6 +126,46 @@ struct SearchCommand: ParsableCommand {
         case .github: try Console.print(report.github, terminator: "")
         }
         if !stories.isEmpty { throw ExitCode(Failure.broken) }
+        if Interrupt.happened { throw ExitCode(Failure.outside) }
+    }
+
+    // MARK: What broke before
+
+    private func memory(of topology: Topology) -> String {
+        "\(out)/\(topology.name).schedules.yaml"
+    }
+
+    /// The schedules that broke something in an earlier search.
+    private func remembered(_ topology: Topology) throws -> [Remembered.Entry] {
+        let path = memory(of: topology)
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        guard let data = FileManager.default.contents(atPath: path),
+            let tree = Tree.read(String(decoding: data, as: UTF8.self), path: path)
+        else {
+            Console.error("\(path) cannot be read; what broke before is not played first")
+            return []
+        }
+        let (fit, unfit) = Remembered.entries(tree, topology) { Self.read($0, file) }
+        if unfit > 0 {
+            Console.error(
+                "\(unfit) of the schedules in \(path) do not fit the file any more, and are left out"
+            )
+        }
+        return fit
+    }
+
+    /// Keeps the schedules that broke something, old and new.
+    private func remember(
+        _ old: [Remembered.Entry],
+        _ result: Search.Result,
+        _ topology: Topology
+    ) throws {
+        let new = result.hits.filter { $0.run > old.count }.map {
+            Remembered.Entry(broke: $0.breach.name, schedule: $0.schedule)
+        }
+        guard !new.isEmpty else { return }
+        let all = (new + old).prefix(100)
+        try write(Remembered.text(Array(all)), to: memory(of: topology))
     }
 
     /// The topology with what it should keep, if it expects nothing.
