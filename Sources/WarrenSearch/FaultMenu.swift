@@ -74,8 +74,18 @@ public struct FaultMenu: Sendable {
                 )
             }
         }
+        // A publisher that is killed begins anew, and publishes all its messages once more: that breaks counts, and is
+        // no flaw.
+        let restartable = clients.filter { fault in
+            let role = topology.clients.first { $0.name == fault.client }?.role
+            return topology.search.hits != nil || role == .consumer || role == .server
+        }
+        let withDisks = topology.brokers.filter { $0.kind == "rabbitmq" }.flatMap { broker in
+            broker.nodes.map { name in make { $0.node = "\(broker.name)/\(name)" } }
+        }
         switch word {
-        case .kill, .pause: return nodes + clients
+        case .kill: return nodes + restartable
+        case .pause: return nodes + clients
         case .restart: return nodes
         case .dropConnection: return nodes + clients
         case .partition: return groups.map { one in make { $0.groups = [[one.0], one.1] } }
@@ -88,13 +98,14 @@ public struct FaultMenu: Sendable {
             }
         case .slow, .slowDisk:
             let working = topology.clients.filter { $0.role == .consumer || $0.role == .server }
-            let slow = word == .slow ? working.map { one in make { $0.client = one.name } } : nodes
+            let slow =
+                word == .slow ? working.map { one in make { $0.client = one.name } } : withDisks
             return slow.map { fault in
                 var fault = fault
                 fault.factor = 20
                 return fault
             }
-        case .diskFull, .memoryAlarm: return nodes
+        case .diskFull, .memoryAlarm: return withDisks
         default: return []
         }
     }

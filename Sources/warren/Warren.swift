@@ -22,7 +22,7 @@ struct Warren: ParsableCommand {
         ]
     )
 
-    /// Without a verb: three doors, and the next command for each.
+    /// Without a verb: four doors, and the next command for each.
     func run() throws {
         try Console.print(
             """
@@ -31,6 +31,7 @@ struct Warren: ParsableCommand {
 
               learn      warren run Topologies/rabbitmq/worker-queue.yaml
               rehearse   warren run Topologies/rabbitmq/order-pipeline.yaml
+              search     warren search Topologies/rabbitmq/flaws/charged-twice.yaml
               check      warren check YOUR-DEFINITIONS.json
 
             `warren help run` says more; `warren schema` completes topology files in an editor.

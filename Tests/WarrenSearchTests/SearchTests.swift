@@ -91,6 +91,7 @@ import WarrenTopology
     @Test("tries what the file allows, on whom it allows") func menus() throws {
         let all = FaultMenu(try Self.topology(""))
         #expect(all.items.count > 10)
+        #expect(!all.items.contains { $0.action == .kill && $0.client == "p" })
         let some = FaultMenu(
             try Self.topology("search: { faults: [kill, drop_connection], hits: [c], at_most: 2 }")
         )
@@ -100,6 +101,8 @@ import WarrenTopology
             ]
         )
         #expect(try Self.topology("search: { at_most: 2 }").search.atMost == 2)
+        let named = FaultMenu(try Self.topology("search: { faults: [kill], hits: [p] }"))
+        #expect(named.items.map(FaultMenu.words) == ["kill p"])
         #expect(Simulate.read(Self.queue + "search: { hits: [nobody] }").topology == nil)
         #expect(Simulate.read(Self.queue + "search: { faults: [upgrade] }").topology == nil)
     }
