@@ -222,8 +222,12 @@ public struct Search {
 
     /// A moment about when something happens, or any.
     private func moment(_ dice: inout Dice) -> Double {
-        guard let last = moments.last, last > 0 else { return Double(dice.below(1_000_000_000)) }
-        if dice.happens(25) { return Double(dice.next() % last) }
+        // At the very first moment nothing is there that could break.
+        let earliest = 1e6
+        guard let last = moments.last, last > 0 else {
+            return max(Double(dice.below(1_000_000_000)), earliest)
+        }
+        if dice.happens(25) { return max(Double(dice.next() % last), earliest) }
         let around = Double(moments[dice.below(moments.count)])
         let step = max(topology.latency.mean, 1000)
         let offset: Double
@@ -233,7 +237,7 @@ public struct Search {
         case 2: offset = 1000
         default: offset = Double(dice.next() % UInt64(step * 10)) - step
         }
-        return max(around + offset, 0)
+        return max(around + offset, earliest)
     }
 
     private func duration(_ dice: inout Dice) -> Double {
