@@ -22,11 +22,31 @@ struct Observation: Sendable {
     var events: UInt64 = 0
     /// Situations that it came through, as hashes.
     var situations: Set<UInt64> = []
-    /// Queues that had a message, and kinds of failing work that happened, by client.
+    /// Queues that had a message, and how the work of clients went wrong.
     var queues: Set<String> = []
-    var failures: Set<String> = []
+    var failures: Set<Failing> = []
     /// Faults that hit nothing.
     var missed = 0
+}
+
+/// A way in which the work of a client may go wrong.
+struct Failing: Sendable, Hashable {
+    var client: String
+    var how: WorkFailure
+
+    /// All that a topology says.
+    static func all(in topology: Topology) -> [Failing] {
+        topology.clients.flatMap { client -> [Failing] in
+            let fails = client.fails
+            let dies = fails.crashDuringWork > 0 || fails.poison > 0 && fails.poisonKills
+            let ways: [(WorkFailure, Bool)] = [
+                (.error, fails.error > 0 || fails.poison > 0 && !fails.poisonKills),
+                (.hang, fails.hang > 0), (.crashAfterWork, fails.crashAfterWork > 0),
+                (.crashDuringWork, dies), (.crashBetween, fails.crashBetween > 0),
+            ]
+            return ways.filter(\.1).map { Failing(client: client.name, how: $0.0) }
+        }
+    }
 }
 
 /// Watches a run from beside.
@@ -39,6 +59,13 @@ struct Observer {
     private let wantsMoments: Bool
     /// The moments at which something of weight happened.
     private(set) var moments: [UInt64] = []
+
+    private var failed: Set<Failed> = []
+
+    private struct Failed: Hashable {
+        var client: UInt32
+        var how: UInt8
+    }
 
     private struct Leader: Hashable {
         var queue: Symbol
@@ -63,6 +90,7 @@ struct Observer {
 
     private mutating func takeRare(_ fact: Fact) {
         if wantsMoments { moments.append(fact.time.nanoseconds) }
+        if fact.kind == .workFailed { failed.insert(Failed(client: fact.peer, how: fact.variant)) }
         // A leader whose terms nobody counts is in term 0: that of a stream.
         if fact.kind == .leaderElected, fact.detail > 0 {
             let leader = Leader(queue: fact.subject, term: fact.detail)
@@ -93,8 +121,9 @@ struct Observer {
             let held = UInt64(64 - queue.unacked.leadingZeroBitCount)
             seen.situations.insert(Self.mix(UInt64(queue.symbol.raw) << 32, depth, held))
         }
-        for (variant, count) in ledger.failures.enumerated() where count > 0 {
-            seen.failures.insert("\(variant)")
+        for one in failed {
+            guard let how = WorkFailure(rawValue: one.how) else { continue }
+            seen.failures.insert(Failing(client: names[Symbol(one.client)], how: how))
         }
         seen.breaches = breaches(run)
         return seen

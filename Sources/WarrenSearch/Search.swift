@@ -53,6 +53,8 @@ public struct Search {
         public var faults: [(words: String, runs: Int)] = []
         /// Queues that no message ever came to.
         public var queuesNeverReached: [String] = []
+        /// Ways in which work may go wrong, and never did.
+        public var failuresNeverReached: [String] = []
         /// Runs that were too long to be lived to their end.
         public var cutShort = 0
         /// The schedule of the first of them.
@@ -96,6 +98,7 @@ public struct Search {
         var digests: Set<String> = []
         var hadFault = [Int](repeating: 0, count: menu.items.count)
         var reached: Set<String> = []
+        var failed: Set<Failing> = []
         rehearse(workers.first)
         while result.runs < options.runs, !isStopped() {
             let count = min(Self.round, options.runs - result.runs)
@@ -110,6 +113,7 @@ public struct Search {
                 }
                 digests.insert(one.digest)
                 reached.formUnion(one.observation.queues)
+                failed.formUnion(one.observation.failures)
                 for fault in plans[index].faults { hadFault[fault] += 1 }
                 let new = one.observation.situations.subtracting(seen)
                 if !new.isEmpty {
@@ -140,6 +144,8 @@ public struct Search {
         result.queuesNeverReached = topology.brokers.flatMap { broker in
             (broker.tree["queues"]?.entries ?? []).map(\.key).filter { !reached.contains($0) }
         }
+        result.failuresNeverReached = Failing.all(in: topology).filter { !failed.contains($0) }
+            .map { "\($0.client): \($0.how.words)" }
         return result
     }
 

@@ -93,6 +93,9 @@ struct SearchReport {
                 "no message ever came to \(result.queuesNeverReached.joined(separator: ", "))"
             )
         }
+        if !result.failuresNeverReached.isEmpty {
+            lines.append("never happened  \(result.failuresNeverReached.joined(separator: "; "))")
+        }
         if result.cutShort > 0 {
             lines.append(
                 "\(result.cutShort) \(result.cutShort == 1 ? "run was" : "runs were") too long to be lived to the end, and say nothing; "
@@ -185,6 +188,7 @@ struct SearchReport {
         var last_new_situation: Int
         var faults: [Fault]
         var queues_never_reached: [String]
+        var failures_never_reached: [String]
         var cut_short: Int
     }
 
@@ -213,6 +217,7 @@ struct SearchReport {
                 last_new_situation: result.lastNew,
                 faults: result.faults.map { Fault(fault: $0.words, runs: $0.runs) },
                 queues_never_reached: result.queuesNeverReached,
+                failures_never_reached: result.failuresNeverReached,
                 cut_short: result.cutShort
             )
         )

@@ -130,8 +130,24 @@ import WarrenTopology
         #expect(result.situations > 10)
         #expect(result.lastNew > 0)
         #expect(result.queuesNeverReached == ["idle"])
+        #expect(result.failuresNeverReached == [])
         #expect(result.faults.map(\.words) == ["kill c#1", "kill c#2"])
         #expect(result.faults.allSatisfy { $0.runs > 10 })
+    }
+
+    @Test("names the failures that never happened") func failures() throws {
+        let text = Self.queue.replacing(
+            "instances: 2",
+            with: "instances: 2, fails: { error: 30%, hang: 0.0000001%, crash_during_work: 5% }"
+        )
+        var search = Search(
+            try #require(Simulate.read(text).topology),
+            models: Catalog.models,
+            Search.Options()
+        )
+        let never = try search.run().failuresNeverReached
+        #expect(never.count == 1)
+        #expect(never.first?.hasPrefix("c: ") == true)
     }
 
     @Test("does not take for broken what was never measured") func nothing() throws {

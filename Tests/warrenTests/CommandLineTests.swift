@@ -86,7 +86,9 @@ struct CommandLineTests {
     @Test func `greets without a verb, with three doors`() throws {
         let outcome = try warren([])
         #expect(outcome.code == 0)
-        for door in ["learn", "rehearse", "search", "check"] { #expect(outcome.output.contains(door)) }
+        for door in ["learn", "rehearse", "search", "check"] {
+            #expect(outcome.output.contains(door))
+        }
     }
 
     /// Exit codes: what is done, the code, and a word of the sentence.
