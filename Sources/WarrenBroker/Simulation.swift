@@ -308,6 +308,18 @@ public struct Simulation {
         return broker.nodes.compactMap { nodesByPath["\(name)/\($0)"] }
     }
 
+    /// Gives a link a delay of its own, in both directions.
+    mutating func setLatency(of link: Topology.Link) {
+        guard link.between.count == 2 else { return }
+        let law = world.law(link.latency)
+        for one in Self.ends(link.between[0], nodesByPath, clients, topology) {
+            for other in Self.ends(link.between[1], nodesByPath, clients, topology) {
+                world.setLatency(law, from: one, to: other)
+                world.setLatency(law, from: other, to: one)
+            }
+        }
+    }
+
     private static func addLinks(_ topology: Topology, _ blueprint: inout Blueprint) {
         for link in topology.links where link.between.count == 2 {
             let law = blueprint.law(link.latency)

@@ -16,6 +16,8 @@ public struct Stage {
         public var drawsTies: Bool
         /// The delay of links that the file says nothing of; nil for what the file says.
         public var latency: LawSpec?
+        /// Links with a delay of their own, beside those of the file.
+        public var links: [Topology.Link] = []
 
         /// A schedule of this seed, and in all else as the file says.
         public init(
@@ -57,6 +59,8 @@ public struct Stage {
             run.topology.latency = latency
             run.world.setLatency(run.world.law(latency))
         }
+        run.topology.links += schedule.links
+        for link in schedule.links { run.setLatency(of: link) }
         run.world.reseed(schedule.seed)
         run.begin()
         return run

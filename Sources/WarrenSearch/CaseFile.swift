@@ -30,6 +30,10 @@ public struct CaseFile: Sendable {
         if let latency = schedule.latency {
             file.tree[path: ["network", "default", "latency"]] = Self.tree(latency)
         }
+        if !schedule.links.isEmpty {
+            let links = (tree["network"]?["links"]?.elements ?? []) + schedule.links.map(Self.tree)
+            file.tree[path: ["network", "links"]] = .list(links)
+        }
         return file
     }
 
@@ -88,6 +92,12 @@ public struct CaseFile: Sendable {
         if fault.factor != 1 { entries.append(("factor", .plain("\(Int(fault.factor))"))) }
         if let length = fault.duration { entries.append(("for", .plain(self.length(length)))) }
         return .map(entries)
+    }
+
+    static func tree(_ link: Topology.Link) -> Tree {
+        .map([
+            ("between", .list(link.between.map { .quoted($0) })), ("latency", tree(link.latency)),
+        ])
     }
 
     static func tree(_ law: LawSpec) -> Tree {

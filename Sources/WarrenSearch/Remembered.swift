@@ -26,6 +26,9 @@ public enum Remembered {
             if let latency = entry.schedule.latency {
                 words.append(("latency", CaseFile.tree(latency)))
             }
+            if !entry.schedule.links.isEmpty {
+                words.append(("links", .list(entry.schedule.links.map(CaseFile.tree))))
+            }
             if !entry.schedule.faults.isEmpty {
                 words.append(("faults", .list(entry.schedule.faults.map(CaseFile.tree))))
             }
@@ -56,23 +59,25 @@ public enum Remembered {
             if let latency = entry["latency"] {
                 file.tree[path: ["network", "default", "latency"]] = latency
             }
+            let links = entry["links"]?.elements ?? []
+            if !links.isEmpty {
+                let all = (file.tree["network"]?["links"]?.elements ?? []) + links
+                file.tree[path: ["network", "links"]] = .list(all)
+            }
             guard let seed = entry["seed"]?.text.flatMap({ UInt64($0) }),
                 let whole = read(file.text)
             else {
                 unfit += 1
                 continue
             }
-            found.append(
-                Entry(
-                    broke: entry["broke"]?.text ?? "",
-                    schedule: Stage.Schedule(
-                        seed: seed,
-                        faults: Array(whole.faults.suffix(faults.count)),
-                        drawsTies: entry["ties"]?.text == "drawn",
-                        latency: entry["latency"] == nil ? nil : whole.latency
-                    )
-                )
+            var schedule = Stage.Schedule(
+                seed: seed,
+                faults: Array(whole.faults.suffix(faults.count)),
+                drawsTies: entry["ties"]?.text == "drawn",
+                latency: entry["latency"] == nil ? nil : whole.latency
             )
+            schedule.links = Array(whole.links.suffix(links.count))
+            found.append(Entry(broke: entry["broke"]?.text ?? "", schedule: schedule))
         }
         return (found, unfit)
     }

@@ -194,6 +194,7 @@ public struct Search {
         case 2: plan.schedule.latency = .constant(mean * 10)
         default: break
         }
+        if dice.happens(25), let link = slowLink(&dice) { plan.schedule.links = [link] }
         if !corpus.isEmpty, dice.happens(35) {
             plan.schedule = dice.pick(corpus)
             mutate(&plan, &dice)
@@ -201,6 +202,21 @@ public struct Search {
             for _ in 0..<(1 + dice.below(topology.search.atMost)) { addFault(&plan, &dice) }
         }
         return plan
+    }
+
+    /// A client whose way to its broker is longer than that of the others, so that it is late for whatever comes.
+    private func slowLink(_ dice: inout Dice) -> Topology.Link? {
+        let clients = topology.clients.filter { $0.role != .script }
+        guard !clients.isEmpty, let first = topology.nodePaths.first else { return nil }
+        let client = dice.pick(clients)
+        let broker = topology.brokers.first { $0.name == client.broker }
+        let node = broker.map { "\($0.name)/\(dice.pick($0.nodes))" } ?? first
+        let delay = Double(dice.pick([1, 5, 20, 100])) * 1e6
+        return Topology.Link(
+            between: [client.name, node],
+            latency: .constant(delay),
+            place: client.place
+        )
     }
 
     private func addFault(_ plan: inout Plan, _ dice: inout Dice) {

@@ -76,6 +76,7 @@ extension Shrinker {
                 if tree["run"]?.entries.isEmpty == true { tree["run"] = nil }
             },
             { $0[path: ["network", "default"]] = nil },
+            { $0[path: ["network", "links"]] = nil },
             { $0["network"] = nil },
             { if $0["seed"]?.text != "1" { $0["seed"] = .plain("1") } },
         ]

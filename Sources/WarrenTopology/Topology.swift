@@ -101,6 +101,13 @@ public struct Topology: Sendable {
         public var latency: LawSpec
         /// Where it stands.
         public var place: Place
+
+        /// A link between two ends.
+        public init(between: [String], latency: LawSpec, place: Place) {
+            self.between = between
+            self.latency = latency
+            self.place = place
+        }
     }
 
     /// When a fault begins.

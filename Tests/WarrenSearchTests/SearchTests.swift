@@ -39,12 +39,21 @@ import WarrenTopology
             var fault = menu.items[Int(seed) % menu.items.count]
             fault.moment = .at(Double(seed) * 7e6)
             fault.duration = 1e9
-            let schedule = Stage.Schedule(
+            var schedule = Stage.Schedule(
                 seed: seed,
                 faults: [fault],
                 drawsTies: seed % 2 == 0,
                 latency: seed % 3 == 0 ? .exponential(mean: 80_000) : nil
             )
+            if seed % 4 == 0 {
+                schedule.links = [
+                    Topology.Link(
+                        between: ["c", "main/main"],
+                        latency: .constant(5e6),
+                        place: fault.place
+                    )
+                ]
+            }
             var one = stage.begin(schedule)
             one.run()
             let other = try Simulate.run(CaseFile(topology).with(schedule).text)
