@@ -37,11 +37,15 @@ public struct DeliveryAudit {
         case .deliverySent, .recordRead:
             sent[receipt(fact.message, fact.peer), default: 0] += 1
         case .messageHandled: use(fact)
-        // A crash after the work was said to be done already.
-        case .workFailed where fact.variant != WorkFailure.crashAfterWork.rawValue: use(fact)
+        // Of a crash behind the work it was said already that the work is done.
+        case .workFailed where !Self.behind.contains(fact.variant): use(fact)
         default: break
         }
     }
+
+    private static let behind: Set<UInt8> = [
+        WorkFailure.crashAfterWork.rawValue, WorkFailure.crashBetween.rawValue,
+    ]
 
     private mutating func use(_ fact: Fact) {
         let receipt = receipt(fact.message, fact.node.raw)

@@ -130,6 +130,8 @@ struct Subscriber: Machine {
         case .crashBetween:
             complete(delivery, &turn)
             publish(plan.then, after: delivery, &turn)
+            // Where nothing follows there is nothing to die behind.
+            guard !plan.then.isEmpty else { break }
             fail(delivery, .crashBetween, &turn)
             turn.die(backAfter: plan.work.restartAfter)
             return
