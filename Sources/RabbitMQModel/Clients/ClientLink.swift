@@ -63,12 +63,13 @@ struct ClientLink: Sendable {
 
     let plan: Plan
     private var reconnection: Reconnection
-    private var heardAt = Instant.zero
+    private var heartbeat: Heartbeat
     private(set) var connection = ConnectionID.none
     private(set) var phase = Phase.down
 
     init(_ plan: Plan) {
         self.plan = plan
+        heartbeat = Heartbeat(every: plan.heartbeat, Self.pulse)
         reconnection = Reconnection(
             hosts: plan.hosts,
             wait: plan.recovery == .none ? nil : plan.reconnect,
@@ -144,27 +145,11 @@ struct ClientLink: Sendable {
 
     /// Something came from the broker: whatever it is, it is a sign of life.
     @inline(__always)
-    mutating func hear(_ now: Instant) { heardAt = now }
+    mutating func hear(_ now: Instant) { heartbeat.hear(now) }
 
-    private func armPulse(_ turn: inout Turn) {
-        guard plan.heartbeat > 0 else { return }
-        let half = Interval.milliseconds(UInt64(plan.heartbeat) * 500)
-        turn.arm(Self.pulse, after: half, background: true)
-    }
-
-    /// Says something twice in an interval, and gives up a broker that is silent for two.
-    ///
-    /// - Source: RMQ-CONN-20 to -22.
     private mutating func beat(_ turn: inout Turn) -> Signal {
-        guard phase == .ready else { return .nothing }
-        let limit = UInt64(plan.heartbeat) * 2_000_000_000
-        if (turn.now - heardAt).nanoseconds >= limit {
-            turn.close(connection, .reset)
-            return lose(&turn)
-        }
-        turn.send(Packet(.heartbeat, channel: 0), on: connection)
-        armPulse(&turn)
-        return .nothing
+        guard phase == .ready, !heartbeat.beat(connection, &turn) else { return .nothing }
+        return lose(&turn)
     }
 
     private mutating func handle(_ packet: Packet, _ turn: inout Turn) -> Signal {
@@ -178,7 +163,7 @@ struct ClientLink: Sendable {
             phase = .ready
             reconnection.succeed()
             turn.disarm(Self.timer)
-            armPulse(&turn)
+            heartbeat.begin(&turn)
             return .ready
         case .heartbeat: return .nothing
         case .connectionClose:
@@ -204,7 +189,7 @@ struct ClientLink: Sendable {
         let wasDead = phase == .dead
         phase = .down
         connection = .none
-        turn.disarm(Self.pulse)
+        heartbeat.end(&turn)
         turn.disarm(Self.timer)
         if !wasDead, let wait = reconnection.fail() {
             turn.arm(Self.timer, after: wait)

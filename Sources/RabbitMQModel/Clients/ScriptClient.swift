@@ -79,10 +79,13 @@ struct ScriptClient: Machine {
     private var unconfirmed = 0
     private var held: [Held] = []
     private var delivered = 0
-    private var heardAt = Instant.zero
+    private var heartbeat: Heartbeat
     private var hearing = Hearing()
 
-    init(_ plan: Plan) { self.plan = plan }
+    init(_ plan: Plan) {
+        self.plan = plan
+        heartbeat = Heartbeat(every: plan.heartbeat, Self.pulse)
+    }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
         switch event {
@@ -105,8 +108,8 @@ struct ScriptClient: Machine {
             packet.key = plan.vhost
             packet.subject = plan.user
             packet.c = UInt32(plan.heartbeat)
-            heardAt = turn.now
-            armPulse(&turn)
+            heartbeat.hear(turn.now)
+            heartbeat.begin(&turn)
             turn.send(packet, on: connection)
         case .arrived(let packet, let from) where from == connection:
             receive(packet, &turn)
@@ -120,7 +123,7 @@ struct ScriptClient: Machine {
     // MARK: What comes
 
     private mutating func receive(_ packet: Packet, _ turn: inout Turn) {
-        heardAt = turn.now
+        heartbeat.hear(turn.now)
         hearing.record(packet, &turn)
         switch packet.method {
         case .heartbeat, .connectionBlocked, .connectionUnblocked: break
@@ -219,7 +222,7 @@ struct ScriptClient: Machine {
     private mutating func end(_ turn: inout Turn) {
         for number in open.sorted() { lose(number, &turn) }
         connection = .none
-        turn.disarm(Self.pulse)
+        heartbeat.end(&turn)
         let comesBack = plan.steps[next...].contains {
             if case .reconnect = $0 { true } else { false }
         }
@@ -239,25 +242,9 @@ struct ScriptClient: Machine {
         connection = turn.connect(to: plan.node)
     }
 
-    private func armPulse(_ turn: inout Turn) {
-        guard plan.heartbeat > 0 else { return }
-        let half = Interval.milliseconds(UInt64(plan.heartbeat) * 500)
-        turn.arm(Self.pulse, after: half, background: true)
-    }
-
-    /// Says that it lives, and gives up a broker that is silent for two intervals.
-    ///
-    /// - Source: RMQ-CONN-20 to -22.
     private mutating func beat(_ turn: inout Turn) {
-        guard connection != .none else { return }
-        let limit = UInt64(plan.heartbeat) * 2_000_000_000
-        if (turn.now - heardAt).nanoseconds >= limit {
-            turn.close(connection, .reset)
-            end(&turn)
-            return
-        }
-        turn.send(Packet(.heartbeat, channel: 0), on: connection)
-        armPulse(&turn)
+        guard connection != .none, !heartbeat.beat(connection, &turn) else { return }
+        end(&turn)
     }
 
     // MARK: What the script says

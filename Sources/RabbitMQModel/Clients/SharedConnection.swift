@@ -10,8 +10,9 @@ package import WarrenTrace
 /// all: a role whose channel is closed and that begins anew, a lost packet too many, a kill. Then each role waits as long
 /// as it says, and the first one that comes back opens it again.
 ///
-/// - Source: RMQ-CONN-13 and RMQ-CONN-17 for what an error closes, RMQ-PUB-08 for confirms counted by channel, RMQ-CONS-12
-///   for a prefetch that counts by consumer.
+/// - Source: RMQ-CONN-17 for what an error of a channel closes, RMQ-PUB-07 and -08 for confirms counted by channel,
+///   RMQ-CONS-09 for a prefetch that counts by consumer; a shared channel with four roles and
+///   `stories/acks-behind-an-alarm.yaml`, replayed on 3.10.8.
 struct SharedConnection: Machine {
     /// What a role says about itself when it opens its connection.
     struct Place: BitwiseCopyable, Sendable, Hashable {
@@ -32,24 +33,25 @@ struct SharedConnection: Machine {
         var sequence: UInt64?
     }
 
-    private static let pulse = TimerID(0)
-
     private let plan: ClientLink.Plan
     private var phase = Phase.down
     private var host = 0
     private var connection = ConnectionID.none
-    private var heardAt = Instant.zero
+    private var heartbeat: Heartbeat
     private var roles: [Role] = []
     private var channels: [UInt16: SharedChannel] = [:]
 
-    init(_ plan: ClientLink.Plan) { self.plan = plan }
+    init(_ plan: ClientLink.Plan) {
+        self.plan = plan
+        heartbeat = Heartbeat(every: plan.heartbeat, TimerID(0))
+    }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
         switch event {
         case .accepted(let opened, let node):
             roles.append(Role(connection: opened, node: node))
         case .arrived(let packet, let from) where from == connection:
-            heardAt = turn.now
+            heartbeat.hear(turn.now)
             hear(packet, &turn)
         case .arrived(let packet, let from):
             guard let role = roles.firstIndex(where: { $0.connection == from }) else { return }
@@ -84,7 +86,7 @@ struct SharedConnection: Machine {
     private mutating func endRoles(_ how: Closure, _ turn: inout Turn) {
         phase = .down
         connection = .none
-        turn.disarm(Self.pulse)
+        heartbeat.end(&turn)
         host = (host + 1) % plan.hosts.count
         channels = [:]
         let ended = roles
@@ -92,21 +94,9 @@ struct SharedConnection: Machine {
         for role in ended { turn.close(role.connection, how) }
     }
 
-    /// - Source: RMQ-CONN-20 to -22.
     private mutating func beat(_ turn: inout Turn) {
-        guard phase == .open else { return }
-        if (turn.now - heardAt).nanoseconds >= UInt64(plan.heartbeat) * 2_000_000_000 {
-            turn.close(connection, .reset)
-            return endRoles(.reset, &turn)
-        }
-        turn.send(Packet(.heartbeat, channel: 0), on: connection)
-        armPulse(&turn)
-    }
-
-    private func armPulse(_ turn: inout Turn) {
-        guard plan.heartbeat > 0 else { return }
-        let half = Interval.milliseconds(UInt64(plan.heartbeat) * 500)
-        turn.arm(Self.pulse, after: half, background: true)
+        guard phase == .open, !heartbeat.beat(connection, &turn) else { return }
+        endRoles(.reset, &turn)
     }
 
     // MARK: From a role
@@ -169,7 +159,7 @@ struct SharedConnection: Machine {
         switch packet.method {
         case .connectionOpenOk:
             phase = .open
-            armPulse(&turn)
+            heartbeat.begin(&turn)
             for role in roles { turn.send(packet, on: role.connection) }
         case .heartbeat: break
         case .connectionClose:
@@ -231,7 +221,8 @@ private struct SharedChannel: Sendable {
     private var mandatory = Deque<(message: MessageID, member: ConnectionID)>()
     /// Who asked what, in its order.
     ///
-    /// The answers need not come in it: consume-ok comes from the queue, and what the channel answers itself overtakes it.
+    /// The answers need not come in it: consume-ok comes from the queue, and what the channel answers itself overtakes it,
+    /// as a replay on 3.10.8 showed.
     private var requests: [(method: Method, member: ConnectionID)] = []
     private var consumers: [UInt32: ConnectionID] = [:]
     private var tags: [Symbol: ConnectionID] = [:]

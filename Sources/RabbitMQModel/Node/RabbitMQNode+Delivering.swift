@@ -267,6 +267,8 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-CONS-01 to -05.
+    /// - Differs: consume-ok comes in the order of the requests; a real one comes from the queue, and a qos-ok that was asked
+    ///   for later may overtake it.
     mutating func consume(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
         let options: ConsumeOptions = turn.parcels.get(packet.parcel) ?? ConsumeOptions()
         if turn.names[packet.subject] == DirectReply.pseudoQueue {
