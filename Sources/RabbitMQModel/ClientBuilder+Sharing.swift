@@ -6,7 +6,7 @@ import WarrenTrace
 /// Connections that several clients share.
 extension ClientBuilder {
     /// Where the instances of a client are on the connections that they share with others.
-    struct Sharing {
+    private struct Sharing {
         /// By instance: the node of its connection.
         var carriers: [NodeID]
         var place: SharedConnection.Place
@@ -29,7 +29,7 @@ extension ClientBuilder {
     ]
 
     /// Finds the connection that the client shares, or makes it; nil if it has one of its own.
-    func sharing(_ vhost: String, _ blueprint: inout Blueprint) -> Sharing? {
+    private func sharing(_ vhost: String, _ blueprint: inout Blueprint) -> Sharing? {
         guard let name = client.connection else { return nil }
         let shelf = "\(client.broker)/\(name)"
         var words: [String: String] = [:]
@@ -66,18 +66,35 @@ extension ClientBuilder {
         )
     }
 
-    /// How an instance connects: to its broker, or to the connection that it shares.
-    func linkPlan(
+    /// An instance of a client, and how it connects: to its broker, or to the connection that it shares.
+    struct Instance {
+        var client: Symbol
+        var name: String
+        /// From 1.
+        var number: Int
+        var link: ClientLink.Plan
+    }
+
+    /// Adds the instances of the client.
+    func addInstances(
         _ vhost: String,
-        _ sharing: Sharing?,
-        _ number: Int,
-        _ blueprint: inout Blueprint
-    ) -> ClientLink.Plan {
-        var plan = linkPlan(vhost, &blueprint)
-        guard let sharing else { return plan }
-        plan.hosts = [sharing.carriers[number - 1]]
-        plan.heartbeat = 0
-        plan.place = sharing.place
-        return plan
+        _ blueprint: inout Blueprint,
+        _ make: (inout Blueprint, Instance) -> World.Factory
+    ) {
+        let sharing = sharing(vhost, &blueprint)
+        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
+            blueprint,
+            symbol,
+            name,
+            number in
+            var link = linkPlan(vhost, &blueprint)
+            if let sharing {
+                link.hosts = [sharing.carriers[number - 1]]
+                link.heartbeat = 0
+                link.place = sharing.place
+            }
+            let instance = Instance(client: symbol, name: name, number: number, link: link)
+            return make(&blueprint, instance)
+        }
     }
 }

@@ -317,15 +317,11 @@ struct ClientBuilder {
     ) {
         guard let (exchange, keys) = destination(scope, &blueprint) else { return }
         let loads = loads(&blueprint)
-        let sharing = sharing(vhost, &blueprint)
-        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
-            blueprint,
-            symbol,
-            name,
-            number in
+        addInstances(vhost, &blueprint) { blueprint, instance in
+            let name = instance.name
             let plan = Producer.Plan(
-                client: symbol,
-                link: linkPlan(vhost, sharing, number, &blueprint),
+                client: instance.client,
+                link: instance.link,
                 startAfter: client.startInterval,
                 exchange: exchange,
                 keys: Picker(keys, stream: blueprint.stream("key \(name)")),
@@ -369,12 +365,8 @@ struct ClientBuilder {
         let ack = client.tree["ack"]?.text.flatMap { AckMode(rawValue: $0) } ?? .after
         let forwards = ForwardReader(client: client, scope: scope)
         forwards.check(&blueprint)
-        let sharing = sharing(vhost, &blueprint)
-        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
-            blueprint,
-            symbol,
-            name,
-            number in
+        addInstances(vhost, &blueprint) { blueprint, instance in
+            let name = instance.name
             var reply: ConsumerClient.Reply?
             if client.role == .server {
                 reply = ConsumerClient.Reply(
@@ -384,12 +376,12 @@ struct ClientBuilder {
                 )
             }
             let plan = ConsumerClient.Plan(
-                client: symbol,
-                link: linkPlan(vhost, sharing, number, &blueprint),
+                client: instance.client,
+                link: instance.link,
                 startAfter: client.startInterval,
                 queue: queue.map { blueprint.world.intern(.queue, $0.text ?? "", in: scope) }
                     ?? .none,
-                own: ownQueue(vhost, scope, number, &blueprint, telling: false),
+                own: ownQueue(vhost, scope, instance.number, &blueprint, telling: false),
                 prefetch: client.tree["prefetch"]?.text.flatMap { UInt32($0) } ?? 0,
                 ack: ack,
                 exclusive: flag("exclusive"),
@@ -459,15 +451,11 @@ struct ClientBuilder {
                 replyQueue = blueprint.world.intern(.queue, replies.text ?? "", in: scope)
             }
         }
-        let sharing = sharing(vhost, &blueprint)
-        blueprint.addClient(client, sharing: sharing?.carriers ?? []) {
-            blueprint,
-            symbol,
-            name,
-            number in
+        addInstances(vhost, &blueprint) { blueprint, instance in
+            let name = instance.name
             let plan = Caller.Plan(
-                client: symbol,
-                link: linkPlan(vhost, sharing, number, &blueprint),
+                client: instance.client,
+                link: instance.link,
                 startAfter: client.startInterval,
                 exchange: exchange,
                 keys: Picker(keys, stream: blueprint.stream("key \(name)")),

@@ -113,7 +113,6 @@ public struct Simulation {
             model(kinds[client.broker])?.build(client, into: &blueprint)
         }
         blueprint.uniteProcesses()
-        Self.addLinks(topology, &blueprint)
         Self.checkEnds(topology, &blueprint)
         Self.checkUpgrades(topology, models, &blueprint)
 
@@ -155,6 +154,7 @@ public struct Simulation {
         nodesByPath = blueprint.nodesByPath
         self.simplified = simplified
         end = topology.duration.map { Instant(nanoseconds: UInt64($0)) } ?? .never
+        for link in topology.links { setLatency(of: link) }
     }
 
     /// Begins the run.
@@ -316,19 +316,6 @@ public struct Simulation {
             for other in Self.ends(link.between[1], nodesByPath, clients, topology) {
                 world.setLatency(law, from: one, to: other)
                 world.setLatency(law, from: other, to: one)
-            }
-        }
-    }
-
-    private static func addLinks(_ topology: Topology, _ blueprint: inout Blueprint) {
-        for link in topology.links where link.between.count == 2 {
-            let law = blueprint.law(link.latency)
-            let paths = blueprint.nodesByPath
-            for one in ends(link.between[0], paths, blueprint.clients, topology) {
-                for other in ends(link.between[1], paths, blueprint.clients, topology) {
-                    blueprint.world.setLatency(law, from: one, to: other)
-                    blueprint.world.setLatency(law, from: other, to: one)
-                }
             }
         }
     }

@@ -12,8 +12,6 @@ public struct Breach: Sendable, Hashable {
     public var sentence: String
     /// When it was broken first, by which message, and what was seen instead.
     public var first: Watch.Broken?
-    /// Whether it is a rule that each run keeps, whatever a file says: then the model is wrong, and not the topology.
-    public var isOfHouse = false
 }
 
 /// What was seen of a run, as far as a search wants to know it.
@@ -25,8 +23,6 @@ struct Observation: Sendable {
     /// Queues that had a message, and how the work of clients went wrong.
     var queues: Set<String> = []
     var failures: Set<Failing> = []
-    /// Faults that hit nothing.
-    var missed = 0
 }
 
 /// A way in which the work of a client may go wrong.
@@ -109,12 +105,11 @@ struct Observer {
     }
 
     /// What was seen of a run that is over.
-    mutating func observe(_ run: Simulation) -> Observation {
+    func observe(_ run: Simulation) -> Observation {
         var seen = observation
         seen.events = run.world.eventCount
         let ledger = run.ledger
         let names = run.world.names
-        seen.missed = Int(ledger.totals.missedFaults)
         for queue in ledger.queues {
             if queue.delivered > 0 || queue.depthMax > 0 { seen.queues.insert(names[queue.symbol]) }
             let depth = UInt64(64 - queue.depthMax.leadingZeroBitCount)
@@ -142,13 +137,10 @@ struct Observer {
                     sentence: "a quorum queue has at most one leader in a term",
                     first: Watch.Broken(
                         time: fact.time,
-                        fact: 0,
                         event: fact.event,
-                        message: .none,
                         seen:
                             "two nodes lead \(run.world.names[fact.subject]) in term \(fact.detail)"
-                    ),
-                    isOfHouse: true
+                    )
                 )
             )
         }
@@ -157,14 +149,7 @@ struct Observer {
                 Breach(
                     name: "accounting",
                     sentence: "what the facts add up to is what the machines hold",
-                    first: Watch.Broken(
-                        time: run.world.now,
-                        fact: 0,
-                        event: 0,
-                        message: .none,
-                        seen: fault
-                    ),
-                    isOfHouse: true
+                    first: Watch.Broken(time: run.world.now, seen: fault)
                 )
             )
         }

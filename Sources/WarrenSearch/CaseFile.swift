@@ -54,7 +54,7 @@ public struct CaseFile: Sendable {
             if let effect = client.effect, !effects.contains(effect) { effects.append(effect) }
         }
         for effect in effects {
-            never.append(("once_\(effect)", "effects('\(effect)') per message_id > 1"))
+            never.append(("once_\(effect)", "effects(\(Self.name(effect))) per message_id > 1"))
         }
         var eventually: [(String, String)] = []
         for client in topology.clients where client.role == .consumer || client.role == .server {
@@ -66,7 +66,10 @@ public struct CaseFile: Sendable {
                 !eventually.contains(where: { $0.0 == "drained_\(queue)" })
             else { continue }
             eventually.append(
-                ("drained_\(queue)", "depth('\(queue)') == 0 and unacked('\(queue)') == 0")
+                (
+                    "drained_\(queue)",
+                    "depth(\(Self.name(queue))) == 0 and unacked(\(Self.name(queue))) == 0"
+                )
             )
         }
         for (name, text) in never { tree[path: ["expect", "never", name]] = .quoted(text) }
@@ -75,6 +78,11 @@ public struct CaseFile: Sendable {
         for (name, text) in eventually {
             tree[path: ["expect", "eventually", name]] = .quoted(text)
         }
+    }
+
+    /// A name in quotes that it does not have itself.
+    private static func name(_ text: String) -> String {
+        text.contains("'") ? "\"\(text)\"" : "'\(text)'"
     }
 
     static func tree(_ fault: Topology.Fault) -> Tree {
@@ -122,57 +130,5 @@ public struct CaseFile: Sendable {
             as [(UInt64, String)]
         where value % size == 0 { return "\(value / size)\(unit)" }
         return "\(value)ns"
-    }
-}
-
-extension Tree {
-    static func plain(_ text: String) -> Tree {
-        Tree(content: .scalar(text, isPlain: true), place: .start(of: 0))
-    }
-
-    static func quoted(_ text: String) -> Tree {
-        Tree(content: .scalar(text, isPlain: false), place: .start(of: 0))
-    }
-
-    static func list(_ elements: [Tree]) -> Tree {
-        Tree(content: .list(elements), place: .start(of: 0))
-    }
-
-    static func map(_ entries: [(String, Tree)]) -> Tree {
-        Tree(
-            content: .map(
-                entries.map { Entry(key: $0.0, place: .start(of: 0), value: $0.1) }
-            ),
-            place: .start(of: 0)
-        )
-    }
-
-    /// The value under a key: set at its place or at the end, and taken away by nil.
-    subscript(key: String) -> Tree? {
-        get { entries.first { $0.key == key }?.value }
-        set {
-            var all = entries
-            if let index = all.firstIndex(where: { $0.key == key }) {
-                if let newValue { all[index].value = newValue } else { all.remove(at: index) }
-            } else if let newValue {
-                all.append(Entry(key: key, place: .start(of: 0), value: newValue))
-            }
-            content = .map(all)
-        }
-    }
-
-    /// The value at the end of a path of keys; maps are made on the way.
-    subscript(path path: [String]) -> Tree? {
-        get { path.reduce(self) { tree, key in tree?[key] } }
-        set {
-            guard let first = path.first else { return }
-            if path.count == 1 {
-                self[first] = newValue
-                return
-            }
-            var inner = self[first] ?? .map([])
-            inner[path: Array(path.dropFirst())] = newValue
-            self[first] = inner
-        }
     }
 }

@@ -6,6 +6,10 @@ public struct FaultMenu: Sendable {
     /// The faults; their moment is 0.
     public let items: [Topology.Fault]
     private let words: [[Int]]
+    private let places: [String: Int]
+
+    /// Which of them a fault is, whenever it begins; nil for one of the file.
+    func index(of fault: Topology.Fault) -> Int? { places[fault.words] }
 
     /// What a topology allows, and its `search:` section asks for.
     public init(_ topology: Topology) {
@@ -18,6 +22,10 @@ public struct FaultMenu: Sendable {
             items = items.filter { !Self.ends(of: $0).isDisjoint(with: hits) }
         }
         self.items = items
+        places = Dictionary(
+            items.enumerated().map { ($0.element.words, $0.offset) },
+            uniquingKeysWith: { first, _ in first }
+        )
         words = FaultWord.searched.map { word in
             items.indices.filter { items[$0].action == word }
         }
@@ -25,23 +33,10 @@ public struct FaultMenu: Sendable {
     }
 
     /// One of them: each word is as likely as any other.
-    func pick(_ dice: inout Dice) -> Int? {
+    func pick(_ dice: inout Dice) -> Topology.Fault? {
         guard !words.isEmpty else { return nil }
         let word = words[dice.below(words.count)]
-        return word[dice.below(word.count)]
-    }
-
-    /// What a fault does, in words.
-    public static func words(_ fault: Topology.Fault) -> String {
-        let ends = [
-            fault.node, fault.client.map { name in fault.instance.map { "\(name)#\($0)" } ?? name },
-            fault.from.isEmpty
-                ? nil : "\(fault.from.joined()) to \(fault.to.joined(separator: ", "))",
-            fault.groups.isEmpty
-                ? nil : fault.groups.map { $0.joined(separator: ", ") }.joined(separator: " | "),
-        ]
-        let what = fault.action.rawValue.replacing("_", with: " ")
-        return ([what] + ends.compactMap(\.self)).joined(separator: " ")
+        return items[word[dice.below(word.count)]]
     }
 
     private static func ends(of fault: Topology.Fault) -> Set<String> {

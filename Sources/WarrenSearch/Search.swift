@@ -103,30 +103,32 @@ public struct Search {
         while result.runs < options.runs, !isStopped() {
             let count = min(Self.round, options.runs - result.runs)
             let plans = (0..<count).map { plan(result.runs + $0) }
-            let lived = live(plans.map(\.schedule), workers)
+            let lived = live(plans, workers)
             for (index, one) in lived.enumerated() {
                 result.runs += 1
                 result.events += one.observation.events
                 if one.isCut {
                     result.cutShort += 1
-                    result.firstCutShort = result.firstCutShort ?? plans[index].schedule
+                    result.firstCutShort = result.firstCutShort ?? plans[index]
                 }
                 digests.insert(one.digest)
                 reached.formUnion(one.observation.queues)
                 failed.formUnion(one.observation.failures)
-                for fault in plans[index].faults { hadFault[fault] += 1 }
+                for fault in Set(plans[index].faults.compactMap(menu.index)) {
+                    hadFault[fault] += 1
+                }
                 let new = one.observation.situations.subtracting(seen)
                 if !new.isEmpty {
                     seen.formUnion(new)
                     result.lastNew = result.runs
-                    corpus.append(plans[index].schedule)
+                    corpus.append(plans[index])
                 }
                 for breach in one.observation.breaches
                 where !result.hits.contains(where: { $0.breach.name == breach.name }) {
                     result.hits.append(
                         Hit(
                             run: result.runs,
-                            schedule: plans[index].schedule,
+                            schedule: plans[index],
                             breach: breach,
                             digest: one.digest
                         )
@@ -139,7 +141,7 @@ public struct Search {
             if options.stopsAtFirst, !result.hits.isEmpty { break }
         }
         result.faults = menu.items.indices.map {
-            (FaultMenu.words(menu.items[$0]), hadFault[$0])
+            (menu.items[$0].words, hadFault[$0])
         }
         result.queuesNeverReached = topology.brokers.flatMap { broker in
             (broker.tree["queues"]?.entries ?? []).map(\.key).filter { !reached.contains($0) }
@@ -150,12 +152,6 @@ public struct Search {
     }
 
     // MARK: Plans
-
-    private struct Plan {
-        var schedule: Stage.Schedule
-        /// The faults of the menu that are in it.
-        var faults: [Int] = []
-    }
 
     /// Lives the file as it is, to learn how long that takes and when something happens.
     private mutating func rehearse(_ stage: Stage) {
@@ -175,28 +171,27 @@ public struct Search {
     }
 
     /// The schedule of a run.
-    private func plan(_ position: Int) -> Plan {
-        guard position >= options.first.count else {
-            return Plan(schedule: options.first[position])
-        }
+    private func plan(_ position: Int) -> Stage.Schedule {
+        guard position >= options.first.count else { return options.first[position] }
         let number = position - options.first.count
         // The first is the file as it is.
-        guard number > 0 else { return Plan(schedule: Stage.Schedule(seed: topology.seed)) }
+        guard number > 0 else { return Stage.Schedule(seed: topology.seed) }
         var dice = Dice(options.seed &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(number))
-        var plan = Plan(schedule: Stage.Schedule(seed: topology.seed))
+        var plan = Stage.Schedule(seed: topology.seed)
         // The moments that matter are those of the file's own seed.
-        if dice.happens(50) { plan.schedule.seed = dice.next() >> 2 }
-        plan.schedule.drawsTies = dice.happens(50)
+        if dice.happens(50) { plan.seed = dice.next() >> 2 }
+        plan.drawsTies = dice.happens(50)
+        // What takes no time takes none in any law.
         let mean = topology.latency.mean
-        switch dice.below(4) {
-        case 0: plan.schedule.latency = .exponential(mean: mean)
-        case 1: plan.schedule.latency = .uniform(low: 0, high: mean * 2)
-        case 2: plan.schedule.latency = .constant(mean * 10)
+        switch mean > 0 ? dice.below(4) : 3 {
+        case 0: plan.latency = .exponential(mean: mean)
+        case 1: plan.latency = .uniform(low: 0, high: mean * 2)
+        case 2: plan.latency = .constant(mean * 10)
         default: break
         }
-        if dice.happens(25), let link = slowLink(&dice) { plan.schedule.links = [link] }
+        if dice.happens(25), let link = slowLink(&dice) { plan.links = [link] }
         if !corpus.isEmpty, dice.happens(35) {
-            plan.schedule = dice.pick(corpus)
+            plan = dice.pick(corpus)
             mutate(&plan, &dice)
         } else if topology.search.atMost > 0, dice.happens(85) {
             for _ in 0..<(1 + dice.below(topology.search.atMost)) { addFault(&plan, &dice) }
@@ -219,25 +214,23 @@ public struct Search {
         )
     }
 
-    private func addFault(_ plan: inout Plan, _ dice: inout Dice) {
-        guard plan.schedule.faults.count < topology.search.atMost,
-            let index = menu.pick(&dice)
+    private func addFault(_ plan: inout Stage.Schedule, _ dice: inout Dice) {
+        guard plan.faults.count < topology.search.atMost,
+            var fault = menu.pick(&dice)
         else { return }
-        var fault = menu.items[index]
         fault.moment = .at(moment(&dice))
         fault.duration = duration(&dice)
-        plan.schedule.faults.append(fault)
-        plan.faults.append(index)
+        plan.faults.append(fault)
     }
 
     /// Another schedule near one that has shown something new.
-    private func mutate(_ plan: inout Plan, _ dice: inout Dice) {
-        let count = plan.schedule.faults.count
+    private func mutate(_ plan: inout Stage.Schedule, _ dice: inout Dice) {
+        let count = plan.faults.count
         switch dice.below(5) {
-        case 0 where count > 0: plan.schedule.faults.remove(at: dice.below(count))
-        case 1 where count > 0: plan.schedule.faults[dice.below(count)].moment = .at(moment(&dice))
-        case 2 where count > 0: plan.schedule.faults[dice.below(count)].duration = duration(&dice)
-        case 3: plan.schedule.seed = dice.next() >> 2
+        case 0 where count > 0: plan.faults.remove(at: dice.below(count))
+        case 1 where count > 0: plan.faults[dice.below(count)].moment = .at(moment(&dice))
+        case 2 where count > 0: plan.faults[dice.below(count)].duration = duration(&dice)
+        case 3: plan.seed = dice.next() >> 2
         default: addFault(&plan, &dice)
         }
     }

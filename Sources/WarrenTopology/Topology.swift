@@ -176,6 +176,21 @@ public struct Topology: Sendable {
             renames = false
             self.place = place
         }
+
+        /// What it does to whom, as in `kill worker#2`.
+        public var words: String {
+            let ends: [String?] = [
+                node, leaderOf.map { "the leader of \($0)" },
+                client.map { name in instance.map { "\(name)#\($0)" } ?? name }, broker,
+                between.isEmpty ? nil : between.joined(separator: " and "),
+                from.isEmpty
+                    ? nil : "\(from.joined(separator: ", ")) to \(to.joined(separator: ", "))",
+                groups.isEmpty
+                    ? nil : groups.map { $0.joined(separator: ", ") }.joined(separator: " | "),
+            ]
+            let what = action.rawValue.replacing("_", with: " ")
+            return ([what] + ends.compactMap(\.self)).joined(separator: " ")
+        }
     }
 
     /// How an expectation is meant.

@@ -65,8 +65,34 @@ public struct Tree: Sendable, Hashable {
         return false
     }
 
-    /// The value under a key.
-    public subscript(key: String) -> Tree? { entries.first { $0.key == key }?.value }
+    /// The value under a key: set at its place or at the end, and taken away by nil.
+    public subscript(key: String) -> Tree? {
+        get { entries.first { $0.key == key }?.value }
+        set {
+            var all = entries
+            if let index = all.firstIndex(where: { $0.key == key }) {
+                if let newValue { all[index].value = newValue } else { all.remove(at: index) }
+            } else if let newValue {
+                all.append(Entry(key: key, place: newValue.place, value: newValue))
+            }
+            content = .map(all)
+        }
+    }
+
+    /// The value at the end of a path of keys; maps are made on the way.
+    public subscript(path path: [String]) -> Tree? {
+        get { path.reduce(self) { tree, key in tree?[key] } }
+        set {
+            guard let first = path.first else { return }
+            if path.count == 1 {
+                self[first] = newValue
+                return
+            }
+            var inner = self[first] ?? .map([])
+            inner[path: Array(path.dropFirst())] = newValue
+            self[first] = inner
+        }
+    }
 
     /// What it is, for a sentence.
     public var description: String {
@@ -76,6 +102,32 @@ public struct Tree: Sendable, Hashable {
         case .list: "a list"
         case .map: "a map"
         }
+    }
+}
+
+/// Trees that no file holds yet; without a place of their own they stand at the start of the first file.
+extension Tree {
+    /// A text without quotes.
+    public static func plain(_ text: String, at place: Place = .start(of: 0)) -> Tree {
+        Tree(content: .scalar(text, isPlain: true), place: place)
+    }
+
+    /// A text in quotes.
+    public static func quoted(_ text: String, at place: Place = .start(of: 0)) -> Tree {
+        Tree(content: .scalar(text, isPlain: false), place: place)
+    }
+
+    /// A list.
+    public static func list(_ elements: [Tree], at place: Place = .start(of: 0)) -> Tree {
+        Tree(content: .list(elements), place: place)
+    }
+
+    /// A map.
+    public static func map(_ entries: [(String, Tree)], at place: Place = .start(of: 0)) -> Tree {
+        Tree(
+            content: .map(entries.map { Entry(key: $0.0, place: place, value: $0.1) }),
+            place: place
+        )
     }
 }
 

@@ -82,7 +82,7 @@ struct RunStory {
     func fault(_ fact: Fact) -> String {
         let faults = simulation.topology.faults
         guard Int(fact.detail) < faults.count else { return text.sentence(fact) }
-        return "fault \(fact.detail + 1): \(Self.words(faults[Int(fact.detail)]))"
+        return "fault \(fact.detail + 1): \(faults[Int(fact.detail)].words)"
     }
 
     private func sentence(_ entry: Chronicle.Entry, _ time: Instant) -> String {
@@ -99,21 +99,5 @@ struct RunStory {
             guard let until else { return "\(names[queue]) has no consumer from now on" }
             return "\(names[queue]) has no consumer for \(FactText.length(until - time))"
         }
-    }
-
-    /// A fault as the file says it.
-    private static func words(_ fault: Topology.Fault) -> String {
-        var parts = [fault.action.rawValue.replacing("_", with: " ")]
-        if let node = fault.node { parts.append(node) }
-        if let queue = fault.leaderOf { parts.append("the leader of \(queue)") }
-        if let client = fault.client {
-            parts.append(fault.instance.map { "\(client)#\($0)" } ?? client)
-        }
-        if let broker = fault.broker { parts.append(broker) }
-        if !fault.between.isEmpty { parts.append(fault.between.joined(separator: " and ")) }
-        if !fault.groups.isEmpty {
-            parts.append(fault.groups.map { $0.joined(separator: ", ") }.joined(separator: " | "))
-        }
-        return parts.joined(separator: " ")
     }
 }

@@ -105,13 +105,13 @@ import WarrenTopology
             try Self.topology("search: { faults: [kill, drop_connection], hits: [c], at_most: 2 }")
         )
         #expect(
-            some.items.map(FaultMenu.words) == [
+            some.items.map(\.words) == [
                 "kill c#1", "kill c#2", "drop connection c#1", "drop connection c#2",
             ]
         )
         #expect(try Self.topology("search: { at_most: 2 }").search.atMost == 2)
         let named = FaultMenu(try Self.topology("search: { faults: [kill], hits: [p] }"))
-        #expect(named.items.map(FaultMenu.words) == ["kill p"])
+        #expect(named.items.map(\.words) == ["kill p"])
         #expect(Simulate.read(Self.queue + "search: { hits: [nobody] }").topology == nil)
         #expect(Simulate.read(Self.queue + "search: { faults: [upgrade] }").topology == nil)
     }
@@ -127,6 +127,34 @@ import WarrenTopology
         options.runs = 512
         var search = Search(whole, models: Catalog.models, options)
         #expect(try search.run().hits.map(\.breach.name) == ["confirmed_is_kept"])
+    }
+
+    @Test("asks the obvious of names with quotes in them, and of links that take no time")
+    func odd() throws {
+        let text = """
+            warren: 1
+            name: odd
+            brokers: { main: { kind: rabbitmq, queues: { "it's": {} } } }
+            network: { default: { latency: 0s } }
+            producers: { p: { to: "it's", arrivals: 10ms, count: 5, persistent: true, confirms: true } }
+            consumers: { c: { from: "it's", effect: "o'clock", service: 3ms } }
+            """
+        var file = CaseFile(try #require(Simulate.read(text).topology))
+        file.expectTheObvious(try #require(Simulate.read(text).topology))
+        let whole = try #require(Simulate.read(file.text).topology)
+        #expect(
+            whole.expectations.map(\.name) == ["confirmed_is_kept", "once_o'clock", "drained_it's"]
+        )
+        var search = Search(whole, models: Catalog.models, Search.Options())
+        let hit = try #require(try search.run().hits.first { $0.breach.name == "once_o'clock" })
+        // What was found is found again from its file.
+        let found = Shrinker(
+            CaseFile(whole),
+            hit.schedule,
+            breaking: hit.breach.name,
+            models: Catalog.models
+        ) { Simulate.read($0).topology }
+        #expect(found?.outcome.digest == hit.digest)
     }
 
     @Test("says what it saw and what it did not") func coverage() throws {

@@ -85,12 +85,8 @@ struct ClientGuesses {
         return found
     }
 
-    private func text(_ text: String) -> Tree {
-        Tree(content: .scalar(text, isPlain: false), place: place)
-    }
-    private func plain(_ text: String) -> Tree {
-        Tree(content: .scalar(text, isPlain: true), place: place)
-    }
+    private func text(_ text: String) -> Tree { .quoted(text, at: place) }
+    private func plain(_ text: String) -> Tree { .plain(text, at: place) }
 
     /// Somebody in the virtual host who may do it: permissions shut out who has none.
     private func addUser(_ vhost: String, _ name: String, isWriting: Bool, to map: inout MapBuilder)

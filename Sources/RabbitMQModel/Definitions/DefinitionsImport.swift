@@ -426,14 +426,10 @@ package struct DefinitionsImport {
     private static func key(_ name: String) -> String { name.hasPrefix("x-") ? "\\" + name : name }
 
     private func word(_ text: String) -> Tree { Self.plain(text) }
-    private func text(_ text: String) -> Tree {
-        Tree(content: .scalar(text, isPlain: false), place: place)
-    }
-    private static func plain(_ text: String) -> Tree {
-        Tree(content: .scalar(text, isPlain: true), place: .start(of: 0))
-    }
+    private func text(_ text: String) -> Tree { .quoted(text, at: place) }
+    private static func plain(_ text: String) -> Tree { .plain(text) }
     private static func list(_ elements: [Tree]) -> Tree {
-        Tree(content: .list(elements), place: elements.first?.place ?? .start(of: 0))
+        .list(elements, at: elements.first?.place ?? .start(of: 0))
     }
     private static func map(_ entries: [(String, Tree)]) -> Tree {
         var map = MapBuilder(entries.first?.1.place ?? .start(of: 0))
@@ -443,9 +439,7 @@ package struct DefinitionsImport {
 
     /// A value as a topology writes it.
     static func tree(_ value: FieldValue) -> Tree {
-        func text(_ text: String) -> Tree {
-            Tree(content: .scalar(text, isPlain: false), place: .start(of: 0))
-        }
+        func text(_ text: String) -> Tree { .quoted(text) }
         switch value {
         case .void: return plain("null")
         case .bool(let flag): return plain("\(flag)")

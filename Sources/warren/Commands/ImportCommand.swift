@@ -80,22 +80,15 @@ struct ImportCommand: ParsableCommand {
 
     /// The topology with the file in place of what it declares.
     private static func referring(to path: String, _ tree: Tree) -> Tree {
-        func map(_ entries: [(String, Tree)]) -> Tree {
-            Tree(
-                content: .map(
-                    entries.map { Tree.Entry(key: $0.0, place: tree.place, value: $0.1) }
-                ),
-                place: tree.place
-            )
-        }
         let broker = tree["brokers"]?["main"]
-        let section = map(
+        let section = Tree.map(
             ["kind", "version"].compactMap { key in broker?[key].map { (key, $0) } }
-                + [("definitions", Tree(content: .scalar(path, isPlain: false), place: tree.place))]
+                + [("definitions", .quoted(path, at: tree.place))],
+            at: tree.place
         )
         var entries = tree.entries
         for index in entries.indices where entries[index].key == "brokers" {
-            entries[index].value = map([("main", section)])
+            entries[index].value = .map([("main", section)], at: tree.place)
         }
         return Tree(content: .map(entries), place: tree.place)
     }

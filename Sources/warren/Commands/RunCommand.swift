@@ -153,24 +153,18 @@ struct RunCommand: ParsableCommand {
 
     /// One table of many seeds.
     private func survey(_ topology: Topology, _ seeds: ClosedRange<UInt64>) throws {
-        let interrupt = Interrupt.watch()
-        defer { interrupt.cancel() }
-        let survey: Survey
-        do {
-            survey = try Survey(
+        try show("seed", topology) { () throws(Simulation.Rejection) in
+            try Survey(
                 topology,
                 models: Catalog.models,
                 seeds: seeds,
                 jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
                 isStopped: { Interrupt.happened }
             )
-        } catch {
-            throw try Files.rejected(error.findings, topology.files, format)
+        } command: {
+            "warren run \(file) --seed \($0)" + (scenario.map { " --scenario \($0)" } ?? "")
         }
-        try show(survey, "seed") { "warren run \(file) --seed \($0)\(story)" }
     }
-
-    private var story: String { scenario.map { " --scenario \($0)" } ?? "" }
 
     /// One table of every story that fits.
     private func surveyScenarios() throws {
@@ -181,26 +175,31 @@ struct RunCommand: ParsableCommand {
                 Console.error("\(scenario.rawValue) does not fit: \(error.why)")
             }
         }
-        let interrupt = Interrupt.watch()
-        defer { interrupt.cancel() }
-        let survey: Survey
-        do {
-            survey = try Survey(
+        try show("scenario", topology) { () throws(Simulation.Rejection) in
+            try Survey(
                 stories,
                 models: Catalog.models,
                 seed: seed,
                 isStopped: { Interrupt.happened }
             )
-        } catch {
-            throw try Files.rejected(error.findings, topology.files, format)
+        } command: {
+            "warren run \(file) --scenario \($0)" + (seedText.map { " --seed \($0)" } ?? "")
         }
-        let seed = seedText.map { " --seed \($0)" } ?? ""
-        try show(survey, "scenario") { "warren run \(file) --scenario \($0)\(seed)" }
     }
 
-    private func show(_ survey: Survey, _ kind: String, _ command: @escaping (String) -> String)
-        throws
-    {
+    /// Lives many runs until Ctrl-C, and prints their table; `command` plays one of them.
+    private func show(
+        _ kind: String,
+        _ topology: Topology,
+        _ live: () throws(Simulation.Rejection) -> Survey,
+        command: @escaping (String) -> String
+    ) throws {
+        let interrupt = Interrupt.watch()
+        defer { interrupt.cancel() }
+        let survey: Survey
+        do { survey = try live() } catch {
+            throw try Files.rejected(error.findings, topology.files, format)
+        }
         let report = SurveyReport(survey, kind: kind, file: file, command)
         try Console.print(format == .json ? report.json : report.text)
         if Interrupt.happened { throw ExitCode(Failure.outside) }
