@@ -19,6 +19,8 @@ struct SearchReport {
         var digest: String
         /// How many shorter cases were tried.
         var tried: Int
+        /// Whether one real node can be asked.
+        var isReplayable: Bool
     }
 
     private let topology: Topology
@@ -26,6 +28,7 @@ struct SearchReport {
     private let result: Search.Result
     private let stories: [Story]
     private let longRun: String?
+    private let memory: String?
     private let seconds: Double
 
     init(
@@ -34,6 +37,7 @@ struct SearchReport {
         _ result: Search.Result,
         _ stories: [Story],
         longRun: String?,
+        memory: String?,
         seconds: Double
     ) {
         self.topology = topology
@@ -41,6 +45,7 @@ struct SearchReport {
         self.result = result
         self.stories = stories
         self.longRun = longRun
+        self.memory = memory
         self.seconds = seconds
     }
 
@@ -64,10 +69,7 @@ struct SearchReport {
         if let seen = breach.first?.seen, !seen.isEmpty { lines.append("  seen: \(seen)") }
         lines += ["", story.story.text, ""]
         lines.append("play    warren run \(story.path)")
-        let isReplayable =
-            topology.brokers.count == 1 && topology.brokers[0].kind == "rabbitmq"
-            && topology.brokers[0].nodes.count == 1
-        if isReplayable { lines.append("try     warren replay \(story.path) --cluster") }
+        if story.isReplayable { lines.append("try     warren replay \(story.path) --cluster") }
         lines.append(
             Console.quiet(
                 "        \(story.events) events, digest \(story.digest), the shortest of \(story.tried) that were tried"
@@ -76,12 +78,19 @@ struct SearchReport {
         return lines.joined(separator: "\n")
     }
 
+    /// What was asked of each run; what is meant to break is not.
+    private var asked: [String] {
+        topology.expectations.filter { !$0.isMeantToBreak }.map(\.name)
+    }
+
     /// How much of what could happen was seen.
     private var coverage: String {
         var lines = [
             "searched  \(result.runs) runs in \(String(format: "%.1f", seconds))s, \(result.distinct) of them different; "
-                + "\(result.situations) situations, the last new one in run \(result.lastNew)"
+                + "\(result.situations) situations, the last new one in run \(result.lastNew)",
+            "asked     " + (asked + ["that the books balance"]).joined(separator: ", "),
         ]
+        if let memory { lines.append("kept      \(memory), which is played first the next time") }
         let untried = result.faults.filter { $0.runs == 0 }.map(\.words)
         if topology.search.atMost == 0 || result.faults.isEmpty {
             lines.append("no faults were tried: the file allows none")
@@ -180,6 +189,7 @@ struct SearchReport {
 
     private struct Whole: Encodable {
         var topology: String
+        var asked: [String]
         var found: [Line]
         var runs: Int
         var distinct_runs: Int
@@ -196,6 +206,7 @@ struct SearchReport {
         Report.json(
             of: Whole(
                 topology: topology.name,
+                asked: asked,
                 found: stories.map { story in
                     Line(
                         expectation: story.breach.name,

@@ -70,6 +70,21 @@ import Testing
         #expect(unfit.errors.contains("do not fit the file any more"))
     }
 
+    @Test("writes under names that any shell takes, whatever the file is called") func names()
+        throws
+    {
+        let odd = try scratch.write(
+            "odd.yaml",
+            String(contentsOfFile: flaw, encoding: .utf8).replacing(
+                "name: shop",
+                with: "name: a/b c"
+            )
+            .replacing("lost:", with: "it's/gone:")
+        )
+        #expect(try warren("search", odd, "--runs", "300").code == 1)
+        #expect(try warren("run", "a-b-c.it-s-gone.yaml", "--no-trace").code == 1)
+    }
+
     @Test("says of a clean result what was looked at, and ends with 0") func clean() throws {
         let clean = try warren("search", good, "--runs", "200", "--jobs", "2")
         #expect(clean.code == 0)

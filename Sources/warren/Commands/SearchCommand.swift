@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import WarrenBroker
 import WarrenCatalog
+import WarrenGateway
 import WarrenLedger
 import WarrenSearch
 import WarrenStore
@@ -19,7 +20,8 @@ struct SearchCommand: ParsableCommand {
             as short as it can be and written as a file that `warren run` plays. A file that expects \
             nothing should lose no confirmed message, apply no effect twice and drain its queues.
 
-            Exit codes: 0 nothing broke, 1 something did, 2 the input is wrong.
+            Exit codes: 0 nothing broke, 1 something did, 2 the input is wrong, 3 Ctrl-C ended it before \
+            anything broke, or something outside failed.
 
             Example: warren search Topologies/rabbitmq/worker-queue.yaml --runs 2000
             """
@@ -107,7 +109,7 @@ struct SearchCommand: ParsableCommand {
         let stories = try result.hits.map { try story(of: $0, topology) }
         var longRun: String?
         if let schedule = result.firstCutShort {
-            longRun = "\(out)/\(topology.name).too-long.yaml"
+            longRun = path(topology, "too-long")
             try write(CaseFile(topology).with(schedule).text, to: longRun ?? "")
         }
         try remember(remembered, result, topology)
@@ -117,6 +119,7 @@ struct SearchCommand: ParsableCommand {
             result,
             stories,
             longRun: longRun,
+            memory: result.hits.isEmpty ? nil : memory(of: topology),
             seconds: (clock.now - started) / .seconds(1)
         )
         switch shape {
@@ -132,7 +135,7 @@ struct SearchCommand: ParsableCommand {
     // MARK: What broke before
 
     private func memory(of topology: Topology) -> String {
-        "\(out)/\(topology.name).schedules.yaml"
+        path(topology, "schedules")
     }
 
     /// The schedules that broke something in an earlier search.
@@ -173,7 +176,15 @@ struct SearchCommand: ParsableCommand {
         guard topology.expectations.isEmpty else { return topology }
         var file = CaseFile(topology)
         file.expectTheObvious(topology)
-        return Self.read(file.text, self.file) ?? topology
+        guard let whole = Self.read(file.text, self.file) else {
+            throw Failure(
+                code: Failure.outside,
+                text:
+                    "error: \(self.file) expects nothing, and what any topology should keep cannot be added: "
+                    + "this is a fault of warren\n  try: an `expect:` of your own"
+            )
+        }
+        return whole
     }
 
     private static func read(_ text: String, _ path: String) -> Topology? {
@@ -191,7 +202,7 @@ struct SearchCommand: ParsableCommand {
             models: Catalog.models
         ) { Self.read($0, file) }
         guard var shrinker else {
-            let path = "\(out)/\(topology.name).\(hit.breach.name).yaml"
+            let path = self.path(topology, hit.breach.name)
             try write(CaseFile(topology).with(hit.schedule).text, to: path)
             throw Failure(
                 code: Failure.outside,
@@ -210,7 +221,7 @@ struct SearchCommand: ParsableCommand {
             )
         }
         let story = SearchStory(&run, shrinker.outcome.breach)
-        let path = "\(out)/\(topology.name).\(hit.breach.name).yaml"
+        let path = self.path(topology, hit.breach.name)
         try write(text, to: path)
         return SearchReport.Story(
             hit: hit,
@@ -219,8 +230,17 @@ struct SearchCommand: ParsableCommand {
             path: path,
             events: shrinker.outcome.events,
             digest: shrinker.outcome.digest,
-            tried: shrinker.tried
+            tried: shrinker.tried,
+            isReplayable: (try? Replay.check(short, mayBreak: true)) != nil
         )
+    }
+
+    /// A file of this search, under a name that any shell takes as it is.
+    private func path(_ topology: Topology, _ name: String) -> String {
+        let plain = "\(topology.name).\(name)".map { character in
+            character.isLetter || character.isNumber || "._-".contains(character) ? character : "-"
+        }
+        return "\(out)/\(String(plain)).yaml"
     }
 
     private func write(_ text: String, to path: String) throws {
