@@ -107,6 +107,7 @@ let package = Package(
             name: "WarrenSearch",
             dependencies: [
                 "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings
         ),

@@ -159,7 +159,7 @@ public struct Simulation {
 
     /// Begins the run.
     mutating func begin() {
-        if topology.drawsTies { world.shuffleTies() }
+        world.setTies(topology.ties)
         world.boot()
         for (number, fault) in topology.faults.enumerated() {
             if case .at(let moment) = fault.moment {
@@ -196,7 +196,7 @@ public struct Simulation {
             events: most
         )
         take(sink)
-        let isDue = due <= horizon && stop != .facts && stop != .events
+        let isDue = due <= horizon && (stop == .idle || stop == .time)
         // Until a fault comes the world may be idle, but for clocks that go on ticking.
         if isDue, world.wait(until: due, facts: limit, events: most) { beginFaults(at: due) }
         if world.parcelsAreMany { world.sweepParcels() }
@@ -212,7 +212,7 @@ public struct Simulation {
             } else {
                 state = .ended
             }
-        case .facts, .events: watchForStandstill(world.eventCount - before)
+        case .facts, .events, .choice: watchForStandstill(world.eventCount - before)
         }
         if state == .running, end == .never, !hasPendingFault, ledger.circle.isSure { endCircle() }
         return state

@@ -12,8 +12,8 @@ public struct Stage {
         public var seed: UInt64
         /// Faults beside those of the file.
         public var faults: [Topology.Fault]
-        /// Whether chance orders what happens at the same moment.
-        public var drawsTies: Bool
+        /// Who is first of what happens at the same moment; in order is what the file says.
+        public var ties: Ties
         /// The delay of links that the file says nothing of; nil for what the file says.
         public var latency: LawSpec?
         /// Links with a delay of their own, beside those of the file.
@@ -23,12 +23,12 @@ public struct Stage {
         public init(
             seed: UInt64,
             faults: [Topology.Fault] = [],
-            drawsTies: Bool = false,
+            ties: Ties = .inOrder,
             latency: LawSpec? = nil
         ) {
             self.seed = seed
             self.faults = faults
-            self.drawsTies = drawsTies
+            self.ties = ties
             self.latency = latency
         }
     }
@@ -54,7 +54,7 @@ public struct Stage {
         run.seed = schedule.seed
         run.topology.seed = schedule.seed
         run.topology.faults += schedule.faults
-        run.topology.drawsTies = run.topology.drawsTies || schedule.drawsTies
+        if schedule.ties != .inOrder { run.topology.ties = schedule.ties }
         if let latency = schedule.latency {
             run.topology.latency = latency
             run.world.setLatency(run.world.law(latency))
@@ -68,6 +68,16 @@ public struct Stage {
 }
 
 extension World {
+    /// Says who is first of what happens at the same moment.
+    mutating func setTies(_ ties: Ties) {
+        switch ties {
+        case .inOrder: break
+        case .drawn: drawTies()
+        case .ranked: rankTies()
+        case .chosen(let choices): choose(choices)
+        }
+    }
+
     /// The kernel's law for a law of a file.
     mutating func law(_ spec: LawSpec) -> Law {
         switch spec {

@@ -14,7 +14,7 @@ extension Turn {
 
     @inline(__always)
     mutating func push(_ event: Pending, at time: UInt64) {
-        let tie = tie()
+        let tie = tie(event.node)
         agenda.pointee.live &+= 1
         let slot = agenda.pointee.slab.put(event)
         agenda.pointee.pending.add(slot, at: time, tie: tie)
@@ -32,9 +32,24 @@ extension Turn {
     private var apart: UInt64 { tieStream == nil ? 0 : 1 }
 
     @inline(__always)
-    private mutating func tie() -> UInt64 {
+    private mutating func tie(_ node: UInt32) -> UInt64 {
         guard let tieStream else { return 0 }
-        return chance.below(4095, tieStream) &+ 1
+        return drawTie(node, tieStream)
+    }
+
+    @inline(never)
+    private mutating func drawTie(_ node: UInt32, _ stream: StreamID) -> UInt64 {
+        guard Int(node) < ranks.count else { return chance.below(4095, stream) &+ 1 }
+        if chance.below(Self.rankLasts, stream) == 0 { drawRank(Int(node)) }
+        return ranks[Int(node)]
+    }
+
+    /// After so many events of a node, in the mean, it gets another rank.
+    private static var rankLasts: UInt64 { 64 }
+
+    mutating func drawRank(_ node: Int) {
+        guard let tieStream else { return }
+        ranks[node] = chance.below(4095, tieStream) &+ 1
     }
 
     /// Sends a packet over a connection.
@@ -98,7 +113,7 @@ extension Turn {
     public mutating func arm(_ timer: TimerID, after delay: Interval, background: Bool = false) {
         guard !isDead else { return }
         let slot = slot(of: timer)
-        let tie = tie()
+        let tie = tie(node.raw)
         let stamp = agenda.pointee.pending.add(slot, at: (now + delay).nanoseconds, tie: tie)
         agenda.pointee.live &+= agenda.pointee.slab.rows[Int(slot)].arm(
             stamp: stamp,

@@ -33,6 +33,8 @@ public struct Turn {
     /// How often each node went down; what was meant for an earlier life is stale.
     var incarnations: ContiguousArray<UInt32> = []
     var tieStream: StreamID?
+    /// By node, where ranks order what happens at the same moment: 1 to 4095, the least first.
+    var ranks: ContiguousArray<UInt64> = []
     /// Set when the machine asks for its own death.
     var dies = false
     /// Whether it goes in good order.

@@ -22,6 +22,8 @@ public struct World {
         case facts
         /// As many events as asked for have been handled.
         case events
+        /// A node has several things before it, and nobody has said which goes first; see ``World/choose(_:asks:)``.
+        case choice
     }
 
     /// Makes the machine of a node at its first start and after each crash.
@@ -61,6 +63,7 @@ public struct World {
     var turn: Turn
     var nodes: ContiguousArray<Node> = []
     var actions: ContiguousArray<Action> = []
+    var choices: Choices?
     private var parcelLimit = 4096
     /// How many parcels there were when the world was booted: machines that start anew name them again.
     private var parcelsOfBuilders = 0
@@ -154,10 +157,21 @@ public struct World {
     }
 
     /// Lets chance decide between events of the same moment, instead of their sequence.
-    public mutating func shuffleTies() {
+    public mutating func drawTies() {
         turn.own()
         turn.tieStream = turn.chance.stream("ties")
         turn.agenda.pointee.laneDelay = Agenda.noLane
+    }
+
+    /// Lets ranks decide between events of the same moment: each node has one that is drawn, and drawn anew now and then, so
+    /// that for a while a node is late for whatever comes.
+    ///
+    /// - Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of
+    ///   Finding Bugs" (2010): few changes of priority find what few orderings break.
+    public mutating func rankTies() {
+        drawTies()
+        for _ in nodes { turn.ranks.append(0) }
+        for index in nodes.indices { turn.drawRank(index) }
     }
 
     /// Gives a world that has not been booted another seed, as if it had been built with it.
@@ -300,6 +314,7 @@ public struct World {
         events eventLimit: UInt64 = .max
     ) -> Stop {
         turn.own()
+        if choices != nil { return runChoosing(until: end, facts: factLimit, events: eventLimit) }
         var handled: UInt64 = 0
         while true {
             if turn.agenda.pointee.facts.count >= factLimit { return .facts }
@@ -341,7 +356,7 @@ public struct World {
         runsInBackground = true
         let stop = run(until: moment, facts: factLimit, events: eventLimit)
         runsInBackground = before
-        guard stop != .facts, stop != .events else { return false }
+        guard stop == .idle || stop == .time else { return false }
         if turn.now < moment { turn.now = moment }
         return true
     }
@@ -363,7 +378,7 @@ public struct World {
     // MARK: The loop's parts
 
     /// Whether background timers matter although nothing else is left to happen.
-    private var isWaiting: Bool {
+    var isWaiting: Bool {
         runsInBackground || turn.owner.machines.contains { $0.isWaiting }
     }
 
@@ -406,7 +421,7 @@ public struct World {
 
     /// Gives one event to its machine; false if it had gone stale.
     @inline(__always)
-    private mutating func dispatch(_ stamp: UInt64, at time: UInt64) -> Bool {
+    mutating func dispatch(_ stamp: UInt64, at time: UInt64) -> Bool {
         let slot = PendingSet.slot(of: stamp)
         let node = NodeID(turn.agenda.pointee.slab.rows[slot].node)
         switch turn.agenda.pointee.slab.rows[slot].kind {

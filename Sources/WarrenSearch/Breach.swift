@@ -12,6 +12,13 @@ public struct Breach: Sendable, Hashable {
     public var sentence: String
     /// When it was broken first, by which message, and what was seen instead.
     public var first: Watch.Broken?
+
+    /// Something that a run broke.
+    public init(name: String, sentence: String, first: Watch.Broken?) {
+        self.name = name
+        self.sentence = sentence
+        self.first = first
+    }
 }
 
 /// What was seen of a run, as far as a search wants to know it.
@@ -21,14 +28,14 @@ struct Observation: Sendable {
     /// Situations that it came through, as hashes.
     var situations: Set<UInt64> = []
     /// Queues that had a message, and how the work of clients went wrong.
-    var queues: Set<String> = []
-    var failures: Set<Failing> = []
+    var reached: Set<Tally.Reached> = []
 }
 
 /// A way in which the work of a client may go wrong.
 struct Failing: Sendable, Hashable {
     var client: String
     var how: WorkFailure
+    var words: String { "\(client): \(how.words)" }
 
     /// All that a topology says.
     static func all(in topology: Topology) -> [Failing] {
@@ -111,14 +118,17 @@ struct Observer {
         let ledger = run.ledger
         let names = run.world.names
         for queue in ledger.queues {
-            if queue.delivered > 0 || queue.depthMax > 0 { seen.queues.insert(names[queue.symbol]) }
+            if queue.delivered > 0 || queue.depthMax > 0 {
+                seen.reached.insert(Tally.Reached(.queue, names[queue.symbol]))
+            }
             let depth = UInt64(64 - queue.depthMax.leadingZeroBitCount)
             let held = UInt64(64 - queue.unacked.leadingZeroBitCount)
             seen.situations.insert(Self.mix(UInt64(queue.symbol.raw) << 32, depth, held))
         }
         for one in failed {
             guard let how = WorkFailure(rawValue: one.how) else { continue }
-            seen.failures.insert(Failing(client: names[Symbol(one.client)], how: how))
+            let failing = Failing(client: names[Symbol(one.client)], how: how)
+            seen.reached.insert(Tally.Reached(.failure, failing.words))
         }
         seen.breaches = breaches(run)
         return seen

@@ -26,7 +26,7 @@ public struct CaseFile: Sendable {
             let faults = (tree["faults"]?.elements ?? []) + schedule.faults.map(Self.tree)
             file.tree["faults"] = .list(faults)
         }
-        if schedule.drawsTies { file.tree[path: ["run", "ties"]] = .plain("drawn") }
+        if schedule.ties != .inOrder { schedule.ties.write(into: &file.tree) }
         if let latency = schedule.latency {
             file.tree[path: ["network", "default", "latency"]] = Self.tree(latency)
         }

@@ -19,23 +19,30 @@ public enum Remembered {
     /// The text of a file of schedules.
     public static func text(_ entries: [Entry]) -> String {
         let list = entries.map { entry in
-            var words: [(String, Tree)] = [
-                ("broke", .quoted(entry.broke)), ("seed", .plain("\(entry.schedule.seed)")),
-            ]
-            if entry.schedule.drawsTies { words.append(("ties", .plain("drawn"))) }
-            if let latency = entry.schedule.latency {
-                words.append(("latency", CaseFile.tree(latency)))
-            }
-            if !entry.schedule.links.isEmpty {
-                words.append(("links", .list(entry.schedule.links.map(CaseFile.tree))))
-            }
-            if !entry.schedule.faults.isEmpty {
-                words.append(("faults", .list(entry.schedule.faults.map(CaseFile.tree))))
-            }
-            return Tree.map(words)
+            Tree.map([("broke", .quoted(entry.broke))] + words(entry.schedule))
         }
         return "# Schedules that broke something: warren search plays them first.\n"
             + TreeWriter.yaml(.map([("schedules", .list(list))]))
+    }
+
+    /// The text of one schedule.
+    static func text(_ schedule: Stage.Schedule) -> String {
+        TreeWriter.yaml(.map(words(schedule)))
+    }
+
+    private static func words(_ schedule: Stage.Schedule) -> [(String, Tree)] {
+        var words: [(String, Tree)] = [("seed", .plain("\(schedule.seed)"))]
+        var run = Tree.map([])
+        schedule.ties.write(into: &run)
+        words += (run["run"]?.entries ?? []).map { ($0.key, $0.value) }
+        if let latency = schedule.latency { words.append(("latency", CaseFile.tree(latency))) }
+        if !schedule.links.isEmpty {
+            words.append(("links", .list(schedule.links.map(CaseFile.tree))))
+        }
+        if !schedule.faults.isEmpty {
+            words.append(("faults", .list(schedule.faults.map(CaseFile.tree))))
+        }
+        return words
     }
 
     /// The schedules of a file, as far as they fit a topology.
@@ -53,32 +60,48 @@ public enum Remembered {
         var found: [Entry] = []
         var unfit = 0
         for entry in tree["schedules"]?.elements ?? [] {
-            var file = CaseFile(topology)
-            let faults = entry["faults"]?.elements ?? []
-            file.tree["faults"] = .list((file.tree["faults"]?.elements ?? []) + faults)
-            if let latency = entry["latency"] {
-                file.tree[path: ["network", "default", "latency"]] = latency
-            }
-            let links = entry["links"]?.elements ?? []
-            if !links.isEmpty {
-                let all = (file.tree["network"]?["links"]?.elements ?? []) + links
-                file.tree[path: ["network", "links"]] = .list(all)
-            }
-            guard let seed = entry["seed"]?.text.flatMap({ UInt64($0) }),
-                let whole = read(file.text)
-            else {
+            guard let schedule = schedule(entry, topology, read: read) else {
                 unfit += 1
                 continue
             }
-            var schedule = Stage.Schedule(
-                seed: seed,
-                faults: Array(whole.faults.suffix(faults.count)),
-                drawsTies: entry["ties"]?.text == "drawn",
-                latency: entry["latency"] == nil ? nil : whole.latency
-            )
-            schedule.links = Array(whole.links.suffix(links.count))
             found.append(Entry(broke: entry["broke"]?.text ?? "", schedule: schedule))
         }
         return (found, unfit)
+    }
+
+    /// The schedule of a text, if it fits a topology.
+    static func schedule(
+        _ text: String,
+        _ topology: Topology,
+        read: (String) -> Topology?
+    ) -> Stage.Schedule? {
+        Tree.read(text, path: topology.name).flatMap { schedule($0, topology, read: read) }
+    }
+
+    private static func schedule(
+        _ entry: Tree,
+        _ topology: Topology,
+        read: (String) -> Topology?
+    ) -> Stage.Schedule? {
+        var file = CaseFile(topology)
+        let faults = entry["faults"]?.elements ?? []
+        let links = entry["links"]?.elements ?? []
+        guard let seed = entry["seed"]?.text.flatMap({ UInt64($0) }) else { return nil }
+        var schedule = Stage.Schedule(seed: seed, ties: Ties(entry))
+        // Most schedules bring nothing that the topology has to know.
+        guard !faults.isEmpty || !links.isEmpty || entry["latency"] != nil else { return schedule }
+        file.tree["faults"] = .list((file.tree["faults"]?.elements ?? []) + faults)
+        if let latency = entry["latency"] {
+            file.tree[path: ["network", "default", "latency"]] = latency
+        }
+        if !links.isEmpty {
+            let all = (file.tree["network"]?["links"]?.elements ?? []) + links
+            file.tree[path: ["network", "links"]] = .list(all)
+        }
+        guard let whole = read(file.text) else { return nil }
+        schedule.faults = Array(whole.faults.suffix(faults.count))
+        schedule.links = Array(whole.links.suffix(links.count))
+        schedule.latency = entry["latency"] == nil ? nil : whole.latency
+        return schedule
     }
 }

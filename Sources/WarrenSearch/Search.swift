@@ -20,45 +20,66 @@ public struct Search {
         public var first: [Stage.Schedule] = []
         /// Whether it ends with the round in which something broke first.
         public var stopsAtFirst = true
+        /// Which part of the runs is lived here: the `shard`-th of `shards`, from 1.
+        public var shard = 1
+        public var shards = 1
 
         /// The usual options.
         public init() {}
+
+        /// How many of the runs are lived here.
+        var share: Int { runs / shards + (runs % shards >= shard ? 1 : 0) }
+
+        /// The number of the run at a position of this shard: shards take turns.
+        func number(at position: Int) -> Int { position * shards + shard }
+
+        func position(of number: Int) -> Int { (number - 1) / shards }
     }
 
-    /// A run that broke something.
-    public struct Hit: Sendable {
-        /// Its number, from 1.
-        public var run: Int
-        /// What it did differently from the file.
-        public var schedule: Stage.Schedule
-        /// What it broke.
-        public var breach: Breach
-        /// The fingerprint of the run.
-        public var digest: String
-    }
-
-    /// What a search has seen.
+    /// What a search has seen, put together.
     public struct Result: Sendable {
-        /// The first run that broke each thing, in the order of their numbers.
-        public var hits: [Hit] = []
-        /// How many runs there were, and how many of them were different ones.
-        public var runs = 0
-        public var distinct = 0
-        /// How many events in all.
-        public var events: UInt64 = 0
-        /// How many situations were seen, and in which run the last new one.
-        public var situations = 0
-        public var lastNew = 0
+        /// Run by run.
+        public let tally: Tally
+        /// The first run that broke each thing, or broke it in each way if the search went on, in the order in which they
+        /// came.
+        public let hits: [Tally.Hit]
         /// Faults of the menu, by what they do, with how many runs had them; those of none are there as well.
-        public var faults: [(words: String, runs: Int)] = []
+        public let faults: [(words: String, runs: Int)]
         /// Queues that no message ever came to.
-        public var queuesNeverReached: [String] = []
+        public let queuesNeverReached: [String]
         /// Ways in which work may go wrong, and never did.
-        public var failuresNeverReached: [String] = []
-        /// Runs that were too long to be lived to their end.
-        public var cutShort = 0
-        /// The schedule of the first of them.
-        public var firstCutShort: Stage.Schedule?
+        public let failuresNeverReached: [String]
+
+        /// How many runs there were.
+        public var runs: Int { tally.rows.count }
+        /// How many runs were different ones.
+        public var distinct: Int { tally.distinct }
+        /// How many events in all.
+        public var events: UInt64 { tally.events }
+        /// How many situations were seen, and in which run the last new one.
+        public var situations: Int { tally.situations.count }
+        public var lastNew: Int { tally.lastNew }
+        /// How many runs were too long to be lived to their end.
+        public var cutShort: Int { tally.cutShort }
+
+        /// What the runs of a search of a topology have shown.
+        ///
+        /// - Parameters:
+        ///   - tally: run by run.
+        ///   - topology: the topology that was searched.
+        ///   - each: whether each way in which something broke is a hit of its own.
+        public init(_ tally: Tally, of topology: Topology, each: Bool = true) {
+            self.tally = tally
+            var names: Set<String> = []
+            hits = tally.hits.filter { names.insert(each ? $0.kind : $0.breach.name).inserted }
+            faults = FaultMenu(topology).items.map { ($0.words, tally.faults[$0.words] ?? 0) }
+            queuesNeverReached = topology.brokers.flatMap { broker in
+                (broker.tree["queues"]?.entries ?? []).map(\.key)
+                    .filter { !tally.reached.contains(Tally.Reached(.queue, $0)) }
+            }
+            failuresNeverReached = Failing.all(in: topology).map(\.words)
+                .filter { !tally.reached.contains(Tally.Reached(.failure, $0)) }
+        }
     }
 
     /// Runs are handed out in rounds of so many: what a round shows is used by the next.
@@ -71,7 +92,7 @@ public struct Search {
     private var moments: [UInt64] = []
     private var longest: UInt64 = 0
     /// Schedules that came into situations that nobody had seen, the latest last.
-    private var corpus: [Stage.Schedule] = []
+    private var corpus: ArraySlice<(run: Int, schedule: Stage.Schedule)> = []
 
     /// A search of a topology, whose expectations it is about.
     public init(_ topology: Topology, models: [any BrokerModel.Type], _ options: Options) {
@@ -84,71 +105,42 @@ public struct Search {
     /// Searches.
     ///
     /// - Parameters:
-    ///   - isStopped: asked between rounds; true ends the search.
-    ///   - progress: hears how many runs are done.
+    ///   - before: what the same search has shown already: it goes on from there, as if it had not been interrupted.
+    ///   - isStopped: asked between runs; true ends the search.
+    ///   - progress: hears what was seen so far, after each round.
     /// - Returns: what broke, and what was seen.
     /// - Throws: ``Simulation/Rejection`` if the topology cannot be built.
     public mutating func run(
-        isStopped: () -> Bool = { false },
-        progress: (Result) -> Void = { _ in }
+        from before: Tally = Tally(),
+        isStopped: @escaping @Sendable () -> Bool = { false },
+        progress: (Tally) -> Void = { _ in }
     ) throws(Simulation.Rejection) -> Result {
         let workers = try Workers(topology, models, jobs: options.jobs)
-        var result = Result()
-        var seen: Set<UInt64> = []
-        var digests: Set<String> = []
-        var hadFault = [Int](repeating: 0, count: menu.items.count)
-        var reached: Set<String> = []
-        var failed: Set<Failing> = []
+        var tally = before
         rehearse(workers.first)
-        while result.runs < options.runs, !isStopped() {
-            let count = min(Self.round, options.runs - result.runs)
-            let plans = (0..<count).map { plan(result.runs + $0) }
-            let lived = live(plans, workers)
+        while tally.rows.count < options.share, !isStopped() {
+            if options.stopsAtFirst, !tally.hits.isEmpty { break }
+            let done = tally.rows.count
+            // A round that was interrupted goes on with what it knew at its beginning.
+            let start = done - done % Self.round
+            let told = tally.telling.firstIndex { options.position(of: $0.run) >= start }
+            corpus = tally.telling.prefix(told ?? tally.telling.count)
+            let count = min(start + Self.round, options.share) - done
+            let numbers = (0..<count).map { options.number(at: done + $0) }
+            let plans = numbers.map { plan($0) }
+            let lived = live(plans, workers, isStopped)
             for (index, one) in lived.enumerated() {
-                result.runs += 1
-                result.events += one.observation.events
-                if one.isCut {
-                    result.cutShort += 1
-                    result.firstCutShort = result.firstCutShort ?? plans[index]
-                }
-                digests.insert(one.digest)
-                reached.formUnion(one.observation.queues)
-                failed.formUnion(one.observation.failures)
-                for fault in Set(plans[index].faults.compactMap(menu.index)) {
-                    hadFault[fault] += 1
-                }
-                let new = one.observation.situations.subtracting(seen)
-                if !new.isEmpty {
-                    seen.formUnion(new)
-                    result.lastNew = result.runs
-                    corpus.append(plans[index])
-                }
-                for breach in one.observation.breaches
-                where !result.hits.contains(where: { $0.breach.name == breach.name }) {
-                    result.hits.append(
-                        Hit(
-                            run: result.runs,
-                            schedule: plans[index],
-                            breach: breach,
-                            digest: one.digest
-                        )
-                    )
-                }
+                tally.take(
+                    numbers[index],
+                    plans[index],
+                    one.observation,
+                    one.digest,
+                    isCut: one.isCut
+                )
             }
-            result.distinct = digests.count
-            result.situations = seen.count
-            progress(result)
-            if options.stopsAtFirst, !result.hits.isEmpty { break }
+            progress(tally)
         }
-        result.faults = menu.items.indices.map {
-            (menu.items[$0].words, hadFault[$0])
-        }
-        result.queuesNeverReached = topology.brokers.flatMap { broker in
-            (broker.tree["queues"]?.entries ?? []).map(\.key).filter { !reached.contains($0) }
-        }
-        result.failuresNeverReached = Failing.all(in: topology).filter { !failed.contains($0) }
-            .map { "\($0.client): \($0.how.words)" }
-        return result
+        return Result(tally, of: topology, each: !options.stopsAtFirst)
     }
 
     // MARK: Plans
@@ -170,17 +162,17 @@ public struct Search {
         self.moments = moments
     }
 
-    /// The schedule of a run.
-    private func plan(_ position: Int) -> Stage.Schedule {
-        guard position >= options.first.count else { return options.first[position] }
-        let number = position - options.first.count
+    /// The schedule of the run with a number, from 1.
+    private func plan(_ run: Int) -> Stage.Schedule {
+        guard run > options.first.count else { return options.first[run - 1] }
+        let number = run - 1 - options.first.count
         // The first is the file as it is.
         guard number > 0 else { return Stage.Schedule(seed: topology.seed) }
         var dice = Dice(options.seed &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(number))
         var plan = Stage.Schedule(seed: topology.seed)
         // The moments that matter are those of the file's own seed.
         if dice.happens(50) { plan.seed = dice.next() >> 2 }
-        plan.drawsTies = dice.happens(50)
+        plan.ties = dice.pick([.inOrder, .inOrder, .drawn, .ranked])
         // What takes no time takes none in any law.
         let mean = topology.latency.mean
         switch mean > 0 ? dice.below(4) : 3 {
@@ -191,7 +183,7 @@ public struct Search {
         }
         if dice.happens(25), let link = slowLink(&dice) { plan.links = [link] }
         if !corpus.isEmpty, dice.happens(35) {
-            plan = dice.pick(corpus)
+            plan = corpus[corpus.startIndex + dice.below(corpus.count)].schedule
             mutate(&plan, &dice)
         } else if topology.search.atMost > 0, dice.happens(85) {
             for _ in 0..<(1 + dice.below(topology.search.atMost)) { addFault(&plan, &dice) }
@@ -248,9 +240,9 @@ public struct Search {
         let offset: Double
         switch dice.below(4) {
         case 0: offset = 0
-        case 1: offset = step / 2
+        case 1: offset = (step / 2).rounded()
         case 2: offset = 1000
-        default: offset = Double(dice.next() % UInt64(step * 10)) - step
+        default: offset = Double(dice.next() % UInt64(step * 10)) - step.rounded()
         }
         return max(around + offset, earliest)
     }
@@ -268,9 +260,15 @@ public struct Search {
     }
 
     /// Lives schedules side by side; the order of the answers is theirs.
-    private func live(_ schedules: [Stage.Schedule], _ workers: Workers) -> [Lived] {
+    private func live(
+        _ schedules: [Stage.Schedule],
+        _ workers: Workers,
+        _ isStopped: @Sendable () -> Bool
+    ) -> [Lived] {
         let longest = longest
-        return workers.map(schedules.count) { Self.live(schedules[$0], $1, longest) }
+        return workers.map(schedules.count, isStopped: isStopped) {
+            Self.live(schedules[$0], $1, longest)
+        }
     }
 
     private static func live(

@@ -242,8 +242,8 @@ public struct Topology: Sendable {
     public var files: [SourceFile]
     /// What a check is to pass over.
     public var suppressions: [Suppression] = []
-    /// Whether chance orders what happens at the same moment.
-    public var drawsTies = false
+    /// Who is first of what happens at the same moment.
+    public var ties = Ties.inOrder
     /// What `warren search` may do to it.
     public var search = Search()
     /// The whole file, with what it includes.

@@ -333,7 +333,7 @@ public struct TopologyReader {
         topology.links = links(tree["network"]?["links"], topology)
         topology.faults = faults(tree["faults"], topology)
         markBroken(tree["expect_broken"], &topology)
-        topology.drawsTies = tree["run"]?["ties"]?.text == "drawn"
+        topology.ties = Ties(tree["run"])
         topology.search = search(tree["search"], topology)
         topology.tree = tree
         topology.suppressions = (tree["check"]?["ignore"]?.elements ?? []).map { Suppression($0) }

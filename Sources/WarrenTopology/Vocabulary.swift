@@ -249,8 +249,13 @@ package enum CommonShapes {
         Field("for", .duration, "how long to simulate, at most"),
         Field(
             "ties",
-            .choice(["in_order", "drawn"]),
-            "who is first of what happens at the same moment: in the order of its causes, or as chance says; in_order"
+            .choice(["in_order", "drawn", "ranked"]),
+            "who is first of what happens at the same moment: in the order of its causes, as chance says each time, or by ranks of the nodes that chance gives and changes; in_order"
+        ),
+        Field(
+            "choices",
+            .list(.integer(0...4095)),
+            "which goes first where a node has several things before it at the same moment, counted from 0; then in order"
         ),
     ])
 

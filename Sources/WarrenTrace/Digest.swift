@@ -38,7 +38,10 @@ public struct Digest: Sendable, Hashable {
     public var value: UInt64 { Self.finish(state) }
 
     /// Sixteen hexadecimal digits.
-    public var text: String {
+    public var text: String { Self.text(value) }
+
+    /// A digest of 64 bits in sixteen hexadecimal digits.
+    public static func text(_ value: UInt64) -> String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits
     }

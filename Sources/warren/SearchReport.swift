@@ -10,7 +10,7 @@ import WarrenView
 struct SearchReport {
     /// Something that broke, told in the shortest way.
     struct Story {
-        var hit: Search.Hit
+        var hit: Tally.Hit
         var breach: Breach
         var story: SearchStory
         /// The file that plays it.
@@ -29,7 +29,9 @@ struct SearchReport {
     private let stories: [Story]
     private let longRun: String?
     private let memory: String?
-    private let seconds: Double
+    private let results: String?
+    private let missing: String?
+    private let seconds: Double?
 
     init(
         _ topology: Topology,
@@ -38,7 +40,9 @@ struct SearchReport {
         _ stories: [Story],
         longRun: String?,
         memory: String?,
-        seconds: Double
+        results: String?,
+        missing: String? = nil,
+        seconds: Double?
     ) {
         self.topology = topology
         self.file = file
@@ -46,7 +50,19 @@ struct SearchReport {
         self.stories = stories
         self.longRun = longRun
         self.memory = memory
+        self.results = results
+        self.missing = missing
         self.seconds = seconds
+    }
+
+    /// Prints it.
+    func print(as shape: SearchCommand.Format) throws {
+        switch shape {
+        case .text: try Console.print(text)
+        case .json: try Console.print(json)
+        case .junit: try Console.print(junit, terminator: "")
+        case .github: try Console.print(github, terminator: "")
+        }
     }
 
     var text: String {
@@ -67,6 +83,7 @@ struct SearchReport {
             "  \(breach.sentence)",
         ]
         if let seen = breach.first?.seen, !seen.isEmpty { lines.append("  seen: \(seen)") }
+        if story.hit.times > 1 { lines.append("  \(story.hit.times) runs broke it in this way") }
         lines += ["", story.story.text, ""]
         lines.append("play    warren run \(story.path)")
         if story.isReplayable { lines.append("try     warren replay \(story.path) --cluster") }
@@ -86,10 +103,12 @@ struct SearchReport {
     /// How much of what could happen was seen.
     private var coverage: String {
         var lines = [
-            "searched  \(result.runs) runs in \(String(format: "%.1f", seconds))s, \(result.distinct) of them different; "
+            "searched  \(result.runs) runs\(seconds.map { String(format: " in %.1fs", $0) } ?? ""), \(result.distinct) of them different; "
                 + "\(result.situations) situations, the last new one in run \(result.lastNew)",
             "asked     " + (asked + ["that the books balance"]).joined(separator: ", "),
         ]
+        if let missing { lines.append("missing   \(missing)") }
+        if let results { lines.append("results   \(results)") }
         if let memory { lines.append("kept      \(memory), which is played first the next time") }
         let untried = result.faults.filter { $0.runs == 0 }.map(\.words)
         if topology.search.atMost == 0 || result.faults.isEmpty {

@@ -2,6 +2,7 @@ import WarrenBroker
 import WarrenKernel
 import WarrenLedger
 import WarrenSearch
+import WarrenTopology
 import WarrenTrace
 import WarrenView
 
@@ -13,6 +14,9 @@ struct SearchStory {
 
     /// The sentences, in the order of time.
     private(set) var lines: [(time: Instant, sentence: String)] = []
+    /// What went wrong in it, in the order in which it did so first, without when, to whom and how often: stories of one
+    /// shape have one cause.
+    private(set) var shape: [String] = []
 
     /// The story of a run that broke something; it is lived to its end for it.
     init(_ run: inout Simulation, _ breach: Breach) {
@@ -29,6 +33,8 @@ struct SearchStory {
         let line = Self.line(of: message, facts)
         let faults = RunStory(run)
         for fact in facts where line.contains(fact.message) || Self.isEvent(fact) {
+            let step = Self.step(fact, in: run)
+            if let step, !shape.contains(step) { shape.append(step) }
             var sentence = fact.kind == .faultBegan ? faults.fault(fact) : text.sentence(fact)
             if fact.message != .none {
                 sentence = "m\(fact.message.raw): \(sentence)"
@@ -84,6 +90,24 @@ struct SearchStory {
         case .leaderElected: return fact.detail > 1
         case .connectionClosed: return fact.peer != .max && fact.variant != Closure.closed.rawValue
         default: return false
+        }
+    }
+
+    /// What a fact adds to the shape of a story; nil for what happens on every good day, and for what follows from a
+    /// fault whatever else happens.
+    private static func step(_ fact: Fact, in run: Simulation) -> String? {
+        switch fact.kind {
+        case .faultBegan:
+            let faults = run.topology.faults
+            return fact.detail < faults.count ? faults[Int(fact.detail)].action.rawValue : nil
+        case .deliveryRequeued, .messageDropped, .messageDeadLettered, .messageUnroutable,
+            .workFailed,
+            .messageUnknown:
+            return "\(fact.kind.name) \(fact.variant & 63)"
+        case .messageRecovered, .messageRetried, .messageReturned, .messageNacked, .mirrorPromoted,
+            .alarmRaised, .queueDeleted, .nodeYielded, .nodePaused, .publishFailed, .messageDerived:
+            return fact.kind.name
+        default: return nil
         }
     }
 

@@ -42,7 +42,7 @@ import WarrenTopology
             var schedule = Stage.Schedule(
                 seed: seed,
                 faults: [fault],
-                drawsTies: seed % 2 == 0,
+                ties: seed % 2 == 0 ? .drawn : seed % 3 == 0 ? .ranked : .inOrder,
                 latency: seed % 3 == 0 ? .exponential(mean: 80_000) : nil
             )
             if seed % 4 == 0 {

@@ -20,6 +20,10 @@ struct SearchCommand: ParsableCommand {
             as short as it can be and written as a file that `warren run` plays. A file that expects \
             nothing should lose no confirmed message, apply no effect twice and drain its queues.
 
+            With --results all that was seen is kept in an SQLite file: --resume goes on with it as if \
+            nothing had come between, --shard 3/64 lives each 64th run, on as many machines, and \
+            `warren search merge shard-*.sqlite` joins what they have seen, and tells it.
+
             Exit codes: 0 nothing broke, 1 something did, 2 the input is wrong, 3 Ctrl-C ended it before \
             anything broke, or something outside failed.
 
@@ -27,8 +31,10 @@ struct SearchCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "The topology file.")
-    var file: String
+    @Argument(help: "The topology file; or merge, and files of results.")
+    var files: [String]
+
+    private var merges: Bool { files.first == "merge" }
 
     @Option(help: "How many runs at most; 1000, or with --for as many as there is time for.")
     var runs: Int?
@@ -42,8 +48,19 @@ struct SearchCommand: ParsableCommand {
     @Option(help: "The seed of the search.")
     var seed: UInt64 = 1
 
-    @Flag(help: "Go on after the first thing that broke.")
+    @Flag(
+        help: "Go on after the first thing that broke, and tell each way in which something does."
+    )
     var all = false
+
+    @Option(help: "An SQLite file for all that is seen.")
+    var results: String?
+
+    @Flag(help: "Go on with the --results of a search that was interrupted, or had fewer --runs.")
+    var resume = false
+
+    @Option(help: "Live one part of the runs, such as 3/64: the third of 64.")
+    var shard: String?
 
     @Option(help: "The folder for what is found.")
     var out = "."
@@ -63,6 +80,24 @@ struct SearchCommand: ParsableCommand {
     private var format: OutputFormat { shape == .json ? .json : .text }
 
     func validate() throws {
+        if merges {
+            guard files.count > 1 else {
+                throw ValidationError(
+                    "merge needs files of results; say `warren search merge shard-*.sqlite`"
+                )
+            }
+            if runs != nil || length != nil || resume || shard != nil || all {
+                throw ValidationError(
+                    "merge joins what was searched, and takes --results, --out and --format"
+                )
+            }
+            return
+        }
+        if files.count != 1 {
+            throw ValidationError(
+                "one topology is searched at a time, and these are \(files.count) files"
+            )
+        }
         if let runs, runs < 1 {
             throw ValidationError("--runs \(runs) is no number of runs; say 1000")
         }
@@ -72,192 +107,166 @@ struct SearchCommand: ParsableCommand {
         if let length, Units.duration(length) == nil {
             throw ValidationError("--for \(length) is no length of time; say 60s")
         }
+        if let shard, Self.shard(shard) == nil {
+            throw ValidationError("--shard \(shard) is none; say 3/64 for the third of 64")
+        }
+        if shard != nil, length != nil, runs == nil {
+            throw ValidationError("--shard needs --runs: how many all shards together live")
+        }
+        if resume, results == nil {
+            throw ValidationError("--resume needs --results with the file to go on with")
+        }
+    }
+
+    /// The third of 64 parts, for 3/64.
+    private static func shard(_ text: String) -> (Int, Int)? {
+        let parts = text.split(separator: "/").compactMap { Int($0) }
+        guard parts.count == 2, parts[1] <= 1_000_000, parts[0] >= 1, parts[0] <= parts[1] else {
+            return nil
+        }
+        return (parts[0], parts[1])
     }
 
     func run() throws {
-        let topology = try whole(Files.topology(file, format))
+        if merges {
+            try SearchMerge(
+                files: Array(files.dropFirst()),
+                results: results,
+                out: out,
+                shape: shape
+            ).run()
+            return
+        }
+        let file = files[0]
+        let writer = StoryWriter(
+            try whole(Files.topology(file, format), file),
+            file: file,
+            out: out
+        )
         var options = Search.Options()
         options.runs = runs ?? (length == nil ? 1000 : .max)
         options.seed = seed
         options.jobs = jobs ?? ProcessInfo.processInfo.activeProcessorCount
         options.stopsAtFirst = !all
-        let remembered = try remembered(topology)
+        if let shard = shard.flatMap(Self.shard) { (options.shard, options.shards) = shard }
+        // A shard is the same on every machine, whatever broke there before.
+        let remembered = shard == nil ? try writer.remembered() : []
         options.first = remembered.map(\.schedule)
+        var before = Tally()
+        let kept = try keep(writer, &options, &before)
         let interrupt = Interrupt.watch()
         defer { interrupt.cancel() }
-        let clock = ContinuousClock()
-        let started = clock.now
-        let limit = length.flatMap(Units.duration).map { Duration.nanoseconds(Int64($0)) }
-        var search = Search(topology, models: Catalog.models, options)
-        let result: Search.Result
-        do {
-            result = try search.run(
-                isStopped: {
-                    Interrupt.happened || limit.map { clock.now - started > $0 } ?? false
-                },
-                progress: { result in
-                    guard Console.isTerminal else { return }
-                    Console.progress(
-                        "\(result.runs) runs, \(result.situations) situations seen · Ctrl-C ends it"
-                    )
-                }
-            )
-        } catch {
-            throw try Files.rejected(error.findings, topology.files, format)
-        }
-        if Console.isTerminal { Console.progress("") }
-        let stories = try result.hits.map { try story(of: $0, topology) }
-        var longRun: String?
-        if let schedule = result.firstCutShort {
-            longRun = path(topology, "too-long")
-            try write(CaseFile(topology).with(schedule).text, to: longRun ?? "")
-        }
-        try remember(remembered, result, topology)
+        let started = ContinuousClock().now
+        let result = try search(writer, options, before, kept, since: started)
+        let stories = try writer.stories(of: result)
+        if shard == nil { try writer.remember(remembered, stories) }
         let report = SearchReport(
-            topology,
+            writer.topology,
             file: file,
             result,
             stories,
-            longRun: longRun,
-            memory: result.hits.isEmpty ? nil : memory(of: topology),
-            seconds: (clock.now - started) / .seconds(1)
+            longRun: try writer.longRun(of: result),
+            memory: result.hits.isEmpty || shard != nil ? nil : writer.memory,
+            results: results,
+            seconds: (ContinuousClock().now - started) / .seconds(1)
         )
-        switch shape {
-        case .text: try Console.print(report.text)
-        case .json: try Console.print(report.json)
-        case .junit: try Console.print(report.junit, terminator: "")
-        case .github: try Console.print(report.github, terminator: "")
-        }
+        try report.print(as: shape)
         if !stories.isEmpty { throw ExitCode(Failure.broken) }
         if Interrupt.happened { throw ExitCode(Failure.outside) }
     }
 
-    // MARK: What broke before
-
-    private func memory(of topology: Topology) -> String {
-        path(topology, "schedules")
-    }
-
-    /// The schedules that broke something in an earlier search.
-    private func remembered(_ topology: Topology) throws -> [Remembered.Entry] {
-        let path = memory(of: topology)
-        guard FileManager.default.fileExists(atPath: path) else { return [] }
-        guard let data = FileManager.default.contents(atPath: path),
-            let tree = Tree.read(String(decoding: data, as: UTF8.self), path: path)
-        else {
-            Console.error("\(path) cannot be read; what broke before is not played first")
-            return []
-        }
-        let (fit, unfit) = Remembered.entries(tree, topology) { Self.read($0, file) }
-        if unfit > 0 {
-            Console.error(
-                "\(unfit) of the schedules in \(path) do not fit the file any more, and are left out"
+    private func search(
+        _ writer: StoryWriter,
+        _ options: Search.Options,
+        _ before: Tally,
+        _ kept: ResultsFile?,
+        since started: ContinuousClock.Instant
+    ) throws -> Search.Result {
+        let limit = length.flatMap(Units.duration).map { Duration.nanoseconds(Int64($0)) }
+        let clock = ContinuousClock()
+        var search = Search(writer.topology, models: Catalog.models, options)
+        var saved = started
+        var trouble: (any Error)?
+        let result: Search.Result
+        do throws(Simulation.Rejection) {
+            result = try search.run(
+                from: before,
+                isStopped: {
+                    Interrupt.happened || limit.map { clock.now - started > $0 } ?? false
+                },
+                progress: { tally in
+                    if let kept, trouble == nil, clock.now - saved > .seconds(1) {
+                        do { try kept.save(tally) } catch { trouble = error }
+                        saved = clock.now
+                    }
+                    guard Console.isTerminal else { return }
+                    Console.progress(
+                        "\(tally.rows.count) runs, \(tally.situations.count) situations seen · Ctrl-C ends it"
+                    )
+                }
             )
+        } catch {
+            throw try Files.rejected(error.findings, writer.topology.files, format)
         }
-        return fit
+        if Console.isTerminal { Console.progress("") }
+        if let trouble { throw trouble }
+        try kept?.save(result.tally)
+        return result
     }
 
-    /// Keeps the schedules that broke something, old and new.
-    private func remember(
-        _ old: [Remembered.Entry],
-        _ result: Search.Result,
-        _ topology: Topology
-    ) throws {
-        let new = result.hits.filter { $0.run > old.count }.map {
-            Remembered.Entry(broke: $0.breach.name, schedule: $0.schedule)
+    /// The file for what is seen, with what a search before this one has seen if this one goes on.
+    private func keep(
+        _ writer: StoryWriter,
+        _ options: inout Search.Options,
+        _ before: inout Tally
+    ) throws -> ResultsFile? {
+        guard let results else { return nil }
+        let heading = ResultsFile.Heading(
+            version: Simulation.version,
+            path: writer.file,
+            text: CaseFile(writer.topology).text,
+            options
+        )
+        do {
+            guard resume else {
+                return try ResultsFile(creating: results, heading, first: options.first)
+            }
+            let kept = try ResultsFile(opening: results)
+            var asked = heading
+            asked.firstCount = kept.heading.firstCount
+            asked.runs = kept.heading.runs
+            asked.parts = kept.heading.parts == heading.parts ? [] : kept.heading.parts
+            if let reason = kept.heading.differs(from: asked) {
+                throw Failure(
+                    code: Failure.input,
+                    text: "error: \(results) cannot be gone on with: \(reason)\n"
+                        + "  try: the file, --seed and --shard that it was begun with, or another --results"
+                )
+            }
+            options.first = try kept.first(writer.topology, read: writer.read)
+            before = try kept.tally(writer.topology, read: writer.read)
+            if runs == nil, length == nil { options.runs = kept.heading.runs }
+            try kept.setRuns(options.runs)
+            return kept
+        } catch let failure as ResultsFile.Failure {
+            throw Failure(code: Failure.input, text: "error: \(failure.text)")
         }
-        guard !new.isEmpty else { return }
-        let all = (new + old).prefix(100)
-        try write(Remembered.text(Array(all)), to: memory(of: topology))
     }
 
     /// The topology with what it should keep, if it expects nothing.
-    private func whole(_ topology: Topology) throws -> Topology {
+    private func whole(_ topology: Topology, _ path: String) throws -> Topology {
         guard topology.expectations.isEmpty else { return topology }
         var file = CaseFile(topology)
         file.expectTheObvious(topology)
-        guard let whole = Self.read(file.text, self.file) else {
+        guard let whole = StoryWriter.read(file.text, path) else {
             throw Failure(
                 code: Failure.outside,
                 text:
-                    "error: \(self.file) expects nothing, and what any topology should keep cannot be added: "
+                    "error: \(path) expects nothing, and what any topology should keep cannot be added: "
                     + "this is a fault of warren\n  try: an `expect:` of your own"
             )
         }
         return whole
     }
 
-    private static func read(_ text: String, _ path: String) -> Topology? {
-        TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
-            Array(text.utf8)
-        }.topology
-    }
-
-    /// Makes what was found as short as it can be, and writes it down.
-    private func story(of hit: Search.Hit, _ topology: Topology) throws -> SearchReport.Story {
-        let shrinker = Shrinker(
-            CaseFile(topology),
-            hit.schedule,
-            breaking: hit.breach.name,
-            models: Catalog.models
-        ) { Self.read($0, file) }
-        guard var shrinker else {
-            let path = self.path(topology, hit.breach.name)
-            try write(CaseFile(topology).with(hit.schedule).text, to: path)
-            throw Failure(
-                code: Failure.outside,
-                text:
-                    "error: run \(hit.run) breaks \(hit.breach.name), and its file \(path) does not: this is a fault of warren"
-            )
-        }
-        shrinker.run { Interrupt.happened }
-        let text = Self.header(hit, shrinker) + shrinker.best.text
-        guard let short = Self.read(text, file),
-            var run = try? Simulation(short, models: Catalog.models)
-        else {
-            throw Failure(
-                code: Failure.outside,
-                text: "error: the file of run \(hit.run) cannot be read"
-            )
-        }
-        let story = SearchStory(&run, shrinker.outcome.breach)
-        let path = self.path(topology, hit.breach.name)
-        try write(text, to: path)
-        return SearchReport.Story(
-            hit: hit,
-            breach: shrinker.outcome.breach,
-            story: story,
-            path: path,
-            events: shrinker.outcome.events,
-            digest: shrinker.outcome.digest,
-            tried: shrinker.tried,
-            isReplayable: (try? Replay.check(short, mayBreak: true)) != nil
-        )
-    }
-
-    /// A file of this search, under a name that any shell takes as it is.
-    private func path(_ topology: Topology, _ name: String) -> String {
-        let plain = "\(topology.name).\(name)".map { character in
-            character.isLetter || character.isNumber || "._-".contains(character) ? character : "-"
-        }
-        return "\(out)/\(String(plain)).yaml"
-    }
-
-    private func write(_ text: String, to path: String) throws {
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) } catch {
-            throw Failure(
-                code: Failure.outside,
-                text:
-                    "error: \(path) cannot be written: \(SystemReason.words(for: errno))\n  try: --out with a folder that is there"
-            )
-        }
-    }
-
-    private static func header(_ hit: Search.Hit, _ shrinker: Shrinker) -> String {
-        """
-        # Found by warren search in run \(hit.run), and made as short as it can be.
-        # It breaks \(hit.breach.name): \(shrinker.outcome.breach.sentence).
-
-        """
-    }
 }
