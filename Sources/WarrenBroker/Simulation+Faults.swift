@@ -237,7 +237,7 @@ extension Simulation {
 
     // MARK: Whom it hits
 
-    private func targets(_ fault: Topology.Fault) -> [NodeID] {
+    func targets(_ fault: Topology.Fault) -> [NodeID] {
         if let path = fault.node { return nodesByPath[path].map { [$0] } ?? [] }
         if let queue = fault.leaderOf { return leader(of: queue).map { [$0] } ?? [] }
         let nodes = clients.first { $0.name == fault.client }?.nodes ?? []
@@ -258,7 +258,7 @@ extension Simulation {
         return nil
     }
 
-    private func ends(_ name: String) -> [NodeID] {
+    func ends(_ name: String) -> [NodeID] {
         Self.ends(name, nodesByPath, clients, topology)
     }
 }

@@ -49,7 +49,10 @@ public struct Stage {
     public var topology: Topology { base.topology }
 
     /// A run from its beginning.
-    public func begin(_ schedule: Schedule) -> Simulation {
+    ///
+    /// - Parameter asks: whether it stands still where a node has several things before it and the schedule does not say
+    ///   which goes first; see ``Simulation/openChoice``.
+    public func begin(_ schedule: Schedule, asks: Bool = false) -> Simulation {
         var run = base
         run.seed = schedule.seed
         run.topology.seed = schedule.seed
@@ -62,6 +65,7 @@ public struct Stage {
         run.topology.links += schedule.links
         for link in schedule.links { run.setLatency(of: link) }
         run.world.reseed(schedule.seed)
+        if asks { run.world.choose([], asks: true) }
         run.begin()
         return run
     }

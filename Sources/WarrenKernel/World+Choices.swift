@@ -105,7 +105,7 @@ extension World {
     }
 
     /// Whether an event will happen to nobody: a timer that was moved, or a packet for an end that is closed.
-    private func isStale(_ stamp: UInt64) -> Bool {
+    func isStale(_ stamp: UInt64) -> Bool {
         let row = turn.agenda.pointee.slab.rows[PendingSet.slot(of: stamp)]
         switch row.kind {
         case .timer: return row.stamp != stamp || !row.armed
@@ -128,6 +128,12 @@ extension PendingSet {
             found.append(lane[index].order)
         }
         return found.sorted()
+    }
+
+    /// Visits the moment and the stamp of every pending event, in no useful order.
+    func forEachKey(_ body: (UInt64, UInt64) -> Void) {
+        for index in 0..<keys.count { body(keys[index].time, keys[index].order) }
+        for index in 0..<lane.count { body(lane[index].time, lane[index].order) }
     }
 
     /// Takes out an event; the set has no lane.

@@ -111,6 +111,12 @@ struct Observer {
         return hash ^ hash >> 29
     }
 
+    /// Adds what counts for what will be said of the run.
+    func addState(to hash: inout StructuralHash) {
+        hash.add(leaders)
+        hash.add(twoLeaders != nil)
+    }
+
     /// What was seen of a run that is over.
     func observe(_ run: Simulation) -> Observation {
         var seen = observation

@@ -31,6 +31,7 @@ struct SearchReport {
     private let memory: String?
     private let results: String?
     private let missing: String?
+    private let bound: [String]
     private let seconds: Double?
 
     init(
@@ -42,6 +43,7 @@ struct SearchReport {
         memory: String?,
         results: String?,
         missing: String? = nil,
+        bound: [String] = [],
         seconds: Double?
     ) {
         self.topology = topology
@@ -52,6 +54,7 @@ struct SearchReport {
         self.memory = memory
         self.results = results
         self.missing = missing
+        self.bound = bound
         self.seconds = seconds
     }
 
@@ -95,6 +98,25 @@ struct SearchReport {
         return lines.joined(separator: "\n")
     }
 
+    /// How much of all there is was seen.
+    static func bound(of seen: Exhaustion.Result) -> [String] {
+        let levels = seen.levels.enumerated().map { count, level in
+            let faults = count == 0 ? "no fault" : count == 1 ? "1 fault" : "\(count) faults"
+            return level.isWhole
+                ? "with \(faults) all \(level.runs)" : "with \(faults) \(level.runs), and not all"
+        }
+        let choices =
+            seen.states == 0
+            ? "nothing to choose: no node ever had two things before it at one moment"
+            : "\(seen.states) states with up to \(seen.widest) things to choose from, come to again \(seen.merged) times"
+        let isWhole = seen.levels.allSatisfy(\.isWhole)
+        return [
+            "all       \(isWhole ? Console.good("everything was seen") : Console.bad("not everything was seen")): "
+                + "runs \(levels.joined(separator: ", "))",
+            "          \(choices)",
+        ]
+    }
+
     /// What was asked of each run; what is meant to break is not.
     private var asked: [String] {
         topology.expectations.filter { !$0.isMeantToBreak }.map(\.name)
@@ -107,6 +129,7 @@ struct SearchReport {
                 + "\(result.situations) situations, the last new one in run \(result.lastNew)",
             "asked     " + (asked + ["that the books balance"]).joined(separator: ", "),
         ]
+        lines += bound
         if let missing { lines.append("missing   \(missing)") }
         if let results { lines.append("results   \(results)") }
         if let memory { lines.append("kept      \(memory), which is played first the next time") }
@@ -130,7 +153,13 @@ struct SearchReport {
                     + "the first: \(longRun ?? "")"
             )
         }
-        if stories.isEmpty {
+        if stories.isEmpty, !bound.isEmpty {
+            lines.append(
+                Console.quiet(
+                    "of the file's seed: its latencies, arrivals, service times and failures; faults last 100ms and 5s"
+                )
+            )
+        } else if stories.isEmpty {
             lines.append(
                 Console.quiet(
                     "what did not break in these runs may break in others; more runs and another --seed see more"

@@ -53,6 +53,12 @@ struct SearchCommand: ParsableCommand {
     )
     var all = false
 
+    @Flag(
+        help:
+            "Leave nothing out: every order of what comes at one moment, and every fault before all that it can hit; for small worlds."
+    )
+    var exhaustive = false
+
     @Option(help: "An SQLite file for all that is seen.")
     var results: String?
 
@@ -113,6 +119,11 @@ struct SearchCommand: ParsableCommand {
         if shard != nil, length != nil, runs == nil {
             throw ValidationError("--shard needs --runs: how many all shards together live")
         }
+        if exhaustive, results != nil || shard != nil {
+            throw ValidationError(
+                "--exhaustive goes through one small world, without --results and --shard"
+            )
+        }
         if resume, results == nil {
             throw ValidationError("--resume needs --results with the file to go on with")
         }
@@ -150,14 +161,18 @@ struct SearchCommand: ParsableCommand {
         options.stopsAtFirst = !all
         if let shard = shard.flatMap(Self.shard) { (options.shard, options.shards) = shard }
         // A shard is the same on every machine, whatever broke there before.
-        let remembered = shard == nil ? try writer.remembered() : []
+        let remembered = shard == nil && !exhaustive ? try writer.remembered() : []
         options.first = remembered.map(\.schedule)
         var before = Tally()
         let kept = try keep(writer, &options, &before)
         let interrupt = Interrupt.watch()
         defer { interrupt.cancel() }
         let started = ContinuousClock().now
-        let result = try search(writer, options, before, kept, since: started)
+        var bound: [String] = []
+        let result =
+            exhaustive
+            ? try exhaust(writer, options, &bound, since: started)
+            : try search(writer, options, before, kept, since: started)
         let stories = try writer.stories(of: result)
         if shard == nil { try writer.remember(remembered, stories) }
         let report = SearchReport(
@@ -168,11 +183,47 @@ struct SearchCommand: ParsableCommand {
             longRun: try writer.longRun(of: result),
             memory: result.hits.isEmpty || shard != nil ? nil : writer.memory,
             results: results,
+            bound: bound,
             seconds: (ContinuousClock().now - started) / .seconds(1)
         )
         try report.print(as: shape)
         if !stories.isEmpty { throw ExitCode(Failure.broken) }
         if Interrupt.happened { throw ExitCode(Failure.outside) }
+    }
+
+    private func exhaust(
+        _ writer: StoryWriter,
+        _ options: Search.Options,
+        _ bound: inout [String],
+        since started: ContinuousClock.Instant
+    ) throws -> Search.Result {
+        var options = options
+        if runs == nil { options.runs = .max }
+        let seen: Exhaustion.Result
+        do throws(Simulation.Rejection) {
+            seen = try Exhaustion(writer.topology, models: Catalog.models, options).run(
+                isStopped: isOver(since: started),
+                progress: { seen in
+                    guard Console.isTerminal else { return }
+                    Console.progress(
+                        "\(seen.tally.rows.count) runs, \(seen.states) states with a choice · Ctrl-C ends it"
+                    )
+                }
+            )
+        } catch {
+            throw try Files.rejected(error.findings, writer.topology.files, format)
+        }
+        if Console.isTerminal { Console.progress("") }
+        bound = SearchReport.bound(of: seen)
+        return Search.Result(seen.tally, of: writer.topology, each: all)
+    }
+
+    /// Whether Ctrl-C or the end of `--for` has come.
+    private func isOver(since started: ContinuousClock.Instant) -> @Sendable () -> Bool {
+        let limit = length.flatMap(Units.duration).map { Duration.nanoseconds(Int64($0)) }
+        return {
+            Interrupt.happened || limit.map { ContinuousClock().now - started > $0 } ?? false
+        }
     }
 
     private func search(
@@ -182,7 +233,6 @@ struct SearchCommand: ParsableCommand {
         _ kept: ResultsFile?,
         since started: ContinuousClock.Instant
     ) throws -> Search.Result {
-        let limit = length.flatMap(Units.duration).map { Duration.nanoseconds(Int64($0)) }
         let clock = ContinuousClock()
         var search = Search(writer.topology, models: Catalog.models, options)
         var saved = started
@@ -191,9 +241,7 @@ struct SearchCommand: ParsableCommand {
         do throws(Simulation.Rejection) {
             result = try search.run(
                 from: before,
-                isStopped: {
-                    Interrupt.happened || limit.map { clock.now - started > $0 } ?? false
-                },
+                isStopped: isOver(since: started),
                 progress: { tally in
                     if let kept, trouble == nil, clock.now - saved > .seconds(1) {
                         do { try kept.save(tally) } catch { trouble = error }
