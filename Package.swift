@@ -221,6 +221,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "WarrenViewTests",
+            dependencies: ["Support", "WarrenBroker", "WarrenKernel", "WarrenTrace", "WarrenView"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "WarrenStoreTests",
             dependencies: [
                 "Support", "WarrenBroker", "WarrenKernel", "WarrenStore", "WarrenTrace",

@@ -50,8 +50,8 @@ public struct Stage {
 
     /// A run from its beginning.
     ///
-    /// - Parameter asks: whether it stands still where a node has several things before it and the schedule does not say
-    ///   which goes first; see ``Simulation/openChoice``.
+    /// With `asks` it stands still where a node has several things before it and the schedule does not say which goes
+    /// first; see ``Simulation/openChoice``.
     public func begin(_ schedule: Schedule, asks: Bool = false) -> Simulation {
         var run = base
         run.seed = schedule.seed

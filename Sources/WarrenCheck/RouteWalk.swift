@@ -60,6 +60,8 @@ package struct RouteWalk: Sendable {
     /// How many bindings were looked at and did not fit.
     package private(set) var missCount = 0
     package private(set) var burials: [Burial] = []
+    /// The bindings that it went along, as places in ``DefinitionSet/bindings``.
+    package private(set) var bindings: Set<Int> = []
     /// Exchanges whose way of routing is not known.
     package private(set) var unknownTypes: [String] = []
 
@@ -121,7 +123,7 @@ package struct RouteWalk: Sendable {
             hash(exchange, letter, subject, host, depth)
         } else {
             for index in host.from[exchange] ?? [] {
-                follow(subject.set.bindings[index].value, type, letter, subject, host, depth)
+                follow(index, type, letter, subject, host, depth)
             }
         }
         if !["direct", "fanout", "topic", "headers", "x-consistent-hash"].contains(type) {
@@ -143,13 +145,14 @@ package struct RouteWalk: Sendable {
     }
 
     private mutating func follow(
-        _ binding: BindingDeclaration,
+        _ index: Int,
         _ type: String,
         _ letter: Letter,
         _ subject: Subject,
         _ host: Host,
         _ depth: Int
     ) {
+        let binding = subject.set.bindings[index].value
         let isThere =
             binding.toExchange
             ? host.hasExchange(binding.destination) : host.queues[binding.destination] != nil
@@ -167,6 +170,7 @@ package struct RouteWalk: Sendable {
             )
             return
         }
+        bindings.insert(index)
         let headers = type == "headers" ? Near.words(binding.arguments) : ""
         go(binding, .binding(key: binding.key, headers: headers), letter, subject, host, depth)
     }
@@ -202,18 +206,21 @@ package struct RouteWalk: Sendable {
         _ host: Host,
         _ depth: Int
     ) {
-        let bindings = (host.from[exchange] ?? []).map { subject.set.bindings[$0].value }
-            .filter { ConsistentHashExchange.weight($0.key) != nil }
+        let places = (host.from[exchange] ?? []).filter {
+            ConsistentHashExchange.weight(subject.set.bindings[$0].value.key) != nil
+        }
+        let rows = places.map { subject.set.bindings[$0].value }
         let arguments =
             host.exchanges[exchange].map { subject.set.exchanges[$0].value.arguments } ?? []
         guard var type = Exchange.type(named: "x-consistent-hash", arguments) else { return }
-        for (number, binding) in bindings.enumerated() {
+        for (number, binding) in rows.enumerated() {
             type.bind(binding.key, binding.arguments, to: .queue(Int32(number)))
         }
         var targets: [Destination] = []
         type.routes(for: letter, into: &targets)
         for case .queue(let number) in targets {
-            go(bindings[Int(number)], .hash, letter, subject, host, depth)
+            bindings.insert(places[Int(number)])
+            go(rows[Int(number)], .hash, letter, subject, host, depth)
         }
     }
 

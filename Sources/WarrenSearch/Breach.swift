@@ -64,6 +64,16 @@ struct Observer {
     private(set) var moments: [UInt64] = []
 
     private var failed: Set<Failed> = []
+    /// Where messages were published, with which key and headers; and queues that dead letters left.
+    private var publications: Set<Publication> = []
+    private var last = Publication()
+    private var burials: Set<Symbol> = []
+
+    private struct Publication: Hashable {
+        var exchange = Symbol.none
+        var key = Symbol.none
+        var headers = Symbol.none
+    }
 
     private struct Failed: Hashable {
         var client: UInt32
@@ -79,6 +89,17 @@ struct Observer {
 
     mutating func take(_ facts: UnsafeBufferPointer<Fact>) {
         for fact in facts {
+            if fact.kind == .messagePublished {
+                let one = Publication(
+                    exchange: fact.subject,
+                    key: Symbol(fact.peer),
+                    headers: fact.headers
+                )
+                if one != last {
+                    publications.insert(one)
+                    last = one
+                }
+            }
             switch fact.kind {
             case .messagePublished, .messageRouted, .deliverySent, .deliveryAcked,
                 .messageConfirmed,
@@ -93,6 +114,7 @@ struct Observer {
 
     private mutating func takeRare(_ fact: Fact) {
         if wantsMoments { moments.append(fact.time.nanoseconds) }
+        if fact.kind == .messageDeadLettered { burials.insert(fact.subject) }
         if fact.kind == .workFailed { failed.insert(Failed(client: fact.peer, how: fact.variant)) }
         // A leader whose terms nobody counts is in term 0: that of a stream.
         if fact.kind == .leaderElected, fact.detail > 0 {
@@ -131,6 +153,17 @@ struct Observer {
             let held = UInt64(64 - queue.unacked.leadingZeroBitCount)
             seen.situations.insert(Self.mix(UInt64(queue.symbol.raw) << 32, depth, held))
         }
+        for one in publications {
+            let parts = [
+                Self.scope(one.exchange, names), names[one.exchange], names[one.key],
+                names[one.headers],
+            ]
+            seen.reached.insert(Tally.Reached(.publication, parts.joined(separator: "\u{1F}")))
+        }
+        for queue in burials {
+            let parts = [Self.scope(queue, names), names[queue]]
+            seen.reached.insert(Tally.Reached(.burial, parts.joined(separator: "\u{1F}")))
+        }
         for one in failed {
             guard let how = WorkFailure(rawValue: one.how) else { continue }
             let failing = Failing(client: names[Symbol(one.client)], how: how)
@@ -138,6 +171,11 @@ struct Observer {
         }
         seen.breaches = breaches(run)
         return seen
+    }
+
+    /// The broker that a name belongs to, and its virtual host if that is not `/`.
+    private static func scope(_ symbol: Symbol, _ names: Names) -> String {
+        names[names.entries[Int(symbol.raw)].scope]
     }
 
     private func breaches(_ run: Simulation) -> [Breach] {

@@ -87,7 +87,7 @@ struct SearchReport {
         ]
         if let seen = breach.first?.seen, !seen.isEmpty { lines.append("  seen: \(seen)") }
         if story.hit.times > 1 { lines.append("  \(story.hit.times) runs broke it in this way") }
-        lines += ["", story.story.text, ""]
+        lines += ["", story.story.text, "", story.story.diagram.text, ""]
         lines.append("play    warren run \(story.path)")
         if story.isReplayable { lines.append("try     warren replay \(story.path) --cluster") }
         lines.append(
@@ -122,11 +122,21 @@ struct SearchReport {
         topology.expectations.filter { !$0.isMeantToBreak }.map(\.name)
     }
 
+    /// How many situations came up for the first time in the last tenth of the runs: whether more runs would see more.
+    private var lateSituations: Int {
+        let last = result.tally.rows.map(\.number).max() ?? 0
+        return result.tally.situations.count { $0.run > last - max(last / 10, 1) }
+    }
+
+    private var bindingsNeverUsed: [String] {
+        BindingCoverage(topology, result.tally.reached).neverUsed
+    }
+
     /// How much of what could happen was seen.
     private var coverage: String {
         var lines = [
             "searched  \(result.runs) runs\(seconds.map { String(format: " in %.1fs", $0) } ?? ""), \(result.distinct) of them different; "
-                + "\(result.situations) situations, the last new one in run \(result.lastNew)",
+                + "\(result.situations) situations, the last new one in run \(result.lastNew), \(lateSituations) in the last tenth of the runs",
             "asked     " + (asked + ["that the books balance"]).joined(separator: ", "),
         ]
         lines += bound
@@ -142,6 +152,13 @@ struct SearchReport {
         if !result.queuesNeverReached.isEmpty {
             lines.append(
                 "no message ever came to \(result.queuesNeverReached.joined(separator: ", "))"
+            )
+        }
+        if !bindingsNeverUsed.isEmpty {
+            let few = bindingsNeverUsed.prefix(10)
+            let more = bindingsNeverUsed.count - few.count
+            lines.append(
+                "no message ever went along \(few.joined(separator: ", "))\(more > 0 ? ", and \(more) more" : "")"
             )
         }
         if !result.failuresNeverReached.isEmpty {
@@ -219,10 +236,12 @@ struct SearchReport {
         var sentence: String
         var seen: String?
         var run: Int
+        var runs: Int
         var file: String
         var digest: String
         var events: UInt64
         var story: [Sentence]
+        var mermaid: String
     }
 
     private struct Sentence: Encodable {
@@ -244,8 +263,10 @@ struct SearchReport {
         var events: UInt64
         var situations: Int
         var last_new_situation: Int
+        var situations_in_last_tenth: Int
         var faults: [Fault]
         var queues_never_reached: [String]
+        var bindings_never_used: [String]
         var failures_never_reached: [String]
         var cut_short: Int
     }
@@ -261,12 +282,14 @@ struct SearchReport {
                         sentence: story.breach.sentence,
                         seen: story.breach.first?.seen,
                         run: story.hit.run,
+                        runs: story.hit.times,
                         file: story.path,
                         digest: story.digest,
                         events: story.events,
                         story: story.story.lines.map {
                             Sentence(time_ns: $0.time.nanoseconds, sentence: $0.sentence)
-                        }
+                        },
+                        mermaid: story.story.diagram.mermaid
                     )
                 },
                 runs: result.runs,
@@ -274,8 +297,10 @@ struct SearchReport {
                 events: result.events,
                 situations: result.situations,
                 last_new_situation: result.lastNew,
+                situations_in_last_tenth: lateSituations,
                 faults: result.faults.map { Fault(fault: $0.words, runs: $0.runs) },
                 queues_never_reached: result.queuesNeverReached,
+                bindings_never_used: bindingsNeverUsed,
                 failures_never_reached: result.failuresNeverReached,
                 cut_short: result.cutShort
             )

@@ -18,6 +18,9 @@ struct SearchStory {
     /// shape have one cause.
     private(set) var shape: [String] = []
 
+    /// The same as a diagram.
+    let diagram: SequenceDiagram
+
     /// The story of a run that broke something; it is lived to its end for it.
     init(_ run: inout Simulation, _ breach: Breach) {
         var facts: [Fact] = []
@@ -32,7 +35,11 @@ struct SearchStory {
         let message = culprit == .none ? Self.left(facts) : culprit
         let line = Self.line(of: message, facts)
         let faults = RunStory(run)
-        for fact in facts where line.contains(fact.message) || Self.isEvent(fact) {
+        let told = facts.filter { line.contains($0.message) || Self.isEvent($0) }
+        var diagram = SequenceDiagram(told, text) { fact in faults.fault(fact) }
+        diagram.shorten(to: 2 * Self.longest)
+        self.diagram = diagram
+        for fact in told {
             let step = Self.step(fact, in: run)
             if let step, !shape.contains(step) { shape.append(step) }
             var sentence = fact.kind == .faultBegan ? faults.fault(fact) : text.sentence(fact)

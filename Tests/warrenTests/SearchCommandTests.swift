@@ -137,4 +137,90 @@ import Testing
         #expect(rows.count == 8)
         #expect(rows.first?["label"] as? String == "rolling-restart")
     }
+
+    @Test("draws the story, and says along which bindings no message went") func coverage() throws {
+        let found = try warren("search", flaw, "--runs", "300")
+        #expect(found.output.contains("│─ publish m1 ─▶│"))
+        let routes = try scratch.write(
+            "routes.yaml",
+            """
+            warren: 1
+            name: routes
+            brokers:
+              main:
+                kind: rabbitmq
+                queues: { q: { dead_letter: { exchange: e, key: a.dead } }, r: {}, dead: {} }
+                exchanges: { e: { type: topic }, h: { type: headers } }
+                bindings:
+                  - { from: e, queue: q, key: a.* }
+                  - { from: e, queue: q, key: b.# }
+                  - { from: e, queue: dead, key: "*.dead" }
+                  - { from: e, queue: r, key: never }
+                  - { from: h, queue: r, headers: { kind: order } }
+                  - { from: h, queue: q, headers: { kind: bill } }
+            producers:
+              p: { to: { exchange: e, key: a.b }, count: 3, arrivals: 1ms }
+              g: { to: { exchange: h }, headers: { kind: order }, count: 3, arrivals: 1ms }
+            consumers:
+              c: { from: q, service: 1ms, fails: { error: 50% }, on_error: { requeue: false } }
+              d: { from: r, service: 1ms }
+            expect: { measure: { all: published == 6 } }
+            """
+        )
+        let searched = try warren("search", routes, "--runs", "64")
+        #expect(
+            searched.output.contains(
+                "no message ever went along e → q 'b.#', e → r 'never', h → q '' with headers"
+            ),
+            "\(searched.output)"
+        )
+    }
+
+    @Test("lives shards on many machines, and joins what they saw") func shards() throws {
+        for shard in 1...2 {
+            let part = try warren(
+                "search",
+                good,
+                "--runs",
+                "100",
+                "--shard",
+                "\(shard)/2",
+                "--results",
+                "\(shard).sqlite"
+            )
+            #expect(part.code == 0)
+            #expect(part.output.contains("in 50 runs"))
+        }
+        let half = try warren("search", "merge", "1.sqlite", "--results", "half.sqlite")
+        #expect(half.output.contains("missing   shard 2 of 2"))
+        let whole = try warren("search", "merge", "half.sqlite", "2.sqlite", "--format", "json")
+        #expect(whole.code == 0)
+        #expect(whole.output.contains("\"runs\" : 100"))
+        let twice = try warren("search", "merge", "half.sqlite", "1.sqlite")
+        #expect(twice.code == 2)
+        #expect(twice.errors.contains("shard 1 is in it and in another file"))
+        let alone = try warren("search", "merge")
+        #expect(alone.code == 2)
+        #expect(try warren("search", good, "--shard", "3/2").code == 2)
+        #expect(try warren("search", good, "--resume").code == 2)
+    }
+
+    @Test("of a small world says that everything was seen") func exhaustive() throws {
+        let small = try scratch.write(
+            "small.yaml",
+            """
+            warren: 1
+            name: small
+            brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+            producers: { a: { to: q, arrivals: 1ms, count: 4 }, b: { to: q, arrivals: 1ms, count: 4 } }
+            search: { at_most: 0 }
+            expect: { never: { lost: dropped } }
+            """
+        )
+        let seen = try warren("search", small, "--exhaustive")
+        #expect(seen.code == 0)
+        #expect(seen.output.contains("everything was seen: runs with no fault all "))
+        let some = try warren("search", small, "--exhaustive", "--runs", "1")
+        #expect(some.output.contains("not everything was seen"))
+    }
 }

@@ -25,7 +25,7 @@ struct SearchCommand: ParsableCommand {
             `warren search merge shard-*.sqlite` joins what they have seen, and tells it.
 
             Exit codes: 0 nothing broke, 1 something did, 2 the input is wrong, 3 Ctrl-C ended it before \
-            anything broke, or something outside failed.
+            anything broke, or something outside failed. Ctrl-C and SIGTERM lose nothing that was seen.
 
             Example: warren search Topologies/rabbitmq/worker-queue.yaml --runs 2000
             """
@@ -62,7 +62,10 @@ struct SearchCommand: ParsableCommand {
     @Option(help: "An SQLite file for all that is seen.")
     var results: String?
 
-    @Flag(help: "Go on with the --results of a search that was interrupted, or had fewer --runs.")
+    @Flag(
+        help:
+            "Go on with the --results of a search that was interrupted, or had fewer --runs; from the beginning if there are none."
+    )
     var resume = false
 
     @Option(help: "Live one part of the runs, such as 3/64: the third of 64.")
@@ -276,7 +279,7 @@ struct SearchCommand: ParsableCommand {
             options
         )
         do {
-            guard resume else {
+            guard resume, FileManager.default.fileExists(atPath: results) else {
                 return try ResultsFile(creating: results, heading, first: options.first)
             }
             let kept = try ResultsFile(opening: results)
