@@ -36,16 +36,18 @@ format:
 	swift format --in-place --recursive Package.swift Sources Tests
 
 deps:
-	@[ -f /usr/include/sqlite3.h ] || { $(SUDO) apt-get update -qq && \
-	    $(SUDO) apt-get install -y -qq libsqlite3-dev; }
+	@[ -f /usr/include/sqlite3.h ] && [ -f /usr/include/zlib.h ] || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq libsqlite3-dev zlib1g-dev; }
 
-# A JSON Schema validator that is not ours, and the broker that judges the model; its package may want to start
-# one by itself, which the tests have no use for.
+# A JSON Schema validator that is not ours, a browser that opens the pages, and the broker that judges the model; its
+# package may want to start one by itself, which the tests have no use for.
 deps-test:
 	@[ -d /usr/lib/rabbitmq/lib ] || { $(SUDO) apt-get update -qq && \
 	    $(SUDO) env RUNLEVEL=1 apt-get install -y -qq rabbitmq-server; }
 	@/usr/bin/python3 -c 'import jsonschema, yaml' 2>/dev/null || { $(SUDO) apt-get update -qq && \
 	    $(SUDO) apt-get install -y -qq python3 python3-jsonschema python3-yaml; }
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 
 deps-bench:
 	@[ -d /usr/lib/rabbitmq/lib ] && [ -f /usr/include/amqp.h ] || { $(SUDO) apt-get update -qq && \

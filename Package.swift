@@ -10,6 +10,13 @@ let settings: [SwiftSetting] = [
 
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
+/// What the page of a run is made of, in the order in which it is put together.
+let pageParts = [
+    "page.css", "page.html", "facts.js", "world.js", "words.js", "graph.js", "timeline.js",
+    "inspector.js",
+    "space-time.js", "broken.js", "keys.js", "player.js",
+]
+
 let package = Package(
     name: "warren",
     dependencies: [
@@ -98,9 +105,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
             name: "WarrenView",
-            dependencies: ["WarrenLedger", "WarrenTrace"],
+            dependencies: ["CZlib", "WarrenLedger", "WarrenTrace"],
+            resources: pageParts.map { .embedInCode("Page/Parts/\($0)") },
             swiftSettings: settings
         ),
         .target(

@@ -56,55 +56,94 @@ public struct FactText: Sendable {
 
     /// What happened, as a sentence without a capital and full stop.
     public func sentence(_ fact: Fact) -> String {
-        let here = node(fact.node.raw)
-        let subject = name(fact.subject)
-        let detail = Interval(nanoseconds: fact.detail)
+        pieces(fact).pieces.map { piece in
+            switch piece {
+            case .text(let text): text
+            case .field(let field): value(of: field, in: fact)
+            }
+        }
+        .joined()
+    }
+
+    private func value(of field: Sentence.Field, in fact: Fact) -> String {
+        switch field {
+        case .here: node(fact.node.raw)
+        case .peer: node(fact.peer)
+        case .subject: name(fact.subject)
+        case .peerName: names[Symbol(fact.peer)]
+        case .length: Self.length(Interval(nanoseconds: fact.detail))
+        case .number: "\(fact.detail)"
+        case .ordinal: "\(fact.detail + 1)"
+        case .channel: "\(fact.detail & 0xFFFF)"
+        case .factor: factor(fact.detail)
+        case .size: "\(fact.bodySize)"
+        case .headers:
+            Header.all(in: names[fact.headers]).map(\.words).joined(separator: "; ")
+        }
+    }
+
+    /// Which of the sentences about a kind and variant a fact takes: facts of one class share their pieces.
+    public func sentenceClass(_ fact: Fact) -> UInt8 {
+        if fact.kind == .messagePublished {
+            return (names[Symbol(fact.peer)].isEmpty ? 0 : 1) + (fact.headers == .none ? 0 : 2)
+        }
+        let detail: UInt8 = fact.detail == 0 ? 0 : fact.detail == 1000 ? 1 : 2
+        return fact.peer == .max ? detail + 4 : detail
+    }
+
+    /// What happened, with places for what the fact says: the same for all facts of a kind, variant and
+    /// ``sentenceClass(_:)``.
+    public func pieces(_ fact: Fact) -> Sentence {
+        let (here, peer, subject) = (
+            Sentence.Field.here, Sentence.Field.peer, Sentence.Field.subject
+        )
+        let (length, number) = (Sentence.Field.length, Sentence.Field.number)
         switch fact.kind {
         case .nodeStarted:
             return fact.variant == 0 ? "\(here) starts" : "\(here) is back"
         case .nodeCrashed: return "\(here) is killed"
         case .nodeStopped: return "\(here) is stopped in good order"
-        case .connectionOpened: return "\(node(fact.peer)) connects to \(here)"
+        case .connectionOpened: return "\(peer) connects to \(here)"
         case .connectionClosed:
             let how = Closure(rawValue: fact.variant)?.words ?? "ended"
             return fact.peer == .max
                 ? "\(here) closes its connection"
-                : "\(here) sees its connection to \(node(fact.peer)) \(how)"
+                : "\(here) sees its connection to \(peer) \(how)"
         case .linkSlowed:
             return fact.detail == 1000
                 ? "the network of \(here) is fast again"
-                : "the network of \(here) becomes \(factor(fact.detail)) times slower"
+                : "the network of \(here) becomes \(Sentence.Field.factor) times slower"
         case .workSlowed:
             return fact.detail == 1000
                 ? "\(here) works at its usual speed again"
-                : "\(here) works \(factor(fact.detail)) times slower"
+                : "\(here) works \(Sentence.Field.factor) times slower"
         case .alarmRaised:
             let what = fact.variant == 1 ? "memory" : "disk space"
             return "\(here) runs short of \(what): whoever publishes is blocked"
         case .alarmCleared:
             let what = fact.variant == 1 ? "memory" : "disk space"
             return "\(here) has enough \(what) again"
-        case .linkCut: return "nothing passes from \(here) to \(node(fact.peer)) any more"
-        case .linkMended: return "packets pass again from \(here) to \(node(fact.peer))"
+        case .linkCut: return "nothing passes from \(here) to \(peer) any more"
+        case .linkMended: return "packets pass again from \(here) to \(peer)"
         case .linkDisturbed:
             return fact.variant == 0
-                ? "the way between \(here) and \(node(fact.peer)) is good again"
-                : "packets between \(here) and \(node(fact.peer)) are lost, doubled or overtaken"
+                ? "the way between \(here) and \(peer) is good again"
+                : "packets between \(here) and \(peer) are lost, doubled or overtaken"
         case .nodeFrozen: return "\(here) is frozen"
         case .nodeThawed: return "\(here) goes on where it was frozen"
         case .diskSlowed:
             return fact.detail == 1000
                 ? "the disk of \(here) is fast again"
-                : "the disk of \(here) becomes \(factor(fact.detail)) times slower"
+                : "the disk of \(here) becomes \(Sentence.Field.factor) times slower"
         case .diskFilled:
             return fact.variant == 0
                 ? "the disk of \(here) has room again" : "the disk of \(here) is full"
-        case .peerLost: return "\(here) holds \(node(fact.peer)) for down"
+        case .peerLost: return "\(here) holds \(peer) for down"
         case .peerFound:
             return fact.variant == 0
-                ? "\(here) and \(node(fact.peer)) are together"
-                : "\(here) finds that \(node(fact.peer)) went on without it: they are partitioned"
-        case .leaderElected: return "\(here) leads \(subject), in term \(fact.detail)"
+                ? "\(here) and \(peer) are together"
+                : "\(here) finds that \(peer) went on without it: they are partitioned"
+        case .leaderElected: return "\(here) leads \(subject), in term \(number)"
         case .nodePaused: return "\(here) pauses: it sees only a minority of its cluster"
         case .nodeYielded:
             return
@@ -112,12 +151,12 @@ public struct FactText: Sendable {
         case .mirrorPromoted:
             return fact.variant == 0
                 ? "the mirror of \(subject) on \(here) becomes its master"
-                : "the mirror of \(subject) on \(here) becomes its master without \(fact.detail) messages that it never had"
+                : "the mirror of \(subject) on \(here) becomes its master without \(number) messages that it never had"
         case .mirrorSynchronised:
-            return "the mirror of \(subject) on \(here) has all that \(node(fact.peer)) has"
+            return "the mirror of \(subject) on \(here) has all that \(peer) has"
         case .clockJumped:
             return
-                "the clock of \(here) jumps \(Self.length(detail)) \(fact.variant == 1 ? "back" : "ahead")"
+                "the clock of \(here) jumps \(length) \(fact.variant == 1 ? "back" : "ahead")"
         case .nodeJoined:
             switch fact.variant {
             case 0: return "\(here) waits for its cluster"
@@ -125,40 +164,41 @@ public struct FactText: Sendable {
             default: return "\(here) is a member of no cluster: it serves alone, and is empty"
             }
         case .recordRead:
-            return "\(here) sends it to \(node(fact.peer)) from \(subject), offset \(fact.detail)"
-        case .faultBegan: return "fault \(fact.detail + 1) begins"
+            return "\(here) sends it to \(peer) from \(subject), offset \(number)"
+        case .faultBegan: return "fault \(Sentence.Field.ordinal) begins"
         case .faultMissed: return "the fault hits nothing: \(here) is down already"
-        case .faultEnded: return "fault \(fact.detail + 1) is mended"
+        case .faultEnded: return "fault \(Sentence.Field.ordinal) is mended"
         case .errorRaised:
             let scope = fact.variant == 1 ? "the connection" : "a channel"
-            return "\(here) closes \(scope) of \(node(fact.peer)): \(fact.detail) \(subject)"
-        case .channelOpened: return "\(node(fact.peer)) opens channel \(fact.detail & 0xFFFF)"
-        case .channelClosed: return "channel \(fact.detail & 0xFFFF) of \(node(fact.peer)) ends"
+            return "\(here) closes \(scope) of \(peer): \(number) \(subject)"
+        case .channelOpened: return "\(peer) opens channel \(Sentence.Field.channel)"
+        case .channelClosed: return "channel \(Sentence.Field.channel) of \(peer) ends"
         case .bindingCreated, .bindingDeleted:
-            let what = names[Symbol(fact.peer)]
+            let what = Sentence.Field.peerName
             return fact.kind == .bindingCreated
                 ? "\(subject) gets the binding \(what)" : "\(subject) loses the binding \(what)"
         case .methodReceived: return "\(here) hears \(subject)"
         case .stepBegan:
             return fact.variant == 0
-                ? "\(here) goes on to step \(fact.detail): \(subject)"
-                : "\(here) cannot do step \(fact.detail), on what is closed: \(subject)"
+                ? "\(here) goes on to step \(number): \(subject)"
+                : "\(here) cannot do step \(number), on what is closed: \(subject)"
         case .queueDeclared: return "the queue \(subject) comes to be"
         case .queueDeleted: return "the queue \(subject) is deleted"
-        case .consumerStarted: return "\(node(fact.peer)) begins to consume from \(subject)"
-        case .consumerEnded: return "\(node(fact.peer)) no longer consumes from \(subject)"
-        case .queuePurged: return "\(fact.detail) messages are purged from \(subject)"
+        case .consumerStarted: return "\(peer) begins to consume from \(subject)"
+        case .consumerEnded: return "\(peer) no longer consumes from \(subject)"
+        case .queuePurged: return "\(number) messages are purged from \(subject)"
         case .messagePublished:
-            let key = names[Symbol(fact.peer)]
-            let headers = Header.all(in: names[fact.headers]).map(\.words).joined(separator: "; ")
-            return
-                "\(here) publishes it to \(subject)\(key.isEmpty ? "" : " with the key \(key)"), \(fact.bodySize) bytes\(headers.isEmpty ? "" : ", headers \(headers)")"
-        case .messageConfirmed: return "\(here) has it confirmed after \(Self.length(detail))"
+            let kind = sentenceClass(fact)
+            let key: Sentence = kind & 1 == 1 ? " with the key \(Sentence.Field.peerName)" : ""
+            let headers: Sentence = kind & 2 == 2 ? ", headers \(Sentence.Field.headers)" : ""
+            return "\(here) publishes it to \(subject)" + key + ", \(Sentence.Field.size) bytes"
+                + headers
+        case .messageConfirmed: return "\(here) has it confirmed after \(length)"
         case .messageNacked: return "\(here) has it nacked"
         case .messageReturned: return "\(here) gets it back from \(subject), unroutable"
         case .messageUnknown: return unknown(fact, here)
-        case .messageRetried: return "\(here) publishes it again, try \(fact.detail)"
-        case .messageDerived: return "\(here) makes it of m\(fact.detail) from \(subject)"
+        case .messageRetried: return "\(here) publishes it again, try \(number)"
+        case .messageDerived: return "\(here) makes it of m\(number) from \(subject)"
         case .publishFailed:
             return "\(here) cannot publish what follows to \(subject): its connection is gone"
         case .messageUnroutable:
@@ -170,15 +210,15 @@ public struct FactText: Sendable {
         case .deliverySent:
             let again = fact.variant & 1 == 1 ? "again, redelivered, " : ""
             let settled = fact.variant & 2 == 2 ? ", which settles it" : ""
-            return
-                "\(here) sends it \(again)to \(node(fact.peer)) from \(subject)\(fact.detail == 0 ? "" : " after \(Self.length(detail)) in line")\(settled)"
-        case .deliveryAcked: return "\(node(fact.peer)) acknowledges it; it leaves \(subject)"
+            let waited: Sentence = fact.detail == 0 ? "" : " after \(length) in line"
+            return "\(here) sends it \(again)to \(peer) from \(subject)" + waited + "\(settled)"
+        case .deliveryAcked: return "\(peer) acknowledges it; it leaves \(subject)"
         case .deliveryRequeued:
             let reason = ReturnReason(rawValue: fact.variant)?.words ?? "it came back"
             return "it goes back to its place in \(subject): \(reason)"
         case .deliveryRejected:
             return
-                "\(node(fact.peer)) rejects it\(fact.variant == 1 ? " and wants it requeued" : "")"
+                "\(peer) rejects it\(fact.variant == 1 ? " and wants it requeued" : "")"
         case .messageDeadLettered:
             return
                 "it leaves \(subject) for the dead-letter exchange: \(reason(fact.variant & 63))"
@@ -187,13 +227,13 @@ public struct FactText: Sendable {
             return fact.variant == 1
                 ? "\(here) still has it, on its disk or as a copy: it comes back into \(subject)"
                 : "\(here) finds it on its disk, in \(subject)"
-        case .messageHandled: return "\(here) finishes its work on it after \(Self.length(detail))"
+        case .messageHandled: return "\(here) finishes its work on it after \(length)"
         case .workFailed:
             return "\(here) \(WorkFailure(rawValue: fact.variant)?.words ?? "failed")"
         case .effectApplied: return "the effect \(subject) takes place"
         case .effectSkipped: return "the effect \(subject) had taken place already and is skipped"
         case .callStarted: return "\(here) sends a request"
-        case .callAnswered: return "\(here) has its answer after \(Self.length(detail))"
+        case .callAnswered: return "\(here) has its answer after \(length)"
         case .callFailed:
             let why = [
                 "it waited too long", "nobody answers such requests", "its connection was lost",
@@ -210,7 +250,7 @@ public struct FactText: Sendable {
 
     private func reason(_ raw: UInt8) -> String { DropReason(rawValue: raw)?.words ?? "unknown" }
 
-    private func unknown(_ fact: Fact, _ here: String) -> String {
+    private func unknown(_ fact: Fact, _ here: Sentence.Field) -> Sentence {
         switch fact.variant {
         case 0: "\(here) gives up waiting for its confirm: it may or may not have arrived"
         case 1: "\(here) loses its connection before the confirm: it may or may not have arrived"

@@ -13,7 +13,8 @@ struct Warren: ParsableCommand {
             """,
         version: Simulation.version,
         subcommands: [
-            RunCommand.self, SearchCommand.self, CheckCommand.self, RouteCommand.self,
+            RunCommand.self, ViewCommand.self, SearchCommand.self, CheckCommand.self,
+            RouteCommand.self,
             ShowCommand.self, ImportCommand.self, ExportCommand.self, TraceCommand.self,
             ScenarioCommand.self,
             ReplayCommand.self,

@@ -39,6 +39,11 @@ struct RunCommand: ParsableCommand {
     @Option(help: "Where to record the run; a file that is there already gets one more run.")
     var trace: String?
 
+    @Option(
+        help: "Make a page of the run as well, to be looked at in a browser; see `warren view`."
+    )
+    var view: String?
+
     @Flag(help: "Record nothing.")
     var noTrace = false
 
@@ -100,6 +105,11 @@ struct RunCommand: ParsableCommand {
         if let jobs, !(1...1024).contains(jobs) {
             throw ValidationError("--jobs \(jobs) is no number from 1 to 1024")
         }
+        if view != nil, noTrace || seedsText != nil || scenario == "all" {
+            throw ValidationError(
+                "--view makes a page of one recorded run; leave out what forbids one"
+            )
+        }
         if noTrace, trace != nil {
             throw ValidationError("--trace and --no-trace exclude each other; keep one of them")
         }
@@ -144,6 +154,12 @@ struct RunCommand: ParsableCommand {
         }
         try Console.print(format == .json ? report.json : report.text(for: file))
         if let unrecorded { throw unrecorded }
+        if let view, let recorder {
+            let reader = try TraceOptions.wrap { try TraceReader(path: recorder.path) }
+            let run = try TraceOptions.wrap { try reader.run(nil) }
+            _ = try ViewCommand.write(reader, run, topology, to: view)
+            if format == .text { try Console.print("page \(view)") }
+        }
         if Interrupt.happened, !report.complete { throw ExitCode(Failure.outside) }
         if strict, !report.idle.isEmpty { throw ExitCode(Failure.broken) }
         if !report.imbalances.isEmpty || report.expectations.contains(where: { !$0.isAsMeant }) {

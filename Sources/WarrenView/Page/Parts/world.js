@@ -1,0 +1,126 @@
+// What queues, clients and nodes hold at a moment: folded from facts, forward from the nearest snapshot.
+class Queue {
+  constructor() { this.places = []; this.messages = []; this.head = 0; this.held = []; this.next = 0; this.placeOf = new Map(); this.others = new Map(); }
+  get depth() { return this.messages.length - this.head; }
+  append(message) {
+    this.stand(message, this.next);
+    this.places.push(this.next++);
+    this.messages.push(message);
+  }
+  /// A queue with two masters has some messages twice: their other places are kept beside.
+  stand(message, place) {
+    const other = this.placeOf.get(message);
+    if (other !== undefined) this.others.set(message, [...(this.others.get(message) ?? []), other]);
+    this.placeOf.set(message, place);
+  }
+  find(place) {
+    let low = this.head, high = this.places.length;
+    while (low < high) { const middle = (low + high) >> 1; if (this.places[middle] < place) low = middle + 1; else high = middle; }
+    return low;
+  }
+  remove(message) {
+    const place = this.placeOf.get(message);
+    if (place === undefined) return -1;
+    const index = this.find(place);
+    if (index >= this.places.length || this.places[index] !== place || this.messages[index] !== message) return -1;
+    const other = this.others.get(message)?.pop();
+    if (other === undefined) this.placeOf.delete(message); else this.placeOf.set(message, other);
+    if (index === this.head) {
+      this.head++;
+      if (this.head > 4096 && this.head * 2 > this.places.length) {
+        this.places.splice(0, this.head); this.messages.splice(0, this.head); this.head = 0;
+      }
+    } else { this.places.splice(index, 1); this.messages.splice(index, 1); }
+    return place;
+  }
+  release(message) {
+    const index = this.held.findIndex(one => one.message === message);
+    return index < 0 ? -1 : this.held.splice(index, 1)[0].place;
+  }
+  putBack(message, place) {
+    this.stand(message, place);
+    const index = this.find(place);
+    if (index === this.head && this.head > 0) {
+      this.head--; this.places[this.head] = place; this.messages[this.head] = message;
+    } else { this.places.splice(index, 0, place); this.messages.splice(index, 0, message); }
+  }
+}
+
+class World {
+  constructor() { this.queues = new Map(); this.down = new Set(); this.frozen = new Set(); this.leaders = new Map(); this.faults = new Set(); this.connections = new Map(); this.time = 0; this.event = 0; }
+  queue(symbol) {
+    let queue = this.queues.get(symbol);
+    if (!queue) this.queues.set(symbol, queue = new Queue());
+    return queue;
+  }
+  static restored(packed) {
+    const world = new World();
+    for (let left = packed.next(); left > 0; left--) {
+      const queue = world.queue(packed.next());
+      queue.next = packed.next();
+      const depth = packed.next();
+      queue.places = Array.from(packed.differences(new Float64Array(depth)));
+      queue.messages = Array.from(packed.differences(new Float64Array(depth)));
+      for (let i = 0; i < depth; i++) queue.stand(queue.messages[i], queue.places[i]);
+      for (let held = packed.next(); held > 0; held--) {
+        const one = { message: packed.next(), peer: packed.next(), place: packed.next() };
+        queue.held.push(one);
+      }
+    }
+    for (let left = packed.next(); left > 0; left--) world.down.add(packed.next());
+    for (let left = packed.next(); left > 0; left--) world.leaders.set(packed.next(), packed.next());
+    for (let left = packed.next(); left > 0; left--) world.faults.add(packed.next());
+    for (let left = packed.next(); left > 0; left--) world.connections.set(packed.next(), { client: packed.next(), node: packed.next() });
+    return world;
+  }
+  apply(w, i) {
+    this.time = w.time[i];
+    this.event = w.event[i];
+    const message = w.message[i], variant = w.variant[i], subject = w.subject[i];
+    switch (w.kind[i]) {
+      case KIND["message.routed"]: if (variant === 0) this.queue(subject).append(message); break;
+      case KIND["message.recovered"]: if (variant === 1) this.queue(subject).append(message); break;
+      case KIND["delivery.sent"]: {
+        const queue = this.queue(subject), place = queue.remove(message);
+        if (!(variant & 2)) queue.held.push({ message, peer: w.peer[i], place: place < 0 ? queue.next : place });
+        break;
+      }
+      case KIND["delivery.acked"]: this.queue(subject).release(message); break;
+      case KIND["delivery.requeued"]: {
+        const queue = this.queue(subject), place = queue.release(message);
+        queue.putBack(message, place < 0 ? queue.next : place);
+        break;
+      }
+      case KIND["message.dead-lettered"]: if (!(variant & 64)) this.leave(subject, message, (variant & 128) !== 0); break;
+      case KIND["message.dropped"]: if (w.detail[i] <= 1) this.leave(subject, message, w.detail[i] === 1); break;
+      case KIND["queue.declared"]: this.queue(subject); break;
+      case KIND["node.started"]: this.down.delete(w.node[i]); this.frozen.delete(w.node[i]); break;
+      case KIND["node.crashed"]: case KIND["node.stopped"]: this.down.add(w.node[i]); break;
+      case KIND["node.frozen"]: this.frozen.add(w.node[i]); break;
+      case KIND["node.thawed"]: this.frozen.delete(w.node[i]); break;
+      case KIND["leader.elected"]: case KIND["mirror.promoted"]: this.leaders.set(subject, w.node[i]); break;
+      case KIND["fault.began"]: this.faults.add(w.detail[i]); break;
+      case KIND["fault.ended"]: this.faults.delete(w.detail[i]); break;
+      case KIND["connection.opened"]: this.connections.set(w.detail[i], { client: w.peer[i], node: w.node[i] }); break;
+      case KIND["connection.closed"]: this.connections.delete(w.detail[i]); break;
+    }
+  }
+  leave(subject, message, wasHeld) {
+    const queue = this.queue(subject);
+    if (wasHeld) { if (queue.release(message) < 0) queue.remove(message); }
+    else if (queue.remove(message) < 0) queue.release(message);
+  }
+  /// Of some queues together: how many wait, and what consumers hold.
+  sum(symbols) {
+    let depth = 0; const held = [];
+    for (const symbol of symbols) {
+      const queue = this.queues.get(symbol);
+      if (queue) { depth += queue.depth; held.push(...queue.held); }
+    }
+    return { depth, held };
+  }
+  isConnected(node) {
+    for (const one of this.connections.values()) if (one.client === node) return true;
+    return false;
+  }
+}

@@ -1,0 +1,283 @@
+import Foundation
+import Support
+import Testing
+
+/// Pages of runs in a real browser: Chromium opens the page, and a script in it does what a person would.
+@Suite(
+    "A page in a browser",
+    .enabled(if: Chromium.isThere, "needs chromium: `make deps-test` installs it")
+)
+struct ViewTests {
+    private let scratch: Scratch
+
+    init() throws { scratch = try Scratch() }
+
+    private func warren(_ arguments: String...) throws -> Programs.Outcome {
+        try Programs.run(Programs.warren, arguments, in: scratch.folder)
+    }
+
+    /// The page of a topology of the repository, and its trace.
+    private func page(_ path: String, name: String = "run") throws -> (html: String, trace: String)
+    {
+        let file =
+            path.hasPrefix("/") ? path : Repository.root.appending(path: "Topologies/\(path)").path
+        let (html, trace) = (scratch.path("\(name).html"), scratch.path("\(name).sqlite"))
+        _ = try warren("run", file, "--trace", trace)
+        let viewed = try warren("view", trace, "-o", html)
+        #expect(viewed.code == 0, "\(viewed.errors)")
+        return (html, trace)
+    }
+
+    /// What `warren trace at` says that a queue holds.
+    private func depth(of queue: String, at moment: String, _ trace: String) throws -> [Substring] {
+        let told = try warren("trace", "at", moment, trace)
+        let line = try #require(
+            told.output.split(separator: "\n").first { $0.hasPrefix(queue + " ") }
+        )
+        return Array(line.split(separator: " ").dropFirst().prefix(2))
+    }
+
+    @Test("opens without a word on the console, and shows what every queue holds at any moment")
+    func depths() throws {
+        let (html, trace) = try page("rabbitmq/order-pipeline.yaml")
+        let seen = try Chromium.drive(
+            html,
+            """
+            const say = name => { const part = graph.parts.find(p => p.object.name === name);
+              return [part.number.textContent.replaceAll(",", ""), String(player.world.sum(part.object.symbols).held.length)]; };
+            for (const t of [33.4, 9.5, 41, 10.2, 33.4]) {
+              await player.toTime(t * 1e9);
+              out.push([t, ["billing.orders", "mail.events", "billing.dead"].map(say)]);
+            }
+            """
+        )
+        #expect(seen.problems == [])
+        let moments = try #require(seen.value as? [[Any]])
+        #expect(moments.count == 5)
+        for moment in moments {
+            let time = try #require(moment[0] as? Double)
+            let rows = try #require(moment[1] as? [[String]])
+            for (name, row) in zip(["billing.orders", "mail.events", "billing.dead"], rows) {
+                let told = try depth(of: name, at: "\(time)s", trace)
+                #expect(row == told.map(String.init), "\(name) at \(time) s")
+            }
+        }
+    }
+
+    @Test("steps on and back to the same, event by event, by keyboard alone") func steps() throws {
+        let (html, _) = try page("rabbitmq/order-pipeline.yaml")
+        let seen = try Chromium.drive(
+            html,
+            """
+            const state = () => [player.position, player.world.event, graph.parts.map(p => p.number?.textContent ?? "").join()].join("|");
+            await player.toTime(30.05e9);
+            const there = [state()];
+            for (let i = 0; i < 60; i++) { await press("ArrowRight"); there.push(state()); }
+            const back = [state()];
+            for (let i = 0; i < 60; i++) { await press("ArrowLeft"); back.push(state()); }
+            out.push(there.join("\\n") === back.reverse().join("\\n"), new Set(there).size);
+            await press("Home"); out.push(player.position);
+            await press("f"); out.push(player.time / 1e9);
+            await press("End"); out.push(player.position === run.facts);
+            await press("3"); out.push(!document.getElementById("broken").hidden);
+            await press("t"); out.push(document.documentElement.dataset.theme);
+            await press("/"); const find = document.getElementById("find"); out.push(document.activeElement === find);
+            find.value = "m1132"; document.getElementById("find-form").requestSubmit(); await settle();
+            out.push(player.chosen.message, document.querySelectorAll("#life > *").length);
+            await press("2"); out.push(document.querySelectorAll("#space-time .way").length > 5);
+            await press("]"); out.push(location.hash.includes("at=m1132"));
+            await press("Escape"); out.push(Object.keys(player.chosen).length);
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        #expect(values[0] as? Bool == true, "back is not where one came from")
+        #expect(values[1] as? Int == 61)
+        #expect(values[2] as? Int == 0)
+        #expect(values[3] as? Double == 10)
+        #expect(values[4...5].allSatisfy { $0 as? Bool == true })
+        #expect(values[6] as? String == "dark")
+        #expect(values[7] as? Bool == true)
+        #expect(values[8] as? Int == 1132)
+        #expect(values[9] as? Int == 13)
+        #expect(values[10...11].allSatisfy { $0 as? Bool == true })
+        #expect(values[12] as? Int == 0)
+    }
+
+    @Test("walks the chain of what broke, and says each cause as the terminal does") func chains()
+        throws
+    {
+        let (html, trace) = try page("rabbitmq/losses/autoheal-losing-side.yaml")
+        let seen = try Chromium.drive(
+            html,
+            """
+            out.push(player.view, player.chosen.message);
+            out.push([...document.querySelectorAll("#chain li span:first-of-type")].map(e => e.textContent));
+            document.querySelector("#chain button").click(); await settle();
+            out.push(player.time / 1e9);
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        #expect(values[0] as? String == "broken")
+        #expect(values[1] as? Int == 450)
+        let chain = try #require(values[2] as? [String])
+        let told = try warren("trace", "message", "m450", trace).output
+        // The message's own facts are told in the same words; faults and nodes are told beside them.
+        let same = chain.filter { told.contains($0) }
+        #expect(same.count >= 3, "\(chain)")
+        #expect(chain.contains { $0.hasPrefix("fault 1: partition") })
+        #expect((values[3] as? Double ?? 0) > 0)
+    }
+
+    @Test("plays, and ends at the end") func playing() throws {
+        let (html, _) = try page("rabbitmq/worker-queue.yaml")
+        let seen = try Chromium.drive(
+            html,
+            """
+            await player.to(0);
+            player.speed = SPEEDS.length - 1;
+            player.play();
+            const from = player.time;
+            for (let i = 0; i < 400 && player.isPlaying; i++) await new Promise(r => setTimeout(r, 50));
+            out.push(from, player.time > from, player.isPlaying, player.position === run.facts);
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        #expect(values[1] as? Bool == true)
+        #expect(values[2] as? Bool == false)
+        #expect(values[3] as? Bool == true)
+    }
+
+    @Test("gives everything that can be pressed a name, and a place for the keyboard") func names()
+        throws
+    {
+        let (html, _) = try page("rabbitmq/order-pipeline.yaml")
+        let seen = try Chromium.drive(
+            html,
+            """
+            const nameless = [...document.querySelectorAll("button, [role=button], input, [role=slider]")].filter(e =>
+              !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.[0]?.textContent.trim() || e.title));
+            out.push(nameless.map(e => e.outerHTML.slice(0, 80)));
+            out.push([...document.querySelectorAll("[role=button]")].filter(e => e.tabIndex < 0).length);
+            out.push([...document.querySelectorAll("section, nav, aside, main")].filter(e => e.tagName !== "MAIN" && !e.getAttribute("aria-label")).length);
+            out.push(document.documentElement.lang, document.querySelectorAll("h1").length);
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        #expect(values[0] as? [String] == [])
+        #expect(values[1] as? Int == 0)
+        #expect(values[2] as? Int == 0)
+        #expect(values[3] as? String == "en")
+        #expect(values[4] as? Int == 1)
+    }
+
+    @Test("says what is wrong with a page whose facts are damaged, and shows the rest")
+    func damage() throws {
+        let (html, _) = try page("rabbitmq/order-pipeline.yaml")
+        var text = try String(contentsOfFile: html, encoding: .utf8)
+        let start = try #require(text.range(of: "id=\"w2\">"))
+        let end = text.index(start.upperBound, offsetBy: 4000)
+        text.replaceSubrange(start.upperBound..<end, with: String(repeating: "A", count: 4000))
+        try text.write(toFile: html, atomically: true, encoding: .utf8)
+        let seen = try Chromium.drive(
+            html,
+            """
+            await player.toTime(14e9);
+            await player.toTime(41e9);
+            out.push(document.getElementById("banner").textContent, player.position > 0);
+            """
+        )
+        let values = try #require(seen.value as? [Any])
+        #expect((values[0] as? String)?.contains("cannot be read") == true, "\(values)")
+        #expect(values[1] as? Bool == true)
+    }
+
+    @Test("of a run in which nothing happens says so") func nothing() throws {
+        let file = try scratch.write(
+            "empty.yaml",
+            "warren: 1\nname: empty\nbrokers: { main: { kind: rabbitmq, queues: { q: {} } } }\n"
+        )
+        let (html, _) = try page(file, name: "empty")
+        let seen = try Chromium.drive(
+            html,
+            "out.push(document.body.textContent.includes('no expectations'))"
+        )
+        #expect(seen.problems == [])
+        #expect((seen.value as? [Any])?.first as? Bool == true)
+    }
+}
+
+/// Debian's Chromium without a window.
+enum Chromium {
+    static let path = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
+    static var isThere: Bool { path != nil }
+
+    /// What a script in a page found, and what went wrong on the way.
+    struct Seen {
+        var value: Any?
+        var problems: [String]
+    }
+
+    private struct Silence: Error {
+        var output: String
+    }
+
+    /// Opens a copy of a page with a script at its end, which fills the list `out`.
+    static func drive(_ page: String, _ script: String) throws -> Seen {
+        let listener = """
+            <script>window.problems = [];
+            // Without a screen there are no frames; time runs all the same.
+            window.requestAnimationFrame = body => setTimeout(() => body(performance.now()), 16);
+            addEventListener("error", event => problems.push(String(event.message)));
+            addEventListener("unhandledrejection", event => problems.push(String(event.reason)));
+            for (const level of ["error", "warn"]) console[level] = (...words) => problems.push(words.join(" "));</script>
+            """
+        let driver = """
+            <script type="module">
+            const out = [];
+            const settle = () => new Promise(done => setTimeout(done, 120));
+            const press = async (key, shift = false) => {
+              (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey: shift, bubbles: true, cancelable: true }));
+              await settle();
+            };
+            for (let i = 0; i < 200 && !document.body.dataset.ready; i++) await settle();
+            try { \(script) } catch (error) { problems.push("driver: " + error + error.stack); }
+            const result = document.createElement("pre");
+            result.id = "driven";
+            result.textContent = "BEGIN" + btoa(unescape(encodeURIComponent(JSON.stringify({ value: out, problems })))) + "END";
+            document.body.append(result);
+            </script></body>
+            """
+        let text = try String(contentsOfFile: page, encoding: .utf8)
+            .replacing("<head>", with: "<head>\(listener)").replacing("</body>", with: driver)
+        let copy = page.replacing(".html", with: ".driven.html")
+        try text.write(toFile: copy, atomically: true, encoding: .utf8)
+        let dumped = try Programs.run(
+            path ?? "",
+            [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1440,900",
+                "--user-data-dir=\(page).profile", "--virtual-time-budget=60000", "--dump-dom",
+                "file://\(copy)",
+            ],
+            in: URL(fileURLWithPath: page).deletingLastPathComponent().path
+        )
+        guard let start = dumped.output.range(of: "BEGIN", options: .backwards),
+            let end = dumped.output.range(
+                of: "END",
+                range: start.upperBound..<dumped.output.endIndex
+            ),
+            let data = Data(
+                base64Encoded: String(dumped.output[start.upperBound..<end.lowerBound])
+            ),
+            let found = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+        else {
+            throw Silence(output: String(dumped.output.suffix(400)) + dumped.errors)
+        }
+        return Seen(value: found["value"], problems: found["problems"] as? [String] ?? ["none"])
+    }
+}
