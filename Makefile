@@ -7,7 +7,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Builds in release mode and runs the order pipeline.
 demo: deps
 	swift build -c release --product warren
-	.build/release/warren run Topologies/rabbitmq/order-pipeline.yaml
+	.build/release/warren run Topologies/rabbitmq/order-pipeline.yaml --view order-pipeline.html
 
 # Builds and passes all tests. They run in release mode: some simulate millions of messages. What is held with a real
 # RabbitMQ comes last, when nothing else keeps the machine busy.

@@ -106,4 +106,34 @@ import WarrenView
         }
         #expect(pieces.count > 20)
     }
+
+    @Test("fold what has names of one pattern, where it would be too much") func folding() {
+        var objects = [Scene.Object(.exchange, "events")]
+        var edges: [Scene.Edge] = []
+        for department in ["billing", "fraud"] {
+            for tenant in 1...50 {
+                edges.append(Scene.Edge(from: 0, to: objects.count))
+                objects.append(
+                    Scene.Object(
+                        .queue,
+                        "\(department).tenant-\(tenant)",
+                        symbols: [UInt32(objects.count)]
+                    )
+                )
+            }
+        }
+        for name in ["unrouted", "dead"] { objects.append(Scene.Object(.queue, name)) }
+        let folded = Scene(objects, edges, brokers: [])
+        #expect(
+            folded.objects.map(\.name) == [
+                "events", "billing.tenant-*", "fraud.tenant-*", "unrouted", "dead",
+            ]
+        )
+        #expect(folded.objects.map(\.members) == [1, 50, 50, 1, 1])
+        #expect(folded.objects[1].symbols == Array(1...50))
+        #expect(folded.edges.map(\.label) == ["50 ways", "50 ways"])
+        // Few things are drawn one by one.
+        let few = Scene(Array(objects.prefix(10)), Array(edges.prefix(9)), brokers: [])
+        #expect(few.objects.count == 10)
+    }
 }

@@ -195,6 +195,45 @@ struct ViewTests {
         #expect(values[1] as? Bool == true)
     }
 
+    @Test("folds two thousand queues by name, and says which of a group is the deepest") func many()
+        throws
+    {
+        var text = """
+            warren: 1
+            name: many
+            brokers:
+              main:
+                kind: rabbitmq
+                exchanges: { events: { type: fanout } }
+                queues:
+
+            """
+        for number in 1...2000 { text += "      tenant-\(number): {}\n" }
+        text += "      quiet: {}\n    bindings:\n"
+        for number in 1...20 { text += "      - { from: events, queue: tenant-\(number * 7) }\n" }
+        text += """
+            producers: { p: { to: { exchange: events }, arrivals: 1ms, count: 10 } }
+            consumers: { c: { from: tenant-7, service: 1ms } }
+            """
+        let (html, _) = try page(try scratch.write("many.yaml", text), name: "many")
+        let seen = try Chromium.drive(
+            html,
+            """
+            out.push(run.scene.objects.filter(o => o.kind === "queue").map(o => o.name));
+            await player.to(run.facts);
+            player.choose({ object: run.scene.objects.findLastIndex(o => o.name === "tenant-*") }); await settle();
+            out.push(document.querySelector("#inspector .numbers div").firstChild.textContent);
+            out.push(document.querySelector("#inspector .row .name")?.textContent);
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        // Those that an exchange feeds are a group of their own.
+        #expect(values[0] as? [String] == ["tenant-*", "tenant-*", "quiet"])
+        #expect(values[1] as? String == "190")
+        #expect(values[2] as? String == "tenant-14")
+    }
+
     @Test("of a run in which nothing happens says so") func nothing() throws {
         let file = try scratch.write(
             "empty.yaml",

@@ -20,6 +20,8 @@ public struct Scene: Sendable {
         public var prefetch: Int
         /// How many messages fit; 0 for no limit.
         public var room: Int
+        /// How many things it stands for: more than one, if it is a group of things with names of one pattern.
+        package internal(set) var members = 1
         var layer = 0
         package fileprivate(set) var x = 0.0
         package fileprivate(set) var y = 0.0
@@ -129,6 +131,9 @@ public struct Scene: Sendable {
     public private(set) var brokers: [(name: String, note: String, nodes: [UInt32])]
     private(set) var width = 0.0
     private(set) var height = 0.0
+    private var narrow: [(x: Double, y: Double)] = []
+    private var narrowHeight = 0.0
+    private var chips: [[(node: UInt32, x: Double, y: Double, width: Double)]] = []
     private var frame = (x: 0.0, y: 0.0, width: 0.0, height: 0.0)
 
     /// The picture of some objects, with a place for each: the same objects give the same picture, always.
@@ -137,8 +142,9 @@ public struct Scene: Sendable {
         _ edges: [Edge],
         brokers: [(name: String, note: String, nodes: [UInt32])]
     ) {
-        self.objects = objects
-        self.edges = edges
+        let folded = Folding(objects, edges)
+        self.objects = folded.objects
+        self.edges = folded.edges
         self.brokers = brokers
         setSizes()
         setLayers()
@@ -156,7 +162,8 @@ public struct Scene: Sendable {
             case .queue: (objects[index].width, objects[index].height) = (176, 34)
             case .consumer:
                 objects[index].width = 172
-                objects[index].height = 34 + 9 * Double(min(count, 12))
+                let rows = objects[index].members > 1 ? 2 : min(count, 12)
+                objects[index].height = 34 + 9 * Double(rows)
             }
         }
     }
@@ -232,13 +239,12 @@ public struct Scene: Sendable {
             layer.reduce(-gapY) { $0 + objects[$1].height + gapY }
         }
         let tallest = heights.max() ?? 0
-        let top = 66.0
         var x = 28.0
         for (number, layer) in layers.enumerated() {
             let wide = layer.map { objects[$0].width }.max() ?? 0
             // What takes dead letters alone stands low, out of the way of what goes past it.
             let isLow = layer.allSatisfy(buried.contains) && number > 0
-            var y = top + (tallest - heights[number]) / (isLow ? 1 : 2)
+            var y = (tallest - heights[number]) / (isLow ? 1 : 2)
             for index in layer {
                 objects[index].x = x + (wide - objects[index].width) / 2
                 objects[index].y = y
@@ -250,11 +256,62 @@ public struct Scene: Sendable {
             x += wide + (longest > 0 ? 90 + Double(longest) * 4 : 72)
         }
         width = x - 72 + 28
-        height = top + tallest + 40
         let inside = objects.filter { $0.kind == .exchange || $0.kind == .queue }
         let left = (inside.map(\.x).min() ?? 0) - 24
         let right = (inside.map { $0.x + $0.width }.max() ?? 0) + 24
+        let rows = placeNodes(left + 14, right - 14)
+        let top = 44 + 23 * Double(rows)
+        for index in objects.indices { objects[index].y += top }
+        height = top + tallest + 40
         frame = (left, 14, max(right - left, 0), height - 28)
+        placeNarrow()
+    }
+
+    /// The nodes of brokers stand in rows at the top of the frame; returns how many rows there are.
+    private mutating func placeNodes(_ left: Double, _ right: Double) -> Int {
+        var (x, row) = (left, 0)
+        chips = brokers.map { broker in
+            broker.nodes.map { node in
+                let wide = 150.0
+                if x + wide > right, x > left { (x, row) = (left, row + 1) }
+                defer { x += wide + 8 }
+                return (node, x, 44 + 23 * Double(row), wide)
+            }
+        }
+        return row + 1
+    }
+
+    /// Places for a narrow page: whoever publishes and exchanges at the top, each queue beside who consumes from it.
+    private mutating func placeNarrow() {
+        narrow = objects.map { _ in (0, 0) }
+        var (left, right) = (24.0, 24.0)
+        for index in objects.indices where objects[index].kind == .producer {
+            narrow[index] = (14, left)
+            left += 70
+        }
+        for index in objects.indices where objects[index].kind == .exchange {
+            narrow[index] = (236, right)
+            right += 52
+        }
+        var y = max(left, right) + 24
+        var placed: Set<Int> = []
+        for index in objects.indices.sorted(by: { (objects[$0].y, $0) < (objects[$1].y, $1) })
+        where objects[index].kind == .queue {
+            narrow[index] = (14, y)
+            var consumersY = y - 6
+            for edge in edges where edge.from == index && objects[edge.to].kind == .consumer {
+                guard placed.insert(edge.to).inserted else { continue }
+                narrow[edge.to] = (214, consumersY)
+                consumersY += objects[edge.to].height + 10
+            }
+            y = max(y + 56, consumersY + 22)
+        }
+        for index in objects.indices
+        where objects[index].kind == .consumer && !placed.contains(index) {
+            narrow[index] = (214, y)
+            y += objects[index].height + 12
+        }
+        narrowHeight = y + 10
     }
 
     /// Neighbours stand at the same height as far as they can.
@@ -312,15 +369,28 @@ public struct Scene: Sendable {
             (
                 "brokers",
                 .list(
-                    brokers.map {
+                    zip(brokers, chips).map { broker, chips in
                         .map([
-                            ("name", .string($0.name)), ("note", .string($0.note)),
-                            ("nodes", .list($0.nodes.map { .int(Int($0)) })),
+                            ("name", .string(broker.name)), ("note", .string(broker.note)),
+                            ("nodes", .list(broker.nodes.map { .int(Int($0)) })),
+                            (
+                                "chips",
+                                .list(
+                                    chips.map {
+                                        .list([
+                                            .int(Int($0.node)), .number($0.x), .number($0.y),
+                                            .number($0.width),
+                                        ])
+                                    }
+                                )
+                            ),
                         ])
                     }
                 )
             ),
             ("objects", .list(objects.map(Self.json))),
+            ("narrow", .list(narrow.map { .list([.number($0.x), .number($0.y)]) })),
+            ("narrowHeight", .number(narrowHeight)),
             (
                 "edges",
                 .list(
@@ -342,6 +412,7 @@ public struct Scene: Sendable {
             ("symbols", .list(object.symbols.map { .int(Int($0)) })),
             ("nodes", .list(object.nodes.map { .int(Int($0)) })),
             ("prefetch", .int(object.prefetch)), ("room", .int(object.room)),
+            ("members", .int(object.members)),
             ("x", .number(object.x.rounded())), ("y", .number(object.y.rounded())),
             ("w", .number(object.width)), ("h", .number(object.height)),
         ])

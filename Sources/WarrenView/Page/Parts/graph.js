@@ -2,8 +2,15 @@
 const graph = {
   parts: [], edges: [], dots: [], scale: 10, svg: null, layer: null,
   build(host) {
-    const scene = run.scene;
-    this.scale = [1, 2, 5].flatMap(n => [0, 1, 2, 3, 4, 5, 6, 7].map(e => n * 10 ** e)).sort((a, b) => a - b).find(n => n >= run.deepest && n >= 10) ?? 10;
+    const scene = run.scene, isNarrow = innerWidth < 560;
+    this.isNarrow = isNarrow;
+    if (isNarrow) {
+      // On a phone: whoever publishes and exchanges on top, each queue beside its consumers.
+      scene.objects.forEach((object, place) => { [object.x, object.y] = scene.narrow[place]; });
+      Object.assign(scene, { width: 400, height: scene.narrowHeight, frame: [0, 0, 0, 0] });
+    }
+    const deepest = Math.max(0, ...scene.objects.filter(o => o.kind === "queue").map(o => Math.max(0, ...sum(timeline.lanes.filter(l => l.kind === "depth" && o.symbols.includes(l.of))))));
+    this.scale = [1, 2, 5].flatMap(n => [0, 1, 2, 3, 4, 5, 6, 7].map(e => n * 10 ** e)).sort((a, b) => a - b).find(n => n >= deepest && n >= 10) ?? 10;
     const width = Math.max(scene.width, 300), height = Math.max(scene.height, 120);
     this.svg = make("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", preserveAspectRatio: "xMidYMid meet", role: "group", "aria-label": "Objects of the run" });
     this.svg.style.maxWidth = Math.round(width * 1.25) + "px";
@@ -29,23 +36,26 @@ const graph = {
     for (const broker of scene.brokers) {
       const title = make("text", { class: "name", x: at, y: y + 22 }, broker.name);
       this.svg.append(title, make("text", { class: "note", x: at + broker.name.length * 8.2 + 8, y: y + 22 }, broker.note));
-      let column = at;
-      for (const node of broker.nodes) {
-        const name = nodeName(node).split("/").pop();
-        const group = make("g", { class: "object", role: "button", tabindex: 0, transform: `translate(${column},${y + 30})`, onclick: () => player.choose({ node }), onkeydown: enter(() => player.choose({ node })) });
-        const wide = name.length * 7 + 62;
+      for (const [node, left, top, wide] of broker.chips) {
+        const name = shortened(nodeName(node).split("/").pop(), 12);
+        const group = make("g", { class: "object", role: "button", tabindex: 0, transform: `translate(${left},${top})`, onclick: () => player.choose({ node }), onkeydown: enter(() => player.choose({ node })) });
         group.append(make("rect", { class: "halo", x: 0, y: 0, width: wide, height: 19, rx: 4 }), make("rect", { class: "box", width: wide, height: 19, rx: 4 }), make("text", { x: 7, y: 13.5, class: "note" }));
         this.svg.append(group);
         this.nodes.push({ node, name, group, text: group.lastChild });
-        column += wide + 8;
       }
-      at = Math.max(column, at + (broker.name.length + broker.note.length) * 8) + 20;
+      at += (broker.name.length + broker.note.length) * 8 + 24;
     }
   },
   edge(edge, objects) {
     const from = objects[edge.from], to = objects[edge.to];
     let x1 = from.x + from.w, y1 = from.y + from.h / 2, x2 = to.x, y2 = to.y + to.h / 2, d;
-    if (edge.kind === "message" && x2 > x1) {
+    if (this.isNarrow && to.kind === "queue" && from.kind !== "queue") {
+      // One trunk at the left leads to all queues.
+      const low = Math.max(...objects.filter(o => o.kind === "producer" || o.kind === "exchange").map(o => o.y + o.h)) + 8;
+      d = from.kind === "exchange" ? `M${from.x} ${y1}H206V${low}H6V${y2}H${x2}` : `M${from.x + 10} ${from.y + from.h}V${low}H6V${y2}H${x2}`;
+    } else if (this.isNarrow && edge.kind !== "message") {
+      d = `M${from.x + from.w - 24} ${from.y + from.h}v10H396V${to.y + to.h / 2}H${to.x + to.w}`;
+    } else if (edge.kind === "message" && x2 > x1) {
       const bend = Math.max((x2 - x1) / 2, 24);
       d = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
     } else if (edge.kind === "message") {
@@ -72,7 +82,7 @@ const graph = {
   placeLabels(scene) {
     const taken = scene.objects.map(o => [o.x - 2, o.y - (o.kind === "queue" ? 18 : 2), o.x + o.w + 2, o.y + o.h + 2]);
     for (const edge of this.edges) {
-      if (!edge.label) continue;
+      if (!edge.label || this.isNarrow) continue;
       const text = shortened(edge.kind === "deadLetter" ? "dead letter, key " + edge.label : edge.label, 26);
       const wide = text.length * 6 + 4;
       const [right, base] = edge.labelAt ? [edge.labelAt[0] + wide, edge.labelAt[1]] : [edge.x2 - 12, edge.y2 - 8];
@@ -95,7 +105,7 @@ const graph = {
         make("text", { class: "name", x: w / 2, y: object.note ? 17 : 24, "text-anchor": "middle" }, shortened(object.name, 16)));
       if (object.note) group.append(make("text", { class: "note", x: w / 2, y: 30, "text-anchor": "middle" }, object.note));
     } else if (kind === "queue") {
-      const many = object.symbols.length > 1;
+      const many = object.members > 1;
       if (many) for (const off of [6, 3]) group.append(make("rect", { class: "box", x: off, y: -off, width: w, height: h, rx: round }));
       group.append(make("rect", { class: "track", width: w, height: h, rx: round }));
       part.fill = make("rect", { class: "fill", x: w, y: 1.5, width: 0, height: h - 3, rx: round - 1.5 });
@@ -106,9 +116,10 @@ const graph = {
     } else {
       group.append(make("rect", { class: "box", width: w, height: h, rx: 6 }),
         make("text", { class: "name", x: 11, y: 20 }, shortened(object.name, kind === "producer" ? 13 : 16)));
-      part.status = make("text", { class: "note", x: kind === "producer" ? 11 : w - 11, y: kind === "producer" ? 38 : 20, "text-anchor": kind === "producer" ? "start" : "end" });
+      const below = kind === "producer" || object.members > 1;
+      part.status = make("text", { class: "note", x: below ? 11 : w - 11, y: below ? 38 : 20, "text-anchor": below ? "start" : "end" });
       group.append(part.status);
-      if (kind === "consumer") {
+      if (kind === "consumer" && object.members === 1) {
         part.slots = object.nodes.slice(0, 12).map((node, row) => {
           const bar = make("rect", { class: "slot", x: 11, y: 28 + row * 9, width: w - 22, height: 6, rx: 1 });
           const full = make("rect", { class: "slot full", x: 11, y: 28 + row * 9, width: 0, height: 6, rx: 1 });
@@ -193,10 +204,11 @@ const graph = {
       if (from < 0 || to < 0) return;
       const edge = this.edges.find(e => e.from === from && e.to === to);
       if (!edge) return;
-      if (this.dots.filter(d => d.edge === edge).length > 40) return;
+      if (edge.count > 40) return;
+      edge.count++;
       const dot = look === "confirm" ? make("path", { class: "dot confirm", d: "M-5 0L4 -5V5Z" }) : make("circle", { class: "dot " + look, r: look === "again" ? 4.5 : 5 });
       this.layer.append(dot);
-      this.dots.push({ edge, dot, start: now, back, length: edge.path.getTotalLength() });
+      this.dots.push({ edge, dot, start: now, back });
     };
     if (kind === KIND["message.published"]) {
       this.lastFrom.set(message, [this.ofNode(w.node[i]), this.ofSymbol(subject)]);
@@ -223,14 +235,24 @@ const graph = {
     const hop = 420;
     this.dots = this.dots.filter(one => {
       const share = (now - one.start) / hop;
-      if (share >= 1) { one.dot.remove(); return false; }
-      const at = one.edge.path.getPointAtLength(one.length * (one.back ? 1 - share : share));
-      one.dot.setAttribute("transform", `translate(${at.x.toFixed(1)},${(at.y + (one.back ? 9 : 0)).toFixed(1)})`);
+      if (share >= 1) { one.dot.remove(); one.edge.count--; return false; }
+      const [x, y] = this.along(one.edge, one.back ? 1 - share : share);
+      one.dot.setAttribute("transform", `translate(${x.toFixed(1)},${(y + (one.back ? 9 : 0)).toFixed(1)})`);
       return true;
     });
     return this.dots.length > 0;
   },
-  clear() { for (const one of this.dots) one.dot.remove(); this.dots = []; },
+  /// A point on a way: measured once at 64 places, and straight between them.
+  along(edge, share) {
+    if (!edge.points) {
+      const length = edge.path.getTotalLength();
+      edge.points = Array.from({ length: 65 }, (_, i) => { const at = edge.path.getPointAtLength(length * i / 64); return [at.x, at.y]; });
+    }
+    const place = Math.max(0, Math.min(share, 1)) * 64, low = Math.min(Math.floor(place), 63), rest = place - low;
+    const [a, b] = [edge.points[low], edge.points[low + 1]];
+    return [a[0] + (b[0] - a[0]) * rest, a[1] + (b[1] - a[1]) * rest];
+  },
+  clear() { for (const one of this.dots) { one.dot.remove(); one.edge.count = 0; } this.dots = []; },
 };
 function index(key) {
   const found = new Map();

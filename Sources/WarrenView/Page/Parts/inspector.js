@@ -13,7 +13,7 @@ const inspector = {
   numbers(pairs) { return make("div", { class: "numbers" }, pairs.map(([value, words]) => make("div", {}, String(value), make("span", {}, words)))); },
   head(kind, name) { return [make("div", { class: "kind" }, kind), make("h2", {}, name)]; },
   row(first, text, more, attributes = {}, isName = false) {
-    return make(attributes.onclick ? "button" : "div", attributes, make(isName ? "span" : "time", { class: "first" + (isName ? " name" : "") }, first), make("span", {}, text), make("span", { class: "more" }, more ?? ""));
+    return make(attributes.onclick ? "button" : "div", { class: "row", ...attributes }, make(isName ? "span" : "time", { class: "first" + (isName ? " name" : "") }, first), make("span", {}, text), make("span", { class: "more" }, more ?? ""));
   },
   factRow(fact) {
     const now = fact.event === player.world?.event;
@@ -73,7 +73,7 @@ const inspector = {
     const leader = single ? world.leaders.get(object.symbols[0]) : undefined;
     const deepest = single ? [] : object.symbols.map(symbol => [symbol, world.queues.get(symbol)?.depth ?? 0]).sort((a, b) => b[1] - a[1] || a[0] - b[0]);
     return [
-      ...this.head(single ? `Queue, ${object.note || "declared by a client"}` : `Group of ${object.symbols.length} queues`, object.name),
+      ...this.head(single ? `Queue, ${object.note || "declared by a client"}` : `Group of ${object.symbols.length} queues, ${object.note}`, object.name),
       this.numbers([[count(depth), single ? "wait" : "wait in all"], [count(held.length), "held, unacked"], ...(oldest !== undefined ? [[length(player.time - oldest), "oldest, since published"]] : []), ...(leader !== undefined ? [[nodeName(leader).split("/").pop(), "leads"]] : [])]),
       make("h3", {}, "Why", make("span", {}, "at " + clock(player.time))),
       make("div", { class: "rows" }, this.reasons(object, world, depth, held)),

@@ -117,7 +117,7 @@ const player = {
     requestAnimationFrame(frame);
     this.drawButtons();
   },
-  pause() { this.isPlaying = false; this.drawButtons(); },
+  pause() { const was = this.isPlaying; this.isPlaying = false; this.drawButtons(); if (was) this.draw(); },
   faster(by) { this.speed = Math.max(0, Math.min(this.speed + by, SPEEDS.length - 1)); this.drawButtons(); this.remember(); },
   // MARK: choosing
   choose(chosen) {
@@ -138,7 +138,7 @@ const player = {
     if (this.view === "space-time") await spaceTime.draw();
     if (this.view === "broken") await broken.draw();
     if (!this.isPlaying || performance.now() - (this.inspected ?? 0) > 250) { this.inspected = performance.now(); await inspector.draw(this.world); }
-    this.remember();
+    if (!this.isPlaying) this.remember();
   },
   drawLight() {
     for (const view of ["flow", "space-time", "broken"]) document.getElementById(view).hidden = view !== this.view;

@@ -56,7 +56,8 @@ const timeline = {
         if (lanes.length) rows.push({ object, number, kind, values: sum(lanes), height: 20 });
       }
     });
-    const order = { depth: 0, published: 1, worked: 2 };
+    for (const broker of run.scene.brokers) if (broker.nodes.length > 1) for (const node of broker.nodes) rows.push({ object: { name: nodeName(node), nodes: [node] }, number: rows.length, node, kind: "node", values: [0], height: 19 });
+    const order = { depth: 0, node: 1, published: 2, worked: 3 };
     rows.sort((a, b) => order[a.kind] - order[b.kind] || a.number - b.number);
     const narrow = this.width < 560;
     return rows.filter((row, place) => narrow ? row.number === player.chosen.object || place === 0 : place < 80);
@@ -74,11 +75,12 @@ const timeline = {
     this.numbers = [];
     for (const row of rows) {
       const base = y + row.height - 5, top = row.kind === "depth" ? deepest : Math.max(...row.values, 1);
-      const group = make("g", { class: "lane", "data-object": row.number, "data-chosen": String(row.number === player.chosen.object) });
+      const group = make("g", { class: "lane", "data-object": row.kind === "node" ? null : row.number, "data-chosen": String(row.number === player.chosen.object) });
       group.append(make("rect", { class: "lane-ground", x: 4, y: y - 1, width: this.width - 8, height: row.height, rx: 4 }),
         make("text", { x: 14, y: this.left > 20 ? base - 3 : y + 9, class: row.kind === "depth" ? "name" : "note", style: "font-size:12px" }, shortened(row.object.name, 17)));
       const step = values => { let d = ""; for (let i = 0; i < values.length; i++) { const x = this.x(i * this.bucket), h = base - values[i] / top * (row.height - 10); d += (i ? "L" : "M") + x.toFixed(1) + " " + h.toFixed(1); } return d; };
-      if (row.kind === "depth") {
+      if (row.kind === "node") group.append(...this.roles(row.node, base - 9));
+      else if (row.kind === "depth") {
         const d = step(row.values), end = this.x((row.values.length - 1) * this.bucket).toFixed(1);
         group.append(make("path", { class: "lane-area", d: `${d}L${end} ${base}L${this.left} ${base}Z` }), make("path", { class: "lane-line", d }));
         const most = Math.max(...row.values);
@@ -102,6 +104,30 @@ const timeline = {
     svg.append(this.cursor);
     this.host.replaceChildren(svg);
     this.draw(player.world);
+  },
+  /// What a node was: solid where it led something, outlined where it was up, hatched where it was down.
+  roles(node, y) {
+    const parts = [], leads = new Set();
+    let from = 0, state = "up";
+    const end = time => {
+      const x = this.x(from), wide = Math.max(this.x(time) - x, 0);
+      if (wide > 0.5) {
+        parts.push(make("rect", { x, y, width: wide, height: 10, rx: 1, fill: state === "down" ? "url(#hatch)" : state === "up" ? "none" : "var(--second)", stroke: state === "down" ? "none" : "var(--second)" }, make("title", {}, `${nodeName(node)} ${state}, ${clock(from)} to ${clock(time)}`)));
+        if (wide > 52) parts.push(make("text", { x: x + 4, y: y + 9, style: "font-size:10px;fill:" + (state === "leads" ? "var(--panel)" : "var(--ink)") }, state));
+      }
+      from = time;
+    };
+    for (const [time, kind, other, subject] of run.marks) {
+      if (kind === KIND["leader.elected"] || kind === KIND["mirror.promoted"]) {
+        if (other === node) leads.add(subject); else leads.delete(subject);
+      } else if (other !== node) continue;
+      let next = state === "down" ? "down" : leads.size ? "leads" : "up";
+      if (other === node && (kind === KIND["node.crashed"] || kind === KIND["node.stopped"])) { leads.clear(); next = "down"; }
+      if (other === node && kind === KIND["node.started"]) next = leads.size ? "leads" : "up";
+      if (next !== state) { end(time); state = next; }
+    }
+    end(run.end);
+    return parts;
   },
   drawFaults(bottom) {
     const group = make("g");
@@ -144,7 +170,8 @@ const timeline = {
     this.host.setAttribute("aria-valuenow", (player.time / 1e9).toFixed(3));
     this.host.setAttribute("aria-valuetext", clock(player.time) + " of " + clock(run.end));
     for (const { row, number } of this.numbers) {
-      if (row.kind === "depth") number.textContent = count(world.sum(row.object.symbols).depth);
+      if (row.kind === "node") number.textContent = world.down.has(row.node) ? "down" : [...world.leaders.values()].includes(row.node) ? "leads" : "up";
+      else if (row.kind === "depth") number.textContent = count(world.sum(row.object.symbols).depth);
       else {
         const down = row.object.nodes.filter(n => world.down.has(n)).length;
         number.textContent = down === row.object.nodes.length ? "down" : down ? `${row.object.nodes.length - down} of ${row.object.nodes.length}` : "up";
