@@ -52,6 +52,8 @@ deps-test:
 deps-bench:
 	@[ -d /usr/lib/rabbitmq/lib ] && [ -f /usr/include/amqp.h ] || { $(SUDO) apt-get update -qq && \
 	    $(SUDO) env RUNLEVEL=1 apt-get install -y -qq rabbitmq-server librabbitmq-dev; }
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
+	    $(SUDO) apt-get install -y -qq --no-install-recommends chromium; }
 	@command -v c++ valgrind /usr/bin/python3 >/dev/null && \
 	    /usr/bin/python3 -c 'import simpy' 2>/dev/null || { $(SUDO) apt-get update -qq && \
 	    $(SUDO) apt-get install -y -qq g++ valgrind python3 python3-simpy3; }

@@ -14,11 +14,11 @@ struct Table {
         var wanted: String
     }
 
-    private let rounds: Int
+    let rounds: Int
     private let only: String
-    private let bin: String
-    private let peers: String
-    private let own = CommandLine.arguments[0]
+    let bin: String
+    let peers: String
+    let own = CommandLine.arguments[0]
 
     init(_ arguments: [String]) throws {
         func value(_ key: String) -> String? {
@@ -35,7 +35,7 @@ struct Table {
 
     // MARK: Programs
 
-    private func shell(_ command: String) -> String {
+    func shell(_ command: String) -> String {
         let process = Process()
         let pipe = Pipe()
         process.executableURL = URL(filePath: "/bin/sh")
@@ -96,6 +96,7 @@ struct Table {
             ("hold", hold), ("kernel", kernel), ("broker", broker), ("instructions", instructions),
             ("quorum", quorum), ("recorded", recorded), ("memory", memory), ("bindings", bindings),
             ("definitions", definitions), ("wire", wire), ("start", start), ("search", search),
+            ("view", view),
         ]
         for (name, part) in parts where only.isEmpty || only == name { lines += part() }
         let table = TextTable<Line> { line in
