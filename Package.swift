@@ -14,7 +14,7 @@ let collections = Target.Dependency.product(name: "DequeModule", package: "swift
 let pageParts = [
     "page.css", "page.html", "facts.js", "world.js", "words.js", "graph.js", "timeline.js",
     "inspector.js",
-    "space-time.js", "broken.js", "keys.js", "player.js",
+    "space-time.js", "broken.js", "compare.js", "keys.js", "player.js",
 ]
 
 let package = Package(

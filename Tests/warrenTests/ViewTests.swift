@@ -234,6 +234,78 @@ struct ViewTests {
         #expect(values[2] as? String == "tenant-14")
     }
 
+    @Test("shows two runs beside each other, and the one fact in which they part") func comparing()
+        throws
+    {
+        let text = """
+            warren: 1
+            name: shop
+            brokers: { main: { kind: rabbitmq, queues: { orders: { durable: true } } } }
+            producers: { web: { to: orders, arrivals: 20ms, count: 20, persistent: true } }
+            consumers: { worker: { from: orders, service: 15ms, effect: charge } }
+            faults: [{ at: 110ms, do: drop_connection, client: worker }]
+            expect: { never: { twice: effects(charge) per message_id > 1 } }
+            """
+        let one = try scratch.write("one.yaml", text)
+        let other = try scratch.write(
+            "other.yaml",
+            text.replacing(
+                "effect: charge }",
+                with: "effect: { name: charge, idempotent_by: message_id } }"
+            )
+        )
+        let (_, first) = try page(one, name: "one")
+        let (_, second) = try page(other, name: "other")
+        let html = scratch.path("both.html")
+        let viewed = try warren("view", first, "--compare", second, "-o", html)
+        #expect(viewed.code == 0, "\(viewed.errors)")
+        let seen = try Chromium.drive(
+            html,
+            """
+            out.push(player.view, run.compare.count, run.compare.lines.length);
+            const own = [...document.querySelectorAll("#compare .sides:last-child .side")].map(side => side.querySelector("[data-now=true] span").textContent);
+            out.push(own, run.compare.sides.map(side => side.verdicts[0].held));
+            await press("n"); out.push(player.time / 1e9 > 0.1);
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        #expect(values[0] as? String == "compare")
+        #expect(values[1] as? Int == 1)
+        #expect(values[2] as? Int == 2)
+        let own = try #require(values[3] as? [String])
+        #expect(own[0].hasSuffix("the effect charge takes place"))
+        #expect(own[1].hasSuffix("the effect charge had taken place already and is skipped"))
+        #expect(values[4] as? [Bool] == [false, true])
+        #expect(values[5] as? Bool == true)
+        // A run beside itself is the same.
+        _ = try warren("view", first, "--compare", first, "-o", html)
+        let same = try Chromium.drive(html, "out.push(run.compare.count)")
+        #expect((same.value as? [Any])?.first as? Int == 0)
+        #expect(same.problems == [])
+    }
+
+    @Test("is left as pictures of each view, wide and narrow, light and dark, to be looked at")
+    func pictures() throws {
+        let (html, _) = try page("rabbitmq/order-pipeline.yaml")
+        let folder = Repository.root.appending(path: ".build/pictures").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let views = [
+            ("flow", "t=33.4&at=billing.orders&theme=light", 1440, 900),
+            ("flow-dark", "t=33.4&at=billing.orders&theme=dark", 1440, 900),
+            ("phone", "t=33.4&at=billing.orders&theme=light", 400, 860),
+            ("space-time", "t=10&at=m1132&view=space-time&theme=light", 1440, 900),
+            ("broken", "t=10&view=broken&theme=light", 1440, 900),
+        ]
+        for (name, address, width, height) in views {
+            let picture = "\(folder)/\(name).png"
+            try? FileManager.default.removeItem(atPath: picture)
+            try Chromium.picture(of: html, at: address, width, height, to: picture)
+            let size = try FileManager.default.attributesOfItem(atPath: picture)[.size] as? Int
+            #expect((size ?? 0) > 10_000, "\(name)")
+        }
+    }
+
     @Test("of a run in which nothing happens says so") func nothing() throws {
         let file = try scratch.write(
             "empty.yaml",
@@ -264,6 +336,26 @@ enum Chromium {
 
     private struct Silence: Error {
         var output: String
+    }
+
+    /// Takes a picture of a page at an address.
+    static func picture(
+        of page: String,
+        at address: String,
+        _ width: Int,
+        _ height: Int,
+        to picture: String
+    ) throws {
+        _ = try Programs.run(
+            path ?? "",
+            [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                "--window-size=\(width),\(height)", "--user-data-dir=\(page).profile",
+                "--virtual-time-budget=6000", "--screenshot=\(picture)",
+                "file://\(page)#\(address)",
+            ],
+            in: URL(fileURLWithPath: page).deletingLastPathComponent().path
+        )
     }
 
     /// Opens a copy of a page with a script at its end, which fills the list `out`.

@@ -208,8 +208,8 @@ public struct RunPage {
 
     // MARK: The page
 
-    /// The page as HTML.
-    public mutating func html(_ scene: Scene) -> String {
+    /// The page as HTML, with another run beside this one if there is one.
+    public mutating func html(_ scene: Scene, _ comparison: SideBySide? = nil) -> String {
         close()
         let title = "\(heading.name), seed \(heading.seed)"
         var page = PageParts.text("page.html")
@@ -217,7 +217,7 @@ public struct RunPage {
             .replacing("{{style}}", with: PageParts.text("page.css"))
             .replacing("{{verdicts}}", with: plainVerdicts)
         var data =
-            "<script type=\"application/json\" id=\"run\">\(description(scene).text)</script>\n"
+            "<script type=\"application/json\" id=\"run\">\(description(scene, comparison).text)</script>\n"
         for (number, window) in windows.enumerated() {
             data += "<script type=\"text/plain\" id=\"w\(number)\">\(window.facts)</script>\n"
             if let snapshot = window.snapshot {
@@ -251,7 +251,7 @@ public struct RunPage {
         )
     }
 
-    private func description(_ scene: Scene) -> JSONText {
+    private func description(_ scene: Scene, _ comparison: SideBySide?) -> JSONText {
         .map([
             ("name", .string(heading.name)), ("seed", .string(heading.seed)),
             ("digest", .string(heading.digest)), ("version", .string(heading.version)),
@@ -282,7 +282,7 @@ public struct RunPage {
                 )
             ),
             ("windowStarts", .list(starts.map { .int($0) })),
-            ("marks", .list(lanes.marks.map(\.json))),
+            ("compare", comparison?.json ?? .null), ("marks", .list(lanes.marks.map(\.json))),
             ("deepest", .int(lanes.deepest)), ("deepestAt", .number(Double(lanes.deepestAt))),
         ])
     }
@@ -290,7 +290,7 @@ public struct RunPage {
     /// The first fact of each window; windows end with an event and are not all of one size.
     private var starts: [Int] { sizes.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) } }
 
-    private static func json(_ verdict: Verdict) -> JSONText {
+    static func json(_ verdict: Verdict) -> JSONText {
         .map([
             ("name", .string(verdict.name)), ("kind", .string(verdict.kind)),
             ("sentence", .string(verdict.sentence)), ("held", .bool(verdict.held)),
@@ -323,7 +323,7 @@ enum PageParts {
     static let scripts = [
         "facts.js", "world.js", "words.js", "graph.js", "timeline.js", "inspector.js",
         "space-time.js",
-        "broken.js", "keys.js", "player.js",
+        "broken.js", "compare.js", "keys.js", "player.js",
     ]
 
     static func text(_ name: String) -> String {
@@ -339,6 +339,7 @@ enum PageParts {
             case "inspector.js": PackageResources.inspector_js
             case "space-time.js": PackageResources.space_time_js
             case "broken.js": PackageResources.broken_js
+            case "compare.js": PackageResources.compare_js
             case "keys.js": PackageResources.keys_js
             case "player.js": PackageResources.player_js
             default: []

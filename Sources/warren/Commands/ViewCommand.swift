@@ -22,6 +22,9 @@ struct ViewCommand: ParsableCommand {
 
     @OptionGroup var trace: TraceOptions
 
+    @Option(help: "Another trace, to be shown beside the first with all in which they differ.")
+    var compare: String?
+
     @Option(name: [.short, .customLong("output")], help: "The page; NAME.html if left out.")
     var output: String?
 
@@ -29,8 +32,16 @@ struct ViewCommand: ParsableCommand {
         let reader = try trace.open()
         let run = try TraceOptions.wrap { try reader.run(trace.run) }
         let path = output ?? Self.path(of: run.name)
-        let bytes = try Self.write(reader, run, nil, to: path)
+        let bytes = try Self.write(reader, run, nil, beside: try compare.map(Self.other), to: path)
         try Console.print("\(path)  \(Self.size(bytes)); open it in a browser")
+    }
+
+    /// A trace to be held beside the first.
+    private static func other(_ path: String) throws -> (TraceReader, TraceReader.Run) {
+        var options = TraceOptions()
+        options.file = path
+        let reader = try options.open()
+        return (reader, try TraceOptions.wrap { try reader.run(nil) })
     }
 
     static func path(of name: String) -> String {
@@ -70,43 +81,37 @@ struct ViewCommand: ParsableCommand {
         _ reader: TraceReader,
         _ run: TraceReader.Run,
         _ topology: Topology?,
+        beside other: (reader: TraceReader, run: TraceReader.Run)? = nil,
         to path: String
     ) throws -> Int {
-        let summary = run.summary.flatMap {
-            try? JSONDecoder().decode(Summary.self, from: Data($0.utf8))
-        }
         let topology = topology ?? StoryWriter.read(run.topology, run.name)
-        let names = try TraceOptions.wrap { try reader.names(of: run) }
-        let nodes = try TraceOptions.wrap { try reader.nodes(of: run) }
-        var page = RunPage(
-            RunPage.Heading(
-                name: run.name,
-                seed: run.seed,
-                digest: run.digest ?? "",
-                version: run.version,
-                isComplete: run.complete,
-                end: Instant(nanoseconds: run.simulated),
-                note: summary?.stopped ?? "",
-                names: names,
-                nodes: nodes,
-                verdicts: (summary?.expectations ?? []).map { one in
-                    RunPage.Verdict(
-                        name: one.name,
-                        kind: one.kind,
-                        sentence: one.sentence,
-                        held: one.held,
-                        isMeantToBreak: one.meant_to_break,
-                        time: one.first.map { Instant(nanoseconds: $0.time_ns) },
-                        message: one.first?.message,
-                        seen: one.first?.seen
-                    )
-                },
-                faults: topology?.faults.map(\.words) ?? []
+        let heading = try heading(reader, run, topology)
+        var page = RunPage(heading)
+        var facts: [Fact] = []
+        try TraceOptions.wrap {
+            try reader.forEachFact(of: run) { fact in
+                page.take(fact)
+                if other != nil { facts.append(fact) }
+            }
+        }
+        var comparison: SideBySide?
+        if let other {
+            var theirs: [Fact] = []
+            try TraceOptions.wrap {
+                try other.reader.forEachFact(of: other.run) { theirs.append($0) }
+            }
+            let second = StoryWriter.read(other.run.topology, other.run.name)
+            comparison = SideBySide(
+                SideBySide.Side(heading, topology: run.topology, facts: facts),
+                SideBySide.Side(
+                    try Self.heading(other.reader, other.run, second),
+                    topology: other.run.topology,
+                    facts: theirs
+                )
             )
-        )
-        try TraceOptions.wrap { try reader.forEachFact(of: run) { page.take($0) } }
-        let scene = SceneDraft(topology, names, nodes, page.waysTaken).scene
-        let html = Data(page.html(scene).utf8)
+        }
+        let scene = SceneDraft(topology, heading.names, heading.nodes, page.waysTaken).scene
+        let html = Data(page.html(scene, comparison).utf8)
         do { try html.write(to: URL(fileURLWithPath: path)) } catch {
             throw Failure(
                 code: Failure.outside,
@@ -115,5 +120,42 @@ struct ViewCommand: ParsableCommand {
             )
         }
         return html.count
+    }
+
+    /// What a trace knows of a run beside its facts.
+    private static func heading(
+        _ reader: TraceReader,
+        _ run: TraceReader.Run,
+        _ topology: Topology?
+    ) throws -> RunPage.Heading {
+        let summary = run.summary.flatMap {
+            try? JSONDecoder().decode(Summary.self, from: Data($0.utf8))
+        }
+        let names = try TraceOptions.wrap { try reader.names(of: run) }
+        let nodes = try TraceOptions.wrap { try reader.nodes(of: run) }
+        return RunPage.Heading(
+            name: run.name,
+            seed: run.seed,
+            digest: run.digest ?? "",
+            version: run.version,
+            isComplete: run.complete,
+            end: Instant(nanoseconds: run.simulated),
+            note: summary?.stopped ?? "",
+            names: names,
+            nodes: nodes,
+            verdicts: (summary?.expectations ?? []).map { one in
+                RunPage.Verdict(
+                    name: one.name,
+                    kind: one.kind,
+                    sentence: one.sentence,
+                    held: one.held,
+                    isMeantToBreak: one.meant_to_break,
+                    time: one.first.map { Instant(nanoseconds: $0.time_ns) },
+                    message: one.first?.message,
+                    seen: one.first?.seen
+                )
+            },
+            faults: topology?.faults.map(\.words) ?? []
+        )
     }
 }

@@ -3,7 +3,7 @@ const KEYS = [
   ["space", "play, pause"], ["→ ←", "one step on, back"], ["shift → ←", "one second of the run"], ["Home End", "start, end"],
   ["f F", "next, previous fault"], ["e E", "next, previous broken expectation"], ["< >", "slower, faster"], ["+ - 0", "zoom the timeline, whole run"],
   ["/", "find a queue, message, client or node"], ["g", "jump: 33.4, #14930, m1132, a name"], ["[ ]", "previous, next fact of the chosen message"],
-  ["c", "to the cause of this event; backspace returns"], ["1 2 3", "views: flow, space-time, broken"], ["t", "light, dark"], ["y", "copy the address of this moment"], ["?", "all keys"], ["Esc", "close, then unselect"],
+  ["c", "to the cause of this event; backspace returns"], ["1 2 3 4", "views: flow, space-time, broken, compare"], ["n N", "next, previous difference of two runs"], ["t", "light, dark"], ["y", "copy the address of this moment"], ["?", "all keys"], ["Esc", "close, then unselect"],
 ];
 function openHelp() {
   const dialog = document.getElementById("help");
@@ -24,6 +24,7 @@ addEventListener("keydown", event => {
     "/": () => document.getElementById("find").focus(), g: () => document.getElementById("find").focus(),
     "[": () => player.ofMessage(-1), "]": () => player.ofMessage(1), c: () => player.toCause(), Backspace: () => player.back(),
     1: () => player.show("flow"), 2: () => player.show("space-time"), 3: () => player.show("broken"),
+    4: () => compare.is ? player.show("compare") : false, n: () => { compare.next(1); }, N: () => { compare.next(-1); },
     t: () => player.theme(), y: () => navigator.clipboard?.writeText(location.href), "?": openHelp,
     Escape: () => player.choose({}),
   };

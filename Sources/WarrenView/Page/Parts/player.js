@@ -137,11 +137,12 @@ const player = {
     this.drawLight();
     if (this.view === "space-time") await spaceTime.draw();
     if (this.view === "broken") await broken.draw();
+    if (this.view === "compare") compare.draw();
     if (!this.isPlaying || performance.now() - (this.inspected ?? 0) > 250) { this.inspected = performance.now(); await inspector.draw(this.world); }
     if (!this.isPlaying) this.remember();
   },
   drawLight() {
-    for (const view of ["flow", "space-time", "broken"]) document.getElementById(view).hidden = view !== this.view;
+    for (const view of ["flow", "space-time", "broken", "compare"]) document.getElementById(view).hidden = view !== this.view;
     for (const button of document.querySelectorAll("#views button")) button.setAttribute("aria-pressed", String(button.dataset.view === this.view));
     if (this.view === "flow") graph.draw(this.world, this.chosen);
     timeline.follow();
@@ -186,7 +187,7 @@ const player = {
   async recall() {
     const words = new URLSearchParams(location.hash.slice(1));
     if (words.get("theme")) { document.documentElement.dataset.theme = words.get("theme") === "dark" ? "dark" : "light"; this.isThemeChosen = true; }
-    if (["flow", "space-time", "broken"].includes(words.get("view"))) this.view = words.get("view");
+    if (["flow", "space-time", "broken", ...(compare.is ? ["compare"] : [])].includes(words.get("view"))) this.view = words.get("view");
     const speed = SPEEDS.indexOf(Number(words.get("speed")));
     if (speed >= 0) this.speed = speed;
     if (words.get("at")) this.chosen = find(words.get("at"))[0]?.chosen ?? {};
@@ -196,6 +197,7 @@ const player = {
   },
   /// The most telling moment: what broke first, else just after the first fault, else the deepest backlog.
   async open() {
+    if (compare.is) { this.view = "compare"; if (run.compare.differences.length) return compare.next(0); }
     const first = broken.all.filter(v => v.time !== null).sort((a, b) => a.time - b.time)[0];
     if (first) return this.toBroken(first);
     const fault = timeline.faults.find(b => b.number !== undefined);
@@ -213,7 +215,7 @@ const player = {
       bad + unbroken ? make("button", { class: "chip bad", onclick: () => broken.next(0) }, `✕ ${bad + unbroken} not as meant`) : null,
       good ? make("span", { class: "chip good" }, `✓ ${good} as meant`) : null].filter(Boolean) : [make("span", { class: "chip" }, "no expectations")]));
     if (!run.complete) document.getElementById("banner").replaceChildren(make("span", { class: "wrong" }, `This run was cut off at ${clock(run.end)}`));
-    document.getElementById("views").replaceChildren(...[["flow", "Flow"], ["space-time", "Space-time"], ["broken", "Broken"]].map(([view, words]) => make("button", { "data-view": view, onclick: () => this.show(view) }, words)));
+    document.getElementById("views").replaceChildren(...[["flow", "Flow"], ["space-time", "Space-time"], ["broken", "Broken"], ...(compare.is ? [["compare", "Compare"]] : [])].map(([view, words]) => make("button", { "data-view": view, onclick: () => this.show(view) }, words)));
     document.getElementById("clock-end").textContent = "of " + clock(run.end);
     for (const [id, action] of [["play", () => this.toggle()], ["step-on", () => this.step(1)], ["step-back", () => this.step(-1)], ["fault-on", () => this.toFault(1)], ["fault-back", () => this.toFault(-1)], ["speed", () => this.faster(this.speed === SPEEDS.length - 1 ? -SPEEDS.length : 1)], ["jump", () => document.getElementById("find").focus()], ["help-button", openHelp]]) document.getElementById(id).addEventListener("click", action);
     this.drawButtons();
