@@ -12,7 +12,7 @@ const spaceTime = {
     let publisher = null, broker = null;
     for (const fact of facts) {
       const name = run.kinds[fact.kind];
-      if (name === "message.published" || name === "message.retried") { publisher = fact; steps.push({ fact, at: fact.node, label: name === "message.retried" ? "publishes again" : "publishes" }); }
+      if (name === "message.published" || name === "message.retried") { publisher = fact; steps.push({ fact, at: fact.node, label: name === "message.retried" ? "again" : "" }); }
       else if (name === "message.routed") {
         if (publisher) { steps.push({ fact, start: publisher.time, from: publisher.node, to: fact.node, label: "m" + message + (nameOf(publisher.peer) ? " " + nameOf(publisher.peer) : "") }); publisher = null; }
         steps.push({ fact, at: fact.node, label: "copy in " + subjectName(fact.subject) });
