@@ -102,7 +102,11 @@ extension Shrinker {
         var isShorter = false
         for candidate in [UInt64(1), 2, 3, 5, 10] where candidate < count {
             let fewer = { (tree: inout Tree) in tree[path: path] = .plain("\(candidate)") }
-            if attempt(fewer) || retime(fewer) { return true }
+            if attempt(fewer) || retime(fewer)
+                || attempt({ Self.fail($0[path: ["consumers"]], &$0, fewer) })
+            {
+                return true
+            }
         }
         while count > 1 {
             let half = count / 2
@@ -117,6 +121,23 @@ extension Shrinker {
             isShorter = true
         }
         return isShorter
+    }
+
+    /// Fewer messages, each of which goes wrong in the way that one of many did.
+    private static func fail(
+        _ consumers: Tree?,
+        _ tree: inout Tree,
+        _ fewer: (inout Tree) -> Void
+    ) {
+        fewer(&tree)
+        for client in consumers?.entries ?? [] {
+            for failure in client.value["fails"]?.entries ?? []
+            where failure.value.text?.hasSuffix("%") == true {
+                // Half of them, where what failed has to be tried again.
+                let share = failure.key == "poison" ? "100%" : "50%"
+                tree[path: ["consumers", client.key, "fails", failure.key]] = .plain(share)
+            }
+        }
     }
 
     private mutating func lower(_ path: [String], to least: Int) -> Bool {
@@ -215,6 +236,9 @@ extension Shrinker {
     /// Ends a fault as early as it may.
     private mutating func shorten(_ fault: Int) -> Bool {
         guard let lasting = length(fault, "for") else { return false }
+        // What is over at once needs no end.
+        let action = best.tree["faults"]?.elements.dropFirst(fault).first?["do"]?.text
+        if action == FaultWord.dropConnection.rawValue, change(fault, "for", nil) { return true }
         for candidate in [1e6, 10e6, 100e6, 1e9, 5e9] where candidate < lasting {
             if change(fault, "for", .plain(CaseFile.length(candidate))) { return true }
         }

@@ -65,6 +65,11 @@ public struct Shrinker {
     private func calmed(_ file: CaseFile) -> CaseFile {
         var file = file
         for key in ["faults", "seed", "network"] { file.tree[key] = calm[key] }
+        // Failures that were made more frequent belong to the story, as faults do.
+        for client in file.tree["consumers"]?.entries ?? [] {
+            let path = ["consumers", client.key, "fails"]
+            if file.tree[path: path] != calm[path: path] { file.tree[path: path] = nil }
+        }
         file.tree[path: ["run", "ties"]] = calm[path: ["run", "ties"]]
         if file.tree["run"]?.entries.isEmpty == true { file.tree["run"] = nil }
         return file
