@@ -23,6 +23,11 @@ public struct Exhaustion {
         public var widest = 1
         /// States in which runs ended, as hashes.
         public var ends: Set<UInt64> = []
+
+        fileprivate mutating func take(_ end: End) {
+            tally.take(tally.rows.count + 1, end.schedule, end.seen, end.digest, isCut: end.isCut)
+            ends.insert(end.state)
+        }
     }
 
     /// How long faults last, each of them once.
@@ -80,7 +85,7 @@ public struct Exhaustion {
         var end: End?
     }
 
-    private struct End: Sendable {
+    fileprivate struct End: Sendable {
         var seen: Observation
         var schedule: Stage.Schedule
         var digest: String
@@ -139,14 +144,7 @@ public struct Exhaustion {
                     next += grown.faults
                     guard let end = grown.end else { continue }
                     runs += 1
-                    result.tally.take(
-                        result.tally.rows.count + 1,
-                        end.schedule,
-                        end.seen,
-                        end.digest,
-                        isCut: end.isCut
-                    )
-                    result.ends.insert(end.state)
+                    result.take(end)
                     if end.isCut { isWhole = false }
                 }
                 if next.count > Self.mostKept {

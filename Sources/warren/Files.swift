@@ -49,6 +49,13 @@ enum Files {
     /// What a topology or a definitions file declares for a broker.
     ///
     /// - Throws: ``Failure`` with code 2 if it cannot be read.
+    /// The topology of a text that stands alone, as if it lay at a path; nil if something is wrong with it.
+    static func topology(of text: String, at path: String) -> Topology? {
+        TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
+            Array(text.utf8)
+        }.topology
+    }
+
     static func subject(
         _ path: String,
         _ broker: String?,

@@ -83,8 +83,14 @@ struct StoryWriter {
     }
 
     /// Keeps the schedules that broke something, old and new.
-    func remember(_ old: [Remembered.Entry], _ stories: [SearchReport.Story]) throws {
-        let new = stories.map(\.hit).filter { $0.run > old.count }.map {
+    ///
+    /// The first `played` runs were of schedules that are kept already.
+    func remember(
+        _ old: [Remembered.Entry],
+        _ stories: [SearchReport.Story],
+        played: Int
+    ) throws {
+        let new = stories.map(\.hit).filter { $0.run > played }.map {
             Remembered.Entry(broke: $0.breach.name, schedule: $0.schedule)
         }
         guard !new.isEmpty else { return }
@@ -94,14 +100,7 @@ struct StoryWriter {
     }
 
     /// Makes a topology of the text of a file.
-    func read(_ text: String) -> Topology? { Self.read(text, file) }
-
-    /// Makes a topology of the text of a file at a path.
-    static func read(_ text: String, _ path: String) -> Topology? {
-        TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
-            Array(text.utf8)
-        }.topology
-    }
+    func read(_ text: String) -> Topology? { Files.topology(of: text, at: file) }
 
     /// What was found, as short as it can be, and the text of its file.
     private func story(of hit: Tally.Hit, _ number: Int) throws -> (SearchReport.Story, String) {

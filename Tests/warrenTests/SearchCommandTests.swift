@@ -205,6 +205,18 @@ import Testing
         #expect(try warren("search", good, "--resume").code == 2)
     }
 
+    @Test("leaves alone what was kept of other searches, where it goes through everything")
+    func keeping() throws {
+        _ = try warren("search", flaw, "--runs", "300")
+        let kept = scratch.path("shop.schedules.yaml")
+        let before = try String(contentsOfFile: kept, encoding: .utf8)
+        #expect(before.contains("broke: lost"))
+        let found = try warren("search", flaw, "--exhaustive", "--runs", "500")
+        #expect(found.code == 1)
+        #expect(!found.output.contains("kept "))
+        #expect(try String(contentsOfFile: kept, encoding: .utf8) == before)
+    }
+
     @Test("of a small world says that everything was seen") func exhaustive() throws {
         let small = try scratch.write(
             "small.yaml",

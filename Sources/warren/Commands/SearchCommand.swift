@@ -177,14 +177,16 @@ struct SearchCommand: ParsableCommand {
             ? try exhaust(writer, options, &bound, since: started)
             : try search(writer, options, before, kept, since: started)
         let stories = try writer.stories(of: result)
-        if shard == nil { try writer.remember(remembered, stories) }
+        // What a shard or a search of everything finds is the same the next time.
+        let remembers = shard == nil && !exhaustive
+        if remembers { try writer.remember(remembered, stories, played: options.first.count) }
         let report = SearchReport(
             writer.topology,
             file: file,
             result,
             stories,
             longRun: try writer.longRun(of: result),
-            memory: result.hits.isEmpty || shard != nil ? nil : writer.memory,
+            memory: result.hits.isEmpty || !remembers ? nil : writer.memory,
             results: results,
             bound: bound,
             seconds: (ContinuousClock().now - started) / .seconds(1)
@@ -260,8 +262,13 @@ struct SearchCommand: ParsableCommand {
             throw try Files.rejected(error.findings, writer.topology.files, format)
         }
         if Console.isTerminal { Console.progress("") }
-        if let trouble { throw trouble }
-        try kept?.save(result.tally)
+        if trouble == nil {
+            do { try kept?.save(result.tally) } catch { trouble = error }
+        }
+        if let trouble {
+            let words = (trouble as? ResultsFile.Failure)?.text ?? "\(trouble)"
+            throw Failure(code: Failure.outside, text: "error: \(words)")
+        }
         return result
     }
 
@@ -309,7 +316,7 @@ struct SearchCommand: ParsableCommand {
         guard topology.expectations.isEmpty else { return topology }
         var file = CaseFile(topology)
         file.expectTheObvious(topology)
-        guard let whole = StoryWriter.read(file.text, path) else {
+        guard let whole = Files.topology(of: file.text, at: path) else {
             throw Failure(
                 code: Failure.outside,
                 text:
@@ -319,5 +326,4 @@ struct SearchCommand: ParsableCommand {
         }
         return whole
     }
-
 }

@@ -18,7 +18,7 @@ struct SearchMerge {
     private func merge() throws {
         let parts = try files.map { try ResultsFile(opening: $0) }
         var heading = parts[0].heading
-        guard let topology = StoryWriter.read(heading.text, heading.path) else {
+        guard let topology = Files.topology(of: heading.text, at: heading.path) else {
             throw Failure(
                 code: Failure.input,
                 text: "error: the topology in \(files[0]) cannot be read by this Warren"
