@@ -1,9 +1,11 @@
+import WarrenTrace
+
 extension [FieldValue.Field] {
     /// A list of name, type and value.
     var json: String {
         "["
             + map { field in
-                "[\(JSONFields.quoted(field.name)),\"\(field.value.typeWord)\",\(field.value.json)]"
+                "[\(JSONQuoting.quoted(field.name)),\"\(field.value.typeWord)\",\(field.value.json)]"
             }.joined(separator: ",") + "]"
     }
 }
@@ -18,7 +20,7 @@ extension FieldValue {
         case .double(let value): "\(value)"
         case .decimal(let scale, let value): "[\(scale),\(value)]"
         case .timestamp(let value): "\(value)"
-        case .string(let text): JSONFields.quoted(text)
+        case .string(let text): JSONQuoting.quoted(text)
         case .bytes(let octets): "[" + octets.map { "\($0)" }.joined(separator: ",") + "]"
         case .array(let values):
             "[" + values.map { "[\"\($0.typeWord)\",\($0.json)]" }.joined(separator: ",") + "]"
@@ -33,26 +35,10 @@ struct JSONFields {
 
     var text: String { "{" + fields.joined(separator: ",") + "}" }
 
-    mutating func add(_ name: String, _ value: String) { add(name, json: Self.quoted(value)) }
+    mutating func add(_ name: String, _ value: String) {
+        add(name, json: JSONQuoting.quoted(value))
+    }
     mutating func add(_ name: String, number: UInt64) { add(name, json: "\(number)") }
     mutating func add(_ name: String, flag: Bool) { add(name, json: "\(flag)") }
     mutating func add(_ name: String, json: String) { fields.append("\"\(name)\":\(json)") }
-
-    static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case "\0"..."\u{1F}":
-                let code = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - code.count) + code
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
 }

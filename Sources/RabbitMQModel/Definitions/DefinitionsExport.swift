@@ -1,3 +1,4 @@
+import WarrenTrace
 import WarrenTopology
 
 /// Writes definitions files.
@@ -40,11 +41,11 @@ package struct DefinitionsExport {
             parts.append("  \(key.source): \(lines ?? (root?[name] ?? value).source)")
         }
         if root == nil {
-            parts.append("  \"rabbit_version\": \(JSONFields.quoted(set.version.text + ".0"))")
+            parts.append("  \"rabbit_version\": \(JSONQuoting.quoted(set.version.text + ".0"))")
         }
         for name in Self.order where !written.contains(name) {
             guard let lines = list(name), lines != "[]" || root == nil else { continue }
-            parts.append("  \(JSONFields.quoted(name)): \(lines)")
+            parts.append("  \(JSONQuoting.quoted(name)): \(lines)")
         }
         return "{\n" + parts.joined(separator: ",\n") + "\n}\n"
     }
@@ -242,16 +243,16 @@ package struct DefinitionsExport {
     // MARK: Objects
 
     private func named(_ fields: [(String, String)]) -> String {
-        "{" + fields.map { "\(JSONFields.quoted($0.0)): \($0.1)" }.joined(separator: ", ") + "}"
+        "{" + fields.map { "\(JSONQuoting.quoted($0.0)): \($0.1)" }.joined(separator: ", ") + "}"
     }
 
     private func vhost(_ name: String?) -> [(String, String)] {
-        base?.form == .virtualHost ? [] : [("vhost", JSONFields.quoted(name ?? "/"))]
+        base?.form == .virtualHost ? [] : [("vhost", JSONQuoting.quoted(name ?? "/"))]
     }
 
     private func queue(_ item: DefinitionSet.Item<QueueDeclaration>) -> String {
         named(
-            [("name", JSONFields.quoted(item.value.name))] + vhost(item.vhost) + [
+            [("name", JSONQuoting.quoted(item.value.name))] + vhost(item.vhost) + [
                 ("durable", "\(item.value.durable)"), ("auto_delete", "\(item.value.autoDelete)"),
                 ("arguments", item.value.arguments.object),
             ]
@@ -263,8 +264,8 @@ package struct DefinitionsExport {
         let alternate =
             value.alternate.map { [FieldValue.Field("alternate-exchange", .string($0))] } ?? []
         return named(
-            [("name", JSONFields.quoted(value.name))] + vhost(item.vhost) + [
-                ("type", JSONFields.quoted(value.type)), ("durable", "\(value.durable)"),
+            [("name", JSONQuoting.quoted(value.name))] + vhost(item.vhost) + [
+                ("type", JSONQuoting.quoted(value.type)), ("durable", "\(value.durable)"),
                 ("auto_delete", "\(value.autoDelete)"), ("internal", "\(value.isInternal)"),
                 ("arguments", (alternate + value.arguments).object),
             ]
@@ -274,10 +275,10 @@ package struct DefinitionsExport {
     private func binding(_ item: DefinitionSet.Item<BindingDeclaration>) -> String {
         let value = item.value
         return named(
-            [("source", JSONFields.quoted(value.source))] + vhost(item.vhost) + [
-                ("destination", JSONFields.quoted(value.destination)),
+            [("source", JSONQuoting.quoted(value.source))] + vhost(item.vhost) + [
+                ("destination", JSONQuoting.quoted(value.destination)),
                 ("destination_type", value.toExchange ? "\"exchange\"" : "\"queue\""),
-                ("routing_key", JSONFields.quoted(value.key)),
+                ("routing_key", JSONQuoting.quoted(value.key)),
                 ("arguments", value.arguments.object),
             ]
         )
@@ -285,15 +286,15 @@ package struct DefinitionsExport {
 
     private func policy(_ item: DefinitionSet.Item<DefinitionSet.PolicyEntry>) -> String {
         named(
-            vhost(item.vhost) + [("name", JSONFields.quoted(item.value.policy.name))]
+            vhost(item.vhost) + [("name", JSONQuoting.quoted(item.value.policy.name))]
                 + rule(item.value)
         )
     }
 
     private func rule(_ entry: DefinitionSet.PolicyEntry) -> [(String, String)] {
         [
-            ("pattern", JSONFields.quoted(entry.policy.pattern)),
-            ("apply-to", JSONFields.quoted(entry.target)),
+            ("pattern", JSONQuoting.quoted(entry.policy.pattern)),
+            ("apply-to", JSONQuoting.quoted(entry.target)),
             ("definition", entry.policy.definition.object),
             ("priority", "\(entry.policy.priority)"),
         ]
@@ -301,28 +302,28 @@ package struct DefinitionsExport {
 
     private func permission(_ item: DefinitionSet.Item<UserPermissions>) -> String {
         named(
-            [("user", JSONFields.quoted(item.value.user))] + vhost(item.vhost) + [
-                ("configure", JSONFields.quoted(item.value.configure)),
-                ("write", JSONFields.quoted(item.value.write)),
-                ("read", JSONFields.quoted(item.value.read)),
+            [("user", JSONQuoting.quoted(item.value.user))] + vhost(item.vhost) + [
+                ("configure", JSONQuoting.quoted(item.value.configure)),
+                ("write", JSONQuoting.quoted(item.value.write)),
+                ("read", JSONQuoting.quoted(item.value.read)),
             ]
         )
     }
 
     private func topicPermission(_ item: DefinitionSet.Item<TopicPermissions>) -> String {
         named(
-            [("user", JSONFields.quoted(item.value.user))] + vhost(item.vhost) + [
-                ("exchange", JSONFields.quoted(item.value.exchange)),
-                ("write", JSONFields.quoted(item.value.write)),
-                ("read", JSONFields.quoted(item.value.read)),
+            [("user", JSONQuoting.quoted(item.value.user))] + vhost(item.vhost) + [
+                ("exchange", JSONQuoting.quoted(item.value.exchange)),
+                ("write", JSONQuoting.quoted(item.value.write)),
+                ("read", JSONQuoting.quoted(item.value.read)),
             ]
         )
     }
 
     /// A user without a password: RabbitMQ gives one that nobody knows.
     private func user(_ item: DefinitionSet.Item<DefinitionSet.UserEntry>) -> String {
-        let tags = (item.value.tags ?? []).map { JSONFields.quoted($0) }.joined(separator: ", ")
-        return named([("name", JSONFields.quoted(item.value.name)), ("tags", "[\(tags)]")])
+        let tags = (item.value.tags ?? []).map { JSONQuoting.quoted($0) }.joined(separator: ", ")
+        return named([("name", JSONQuoting.quoted(item.value.name)), ("tags", "[\(tags)]")])
     }
 
     private func vhosts() -> [String] {
@@ -345,7 +346,7 @@ package struct DefinitionsExport {
         )
         for name in wanted
         where !written.contains(name) && !spoken.contains(name) && !(name == "/" && base != nil) {
-            found.append(named([("name", JSONFields.quoted(name))]))
+            found.append(named([("name", JSONQuoting.quoted(name))]))
         }
         return found
     }
@@ -412,7 +413,7 @@ package struct DefinitionsExport {
         named(
             vhost(item.vhost) + [
                 ("component", "\"operator_policy\""),
-                ("name", JSONFields.quoted(item.value.policy.name)),
+                ("name", JSONQuoting.quoted(item.value.policy.name)),
                 ("value", named(rule(item.value))),
             ]
         )
@@ -432,7 +433,7 @@ extension [FieldValue.Field] {
     /// A JSON object as a definitions file has it.
     var object: String {
         "{"
-            + map { "\(JSONFields.quoted($0.name)): \($0.value.definition)" }.joined(
+            + map { "\(JSONQuoting.quoted($0.name)): \($0.value.definition)" }.joined(
                 separator: ", "
             ) + "}"
     }
@@ -450,8 +451,8 @@ extension FieldValue {
         case .decimal(let scale, let number):
             "\(Double(number) / (0..<scale).reduce(1.0) { product, _ in product * 10 })"
         case .timestamp(let seconds): "\(seconds)"
-        case .string(let text): JSONFields.quoted(text)
-        case .bytes(let bytes): JSONFields.quoted(String(decoding: bytes, as: UTF8.self))
+        case .string(let text): JSONQuoting.quoted(text)
+        case .bytes(let bytes): JSONQuoting.quoted(String(decoding: bytes, as: UTF8.self))
         case .array(let values): "[" + values.map(\.definition).joined(separator: ", ") + "]"
         case .table(let fields): fields.object
         }

@@ -1,3 +1,5 @@
+import WarrenTrace
+
 /// A value as JSON that may stand in a page: no text of it ends the element that it stands in.
 package indirect enum JSONText {
     case string(String)
@@ -42,27 +44,14 @@ package indirect enum JSONText {
     }
 
     private static func write(_ value: String, to text: inout String) {
-        text += "\""
-        for scalar in value.unicodeScalars {
+        for scalar in JSONQuoting.quoted(value).unicodeScalars {
             switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
             // An element of the page ends at `</`, and lines of JavaScript at two signs of Unicode.
             case "<": text += "\\u003c"
             case "\u{2028}": text += "\\u2028"
             case "\u{2029}": text += "\\u2029"
-            default:
-                if scalar.value < 0x20 {
-                    let digits = String(scalar.value, radix: 16)
-                    text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                } else {
-                    text.unicodeScalars.append(scalar)
-                }
+            default: text.unicodeScalars.append(scalar)
             }
         }
-        text += "\""
     }
 }

@@ -20,7 +20,7 @@ struct Lanes {
     }
 
     /// What a lane is about.
-    private enum Kind: UInt64 { case depth, published, worked, confirmed, held }
+    private enum Kind: UInt64 { case depth, published, worked, confirmed }
 
     private struct Lane {
         var kind: Kind

@@ -148,7 +148,6 @@ const graph = {
       let name = object.kind + " " + object.name;
       if (object.kind === "queue") {
         const { depth, held } = world.sum(object.symbols);
-        part.depth = depth;
         const beads = depth > 0 && depth <= 12 && object.symbols.length === 1;
         const wide = beads ? 0 : depth ? Math.max(this.fraction(depth) * object.w, 8) : 0;
         part.fill.setAttribute("x", object.w - wide);

@@ -34,8 +34,8 @@ const inspector = {
   },
   /// What went wrong near here: of some nodes, or of all.
   around(nodes) {
-    const told = run.marks.filter(([, kind, node]) => kind !== KIND["node.started"] || true).filter(([, kind, node]) => !nodes || nodes.includes(node) || kind === KIND["fault.began"] || kind === KIND["fault.ended"]);
-    const marks = told.filter(([time, kind, , , , variant]) => time > 0 || kind !== KIND["node.started"]).filter(([, kind, , , , variant]) => kind !== KIND["node.started"] || variant === 1);
+    const told = run.marks.filter(([, kind, node]) => !nodes || nodes.includes(node) || kind === KIND["fault.began"] || kind === KIND["fault.ended"]);
+    const marks = told.filter(([, kind, , , , variant]) => kind !== KIND["node.started"] || variant === 1);
     const place = marks.findLastIndex(([time]) => time <= player.time);
     const near = marks.slice(Math.max(place - 5, 0), place + 4);
     if (!near.length) return [make("h3", {}, "What happened"), make("p", { class: "second" }, "No fault, crash or change of leader.")];

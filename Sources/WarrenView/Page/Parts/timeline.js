@@ -6,7 +6,7 @@ const timeline = {
     const lanes = packed.next(), buckets = packed.next();
     this.bucket = packed.next();
     for (let i = 0; i < lanes; i++) {
-      const kind = ["depth", "published", "worked", "confirmed", "held"][packed.next()];
+      const kind = ["depth", "published", "worked", "confirmed"][packed.next()];
       const of = packed.next();
       this.lanes.push({ kind, of, values: packed.differences(new Float64Array(buckets)) });
     }
