@@ -105,6 +105,8 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The settings of the C library's memory, which the Glibc module leaves out.
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
             name: "WarrenView",
@@ -115,7 +117,8 @@ let package = Package(
         .target(
             name: "WarrenSearch",
             dependencies: [
-                "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace",
+                "CMalloc", "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTopology",
+                "WarrenTrace",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings

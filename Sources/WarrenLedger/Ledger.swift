@@ -116,7 +116,7 @@ public struct Ledger: Sendable {
         swap(&looking, &watch)
         for fact in facts {
             fold(fact)
-            looking.take(fact, self)
+            looking.take(fact, &self)
         }
         swap(&looking, &watch)
     }
@@ -194,7 +194,7 @@ public struct Ledger: Sendable {
         guard isWatching else { return }
         var looking = Watch()
         swap(&looking, &watch)
-        looking.take(fact, self)
+        looking.take(fact, &self)
         swap(&looking, &watch)
     }
 
@@ -243,6 +243,14 @@ public struct Ledger: Sendable {
         let raw = Int(symbol.raw)
         guard raw < queueOf.count, queueOf[raw] >= 0 else { return nil }
         return queues[Int(queueOf[raw])]
+    }
+
+    /// How many messages are ready in a queue, and how many unacknowledged.
+    mutating func held(in symbol: Symbol) -> (ready: UInt64, unacked: UInt64) {
+        let raw = Int(symbol.raw)
+        guard raw < queueOf.count, queueOf[raw] >= 0 else { return (0, 0) }
+        let index = Int(queueOf[raw])
+        return (queues[index].ready, queues[index].unacked)
     }
 
     private mutating func send(_ fact: Fact) {

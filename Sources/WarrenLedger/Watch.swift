@@ -29,6 +29,9 @@ public struct Watch: Sendable {
         var trueSince: Instant?
         /// Whether it may be false on the way.
         var isPatient = false
+        /// If it asks for nothing but what lies in queues; and whether that was ever read.
+        var gauge: Gauge?
+        var isRead = false
     }
 
     /// The first moment at which an expectation was broken.
@@ -146,7 +149,7 @@ public struct Watch: Sendable {
     /// - Returns: its number.
     mutating func add(_ watched: Watched, breaksWhen: Bool) -> Int {
         isActive = true
-        states.append(State(watched: watched, breaksWhen: breaksWhen))
+        states.append(State(watched: watched, breaksWhen: breaksWhen, gauge: Gauge(watched)))
         prepare(watched)
         return states.count - 1
     }
@@ -242,15 +245,18 @@ public struct Watch: Sendable {
 
     // MARK: Facts
 
-    mutating func take(_ fact: Fact, _ ledger: Ledger) {
+    /// Takes in a fact that the ledger has taken in, which is lent and stays as it is.
+    mutating func take(_ fact: Fact, _ ledger: inout Ledger) {
         if fact.kind == .effectApplied { effectTotals[fact.subject, default: 0] += 1 }
-        if marks != nil { mark(fact, ledger) }
+        if marks != nil { mark(fact, &ledger) }
         if wantsDetails { note(fact) }
-        count(fact, ledger)
-        for index in states.indices { evaluate(index, fact, ledger) }
+        count(fact, &ledger)
+        for index in states.indices where states[index].first == nil {
+            evaluate(index, fact, &ledger)
+        }
     }
 
-    private mutating func mark(_ fact: Fact, _ ledger: Ledger) {
+    private mutating func mark(_ fact: Fact, _ ledger: inout Ledger) {
         let message = Int(fact.message.raw)
         guard message > 0 else { return }
         grow(to: message)
@@ -286,7 +292,7 @@ public struct Watch: Sendable {
                 bits |= 1 << UInt64(16 + slot)
             }
             if fact.variant & 1 == 1 { copies = -1 }
-        case .effectApplied: countEffect(fact, ledger)
+        case .effectApplied: countEffect(fact, &ledger)
         case .messageDerived:
             marks?.parents[message] = Int(fact.detail)
             return
@@ -369,14 +375,14 @@ public struct Watch: Sendable {
     /// Whether a client that is asked about worked on anything.
     func hasWorked(_ client: Symbol) -> Bool { latest[client] != nil }
 
-    private mutating func count(_ fact: Fact, _ ledger: Ledger) {
+    private mutating func count(_ fact: Fact, _ ledger: inout Ledger) {
         switch fact.kind {
         case .callAnswered where calls[Symbol(fact.peer)] != nil:
             calls[Symbol(fact.peer)]?.answered += 1
         case .callFailed where calls[Symbol(fact.peer)] != nil:
             calls[Symbol(fact.peer)]?.failed += 1
         case .deliverySent where mostUnacked[fact.subject] != nil:
-            let now = ledger.account(of: fact.subject)?.unacked ?? 0
+            let now = ledger.held(in: fact.subject).unacked
             mostUnacked[fact.subject] = max(mostUnacked[fact.subject] ?? 0, now)
         default: break
         }
@@ -439,7 +445,7 @@ public struct Watch: Sendable {
         }
     }
 
-    private mutating func countEffect(_ fact: Fact, _ ledger: Ledger) {
+    private mutating func countEffect(_ fact: Fact, _ ledger: inout Ledger) {
         guard let slot = marks?.effects.firstIndex(of: fact.subject) else { return }
         for message in marks?.line(of: Int(fact.message.raw)) ?? [] {
             marks?.effectCounts[slot][message] &+= 1
@@ -456,9 +462,15 @@ public struct Watch: Sendable {
         }
     }
 
-    private mutating func evaluate(_ index: Int, _ fact: Fact, _ ledger: Ledger) {
-        guard states[index].first == nil else { return }
-        let value = holds(states[index].watched, ledger)
+    private mutating func evaluate(_ index: Int, _ fact: Fact, _ ledger: inout Ledger) {
+        let value: Bool
+        if let gauge = states[index].gauge {
+            guard !states[index].isRead || gauge.names(fact.subject) else { return }
+            states[index].isRead = true
+            value = gauge.holds(&ledger)
+        } else {
+            value = holds(states[index].watched, ledger)
+        }
         if value, states[index].trueSince == nil { states[index].trueSince = fact.time }
         if !value { states[index].trueSince = nil }
         if !states[index].isPatient, value == states[index].breaksWhen {

@@ -4,7 +4,8 @@ import WarrenTopology
 extension Shrinker {
     /// What is tried, in this order, over and over.
     enum Pass: CaseIterable {
-        case faults, calm, counts, clients, instances, draws, moments, durations, queues, length
+        case faults, calm, counts, clients, instances, draws, luck, moments, durations, queues,
+            length
     }
 
     /// Tries to leave out what a pass is about; true if something was.
@@ -18,6 +19,7 @@ extension Shrinker {
         case .moments: eachFault { $0.round($1, "at") }
         case .durations: eachFault { $0.shorten($1) }
         case .draws: eachClient { $0.rest($1) }
+        case .luck: eachClient { $0.hasten($1) } || tryOtherSeeds()
         case .queues: dropQueues()
         case .length: shortenRun()
         }
@@ -167,9 +169,32 @@ extension Shrinker {
         return isShorter
     }
 
+    /// Lets messages come right after one another: less lies between them.
+    private mutating func hasten(_ client: [String]) -> Bool {
+        let path = client + ["arrivals"]
+        guard let gap = best.tree[path: path]?.text.flatMap(Units.duration), gap > 1e6 else {
+            return false
+        }
+        return attempt(inFewerEvents: true) { $0[path: path] = .plain("1ms") }
+    }
+
+    /// What fails now and then fails at better moments, after fewer tries, with another seed.
+    private mutating func tryOtherSeeds() -> Bool {
+        let isDrawn = (best.tree["consumers"]?.entries ?? []).contains { client in
+            (client.value["fails"]?.entries ?? []).contains {
+                $0.value.text?.hasSuffix("%") == true
+            }
+        }
+        guard isDrawn else { return false }
+        return (1...40).map { seed in
+            attempt(inFewerEvents: true) { $0["seed"] = .plain("\(seed)") }
+        }.contains(true)
+    }
+
     // MARK: Faults
 
-    /// Moves the faults to where something happens in a world that was changed: alone, or all of them by as much.
+    /// Moves the faults to where something happens in a world that was changed: alone, or all of them by as much;
+    /// as long as they were, or so shortly that they hit nothing else.
     private mutating func retime(_ change: (inout Tree) -> Void) -> Bool {
         var changed = best
         change(&changed.tree)
@@ -184,16 +209,19 @@ extension Shrinker {
         for moment in moments {
             for offset in [0.0, 1000, 25_000] {
                 let start = Double(moment) + offset
-                let moved = faults.indices.map { index in
-                    var fault = faults[index]
-                    fault["at"] = .plain(CaseFile.length(start + old[index] - first))
-                    return fault
+                for lasting in [nil, "10ms"] as [String?] {
+                    let moved = faults.indices.map { index in
+                        var fault = faults[index]
+                        fault["at"] = .plain(CaseFile.length(start + old[index] - first))
+                        if let lasting, fault["for"] != nil { fault["for"] = .plain(lasting) }
+                        return fault
+                    }
+                    let isBroken = attempt { tree in
+                        change(&tree)
+                        tree["faults"] = .list(moved)
+                    }
+                    if isBroken { return true }
                 }
-                let isBroken = attempt { tree in
-                    change(&tree)
-                    tree["faults"] = .list(moved)
-                }
-                if isBroken { return true }
             }
         }
         return false

@@ -121,7 +121,9 @@ public struct Shrinker {
     }
 
     /// Takes a change if the case still breaks the same thing, in no more events, and does not do so calmly.
-    mutating func attempt(_ change: (inout Tree) -> Void) -> Bool {
+    ///
+    /// What leaves something out may take a few events more; what only changes something has to take fewer.
+    mutating func attempt(inFewerEvents: Bool = false, _ change: (inout Tree) -> Void) -> Bool {
         guard budget > 0, eventsLeft > 0 else { return false }
         var candidate = best
         change(&candidate.tree)
@@ -132,7 +134,9 @@ public struct Shrinker {
         // What is not lived to its end, or is calm, costs about as much as the best so far.
         eventsLeft -= min(eventsLeft, outcome.events)
         guard let played = Self.play(candidate, name, models, read, longest).outcome,
-            played.events <= outcome.events + outcome.events / 20
+            inFewerEvents
+                ? played.events < outcome.events
+                : played.events <= outcome.events + outcome.events / 20
         else { return false }
         if !isBrokenCalmly {
             eventsLeft -= min(eventsLeft, outcome.events)
