@@ -6,7 +6,7 @@ import WarrenTrace
 /// `application_id` is 0x57617272 ("Warr"), `user_version` is the number of the last migration.
 enum Schema {
     static let applicationID = 0x5761_7272
-    static let version = 1
+    static let version = 2
 
     /// Brings a file up to date.
     ///
@@ -14,21 +14,31 @@ enum Schema {
     static func migrate(_ database: Database, path: String) throws {
         let application = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
         let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
-        let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
-        if application != applicationID && tables > 0 { throw StoreError.notATrace(path) }
+        let objects = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+        if application != applicationID && objects > 0 { throw StoreError.notATrace(path) }
         if version > Self.version { throw StoreError.fromTheFuture(path, version) }
-        guard version < 1 else { return }
-        try database.execute(sql: first)
-        try database.execute(sql: "PRAGMA application_id = \(applicationID)")
-        try database.execute(sql: "PRAGMA user_version = 1")
+        guard version < Self.version else { return }
+        if version < 1 {
+            try database.execute(sql: tables)
+            try database.execute(sql: "PRAGMA application_id = \(applicationID)")
+        }
+        if version < 2 {
+            try database.execute(sql: meanings)
+            try database.execute(sql: views)
+        }
+        try database.execute(sql: "PRAGMA user_version = \(Self.version)")
     }
 
     /// Writes the words of facts, those too that an older Warren did not know.
     static func writeWords(_ database: Database) throws {
         for kind in FactKind.allCases {
             try database.execute(
-                sql: "INSERT OR IGNORE INTO fact_kinds (kind, name) VALUES (?, ?)",
-                arguments: [Int(kind.rawValue), kind.name]
+                sql:
+                    "INSERT OR REPLACE INTO fact_kinds (kind, name, peer, detail) VALUES (?, ?, ?, ?)",
+                arguments: [
+                    Int(kind.rawValue), kind.name, kind.columns.peer.rawValue,
+                    kind.columns.detail.rawValue,
+                ]
             )
         }
         for reason in DropReason.allCases {
@@ -39,8 +49,8 @@ enum Schema {
         }
     }
 
-    /// The first version: everything.
-    private static let first = """
+    /// The first version: the tables.
+    private static let tables = """
         CREATE TABLE runs (
             run INTEGER PRIMARY KEY,
             name TEXT NOT NULL,
@@ -73,6 +83,28 @@ enum Schema {
             peer INTEGER NOT NULL, event INTEGER NOT NULL, lag INTEGER NOT NULL,
             detail INTEGER NOT NULL
         );
+        """
+
+    /// The second version: what the columns of each kind mean.
+    private static let meanings = """
+        ALTER TABLE fact_kinds ADD COLUMN peer TEXT NOT NULL DEFAULT 'nothing';
+        ALTER TABLE fact_kinds ADD COLUMN detail TEXT NOT NULL DEFAULT 'nothing';
+        """
+
+    /// The numbers of kinds, as a list.
+    private static func kinds(_ isOne: (FactColumns) -> Bool) -> String {
+        FactKind.allCases.filter { isOne($0.columns) }.map { "\($0.rawValue)" }
+            .joined(separator: ", ")
+    }
+
+    /// The views, which are made anew by a version that says them differently.
+    private static let views = """
+        DROP VIEW IF EXISTS faults;
+        DROP VIEW IF EXISTS queue_depths;
+        DROP VIEW IF EXISTS deliveries;
+        DROP VIEW IF EXISTS messages;
+        DROP VIEW IF EXISTS facts;
+        DROP VIEW IF EXISTS run_ranges;
         CREATE VIEW run_ranges AS
             SELECT run, name, first_fact,
                 coalesce(last_fact,
@@ -84,10 +116,10 @@ enum Schema {
                 f.event AS event, f.event - f.lag AS cause, n.name AS node, k.name AS kind,
                 CASE f.message WHEN 0 THEN NULL ELSE 'm' || f.message END AS message,
                 s.text AS subject,
-                CASE WHEN f.kind IN (4, 5, 6, 10, 11, 12, 22, 23, 61, 62, 66, 68)
+                CASE WHEN f.kind IN (\(kinds { $0.peer == .node }))
                     THEN (SELECT name FROM nodes p WHERE p.run = r.run AND p.node = f.peer)
-                    WHEN f.peer = 0 THEN NULL
-                    ELSE (SELECT text FROM symbols p WHERE p.run = r.run AND p.symbol = f.peer)
+                    WHEN f.kind IN (\(kinds { $0.peer == .name })) AND f.peer > 0
+                    THEN (SELECT text FROM symbols p WHERE p.run = r.run AND p.symbol = f.peer)
                 END AS peer,
                 f.variant AS variant,
                 CASE f.kind WHEN 40 THEN f.detail & 4294967295 ELSE f.detail END AS detail,

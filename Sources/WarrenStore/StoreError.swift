@@ -29,7 +29,7 @@ public enum StoreError: Error, CustomStringConvertible, Sendable {
         case .notATrace(let path):
             "\(path) is not a trace of Warren; choose another path"
         case .fromTheFuture(let path, let version):
-            "\(path) was written by a later Warren (format \(version)); this one reads up to 1"
+            "\(path) was written by a later Warren (format \(version)); this one reads up to \(Schema.version)"
         case .noRun(let what):
             what
         case .badSQL(let reason):

@@ -15,14 +15,14 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case connectionClosed = 5
     /// A node's network became slower (or fast again). detail: factor in thousandths.
     case linkSlowed = 6
-    /// A client's work became slower (or fast again). detail: factor in thousandths.
+    /// A client's work became slower (or fast again). peer: the client's symbol; detail: factor in thousandths.
     case workSlowed = 7
     /// A fault of the timeline began. detail: its number in the file, from 0.
     case faultBegan = 8
     /// A fault of the timeline was mended. detail: its number in the file, from 0.
     case faultEnded = 9
-    /// The broker refused something. subject: the text it said; detail: its code; variant: 1 if the
-    /// whole connection was closed.
+    /// The broker refused something. subject: the text it said; peer: the client's node; detail: its code; variant: 1
+    /// if the whole connection was closed.
     case errorRaised = 10
     /// A channel was opened. peer: the client's node; detail: connection << 16 | channel.
     case channelOpened = 11
@@ -107,7 +107,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case messageUnknown = 44
     /// The publisher sent it once more. detail: which attempt, from 2.
     case messageRetried = 45
-    /// No queue or subscriber wanted it. subject: where it was published; variant: ``DropReason``.
+    /// No queue or subscriber wanted it. subject: where it was published; peer: the routing key's symbol; variant:
+    /// ``DropReason``.
     case messageUnroutable = 46
     /// A client published it because of another one. subject: the queue that it had the other from; peer: the client's
     /// symbol; detail: the other message.

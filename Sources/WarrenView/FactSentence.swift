@@ -68,17 +68,29 @@ public struct FactText: Sendable {
     private func value(of field: Sentence.Field, in fact: Fact) -> String {
         switch field {
         case .here: node(fact.node.raw)
-        case .peer: node(fact.peer)
         case .subject: name(fact.subject)
-        case .peerName: names[Symbol(fact.peer)]
-        case .length: Self.length(Interval(nanoseconds: fact.detail))
-        case .number: "\(fact.detail)"
-        case .ordinal: "\(fact.detail + 1)"
-        case .channel: "\(fact.detail & 0xFFFF)"
-        case .factor: factor(fact.detail)
-        case .size: "\(fact.bodySize)"
+        case .peer:
+            switch fact.kind.columns.peer {
+            case .nothing: ""
+            case .node: node(fact.peer)
+            case .name: names[Symbol(fact.peer)]
+            }
+        case .detail: detail(of: fact)
         case .headers:
             Header.all(in: names[fact.headers]).map(\.words).joined(separator: "; ")
+        }
+    }
+
+    private func detail(of fact: Fact) -> String {
+        switch fact.kind.columns.detail {
+        case .nothing: ""
+        case .length: Self.length(Interval(nanoseconds: fact.detail))
+        case .factor: factor(fact.detail)
+        case .number, .bytes, .connection, .place: "\(fact.detail)"
+        case .fault: "\(fact.detail + 1)"
+        case .channel: "\(fact.detail & 0xFFFF)"
+        case .message: "m\(fact.detail)"
+        case .publication: "\(fact.bodySize)"
         }
     }
 
@@ -87,17 +99,16 @@ public struct FactText: Sendable {
         if fact.kind == .messagePublished {
             return (names[Symbol(fact.peer)].isEmpty ? 0 : 1) + (fact.headers == .none ? 0 : 2)
         }
-        let detail: UInt8 = fact.detail == 0 ? 0 : fact.detail == 1000 ? 1 : 2
-        return fact.peer == .max ? detail + 4 : detail
+        let length: UInt8 = fact.detail == 0 ? 0 : fact.detail == 1000 ? 1 : 2
+        return fact.peer == .max ? length + 4 : length
     }
 
     /// What happened, with places for what the fact says: the same for all facts of a kind, variant and
     /// ``sentenceClass(_:)``.
     public func pieces(_ fact: Fact) -> Sentence {
-        let (here, peer, subject) = (
-            Sentence.Field.here, Sentence.Field.peer, Sentence.Field.subject
+        let (here, peer, subject, detail) = (
+            Sentence.Field.here, Sentence.Field.peer, Sentence.Field.subject, Sentence.Field.detail
         )
-        let (length, number) = (Sentence.Field.length, Sentence.Field.number)
         switch fact.kind {
         case .nodeStarted:
             return fact.variant == 0 ? "\(here) starts" : "\(here) is back"
@@ -112,11 +123,11 @@ public struct FactText: Sendable {
         case .linkSlowed:
             return fact.detail == 1000
                 ? "the network of \(here) is fast again"
-                : "the network of \(here) becomes \(Sentence.Field.factor) times slower"
+                : "the network of \(here) becomes \(detail) times slower"
         case .workSlowed:
             return fact.detail == 1000
                 ? "\(here) works at its usual speed again"
-                : "\(here) works \(Sentence.Field.factor) times slower"
+                : "\(here) works \(detail) times slower"
         case .alarmRaised:
             let what = fact.variant == 1 ? "memory" : "disk space"
             return "\(here) runs short of \(what): whoever publishes is blocked"
@@ -134,7 +145,7 @@ public struct FactText: Sendable {
         case .diskSlowed:
             return fact.detail == 1000
                 ? "the disk of \(here) is fast again"
-                : "the disk of \(here) becomes \(Sentence.Field.factor) times slower"
+                : "the disk of \(here) becomes \(detail) times slower"
         case .diskFilled:
             return fact.variant == 0
                 ? "the disk of \(here) has room again" : "the disk of \(here) is full"
@@ -143,7 +154,7 @@ public struct FactText: Sendable {
             return fact.variant == 0
                 ? "\(here) and \(peer) are together"
                 : "\(here) finds that \(peer) went on without it: they are partitioned"
-        case .leaderElected: return "\(here) leads \(subject), in term \(number)"
+        case .leaderElected: return "\(here) leads \(subject), in term \(detail)"
         case .nodePaused: return "\(here) pauses: it sees only a minority of its cluster"
         case .nodeYielded:
             return
@@ -151,12 +162,12 @@ public struct FactText: Sendable {
         case .mirrorPromoted:
             return fact.variant == 0
                 ? "the mirror of \(subject) on \(here) becomes its master"
-                : "the mirror of \(subject) on \(here) becomes its master without \(number) messages that it never had"
+                : "the mirror of \(subject) on \(here) becomes its master without \(detail) messages that it never had"
         case .mirrorSynchronised:
             return "the mirror of \(subject) on \(here) has all that \(peer) has"
         case .clockJumped:
             return
-                "the clock of \(here) jumps \(length) \(fact.variant == 1 ? "back" : "ahead")"
+                "the clock of \(here) jumps \(detail) \(fact.variant == 1 ? "back" : "ahead")"
         case .nodeJoined:
             switch fact.variant {
             case 0: return "\(here) waits for its cluster"
@@ -164,41 +175,40 @@ public struct FactText: Sendable {
             default: return "\(here) is a member of no cluster: it serves alone, and is empty"
             }
         case .recordRead:
-            return "\(here) sends it to \(peer) from \(subject), offset \(number)"
-        case .faultBegan: return "fault \(Sentence.Field.ordinal) begins"
+            return "\(here) sends it to \(peer) from \(subject), offset \(detail)"
+        case .faultBegan: return "fault \(detail) begins"
         case .faultMissed: return "the fault hits nothing: \(here) is down already"
-        case .faultEnded: return "fault \(Sentence.Field.ordinal) is mended"
+        case .faultEnded: return "fault \(detail) is mended"
         case .errorRaised:
             let scope = fact.variant == 1 ? "the connection" : "a channel"
-            return "\(here) closes \(scope) of \(peer): \(number) \(subject)"
-        case .channelOpened: return "\(peer) opens channel \(Sentence.Field.channel)"
-        case .channelClosed: return "channel \(Sentence.Field.channel) of \(peer) ends"
+            return "\(here) closes \(scope) of \(peer): \(detail) \(subject)"
+        case .channelOpened: return "\(peer) opens channel \(detail)"
+        case .channelClosed: return "channel \(detail) of \(peer) ends"
         case .bindingCreated, .bindingDeleted:
-            let what = Sentence.Field.peerName
             return fact.kind == .bindingCreated
-                ? "\(subject) gets the binding \(what)" : "\(subject) loses the binding \(what)"
+                ? "\(subject) gets the binding \(peer)" : "\(subject) loses the binding \(peer)"
         case .methodReceived: return "\(here) hears \(subject)"
         case .stepBegan:
             return fact.variant == 0
-                ? "\(here) goes on to step \(number): \(subject)"
-                : "\(here) cannot do step \(number), on what is closed: \(subject)"
+                ? "\(here) goes on to step \(detail): \(subject)"
+                : "\(here) cannot do step \(detail), on what is closed: \(subject)"
         case .queueDeclared: return "the queue \(subject) comes to be"
         case .queueDeleted: return "the queue \(subject) is deleted"
         case .consumerStarted: return "\(peer) begins to consume from \(subject)"
         case .consumerEnded: return "\(peer) no longer consumes from \(subject)"
-        case .queuePurged: return "\(number) messages are purged from \(subject)"
+        case .queuePurged: return "\(detail) messages are purged from \(subject)"
         case .messagePublished:
             let kind = sentenceClass(fact)
-            let key: Sentence = kind & 1 == 1 ? " with the key \(Sentence.Field.peerName)" : ""
+            let key: Sentence = kind & 1 == 1 ? " with the key \(peer)" : ""
             let headers: Sentence = kind & 2 == 2 ? ", headers \(Sentence.Field.headers)" : ""
-            return "\(here) publishes it to \(subject)" + key + ", \(Sentence.Field.size) bytes"
+            return "\(here) publishes it to \(subject)" + key + ", \(detail) bytes"
                 + headers
-        case .messageConfirmed: return "\(here) has it confirmed after \(length)"
+        case .messageConfirmed: return "\(here) has it confirmed after \(detail)"
         case .messageNacked: return "\(here) has it nacked"
         case .messageReturned: return "\(here) gets it back from \(subject), unroutable"
         case .messageUnknown: return unknown(fact, here)
-        case .messageRetried: return "\(here) publishes it again, try \(number)"
-        case .messageDerived: return "\(here) makes it of m\(number) from \(subject)"
+        case .messageRetried: return "\(here) publishes it again, try \(detail)"
+        case .messageDerived: return "\(here) makes it of \(detail) from \(subject)"
         case .publishFailed:
             return "\(here) cannot publish what follows to \(subject): its connection is gone"
         case .messageUnroutable:
@@ -210,7 +220,7 @@ public struct FactText: Sendable {
         case .deliverySent:
             let again = fact.variant & 1 == 1 ? "again, redelivered, " : ""
             let settled = fact.variant & 2 == 2 ? ", which settles it" : ""
-            let waited: Sentence = fact.detail == 0 ? "" : " after \(length) in line"
+            let waited: Sentence = fact.detail == 0 ? "" : " after \(detail) in line"
             return "\(here) sends it \(again)to \(peer) from \(subject)" + waited + "\(settled)"
         case .deliveryAcked: return "\(peer) acknowledges it; it leaves \(subject)"
         case .deliveryRequeued:
@@ -227,13 +237,13 @@ public struct FactText: Sendable {
             return fact.variant == 1
                 ? "\(here) still has it, on its disk or as a copy: it comes back into \(subject)"
                 : "\(here) finds it on its disk, in \(subject)"
-        case .messageHandled: return "\(here) finishes its work on it after \(length)"
+        case .messageHandled: return "\(here) finishes its work on it after \(detail)"
         case .workFailed:
             return "\(here) \(WorkFailure(rawValue: fact.variant)?.words ?? "failed")"
         case .effectApplied: return "the effect \(subject) takes place"
         case .effectSkipped: return "the effect \(subject) had taken place already and is skipped"
         case .callStarted: return "\(here) sends a request"
-        case .callAnswered: return "\(here) has its answer after \(length)"
+        case .callAnswered: return "\(here) has its answer after \(detail)"
         case .callFailed:
             let why = [
                 "it waited too long", "nobody answers such requests", "its connection was lost",

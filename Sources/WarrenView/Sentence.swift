@@ -2,14 +2,14 @@
 public struct Sentence: Sendable, Hashable, ExpressibleByStringInterpolation {
     /// What stands at a place.
     public enum Field: String, Sendable, Hashable, CaseIterable {
-        /// The node that it happened at, and the other node.
-        case here, peer
-        /// The name that it is about, and the other name.
-        case subject, peerName
-        /// The detail as a length of time, a number, a number from 1, a channel, a factor.
-        case length, number, ordinal, channel, factor
-        /// Of a publication: its size and its headers.
-        case size, headers
+        /// The node that it happened at.
+        case here
+        /// The name that it is about.
+        case subject
+        /// The other node or name, and the detail: ``FactColumns`` says which, and in which unit.
+        case peer, detail
+        /// Of a publication: its headers.
+        case headers
     }
 
     /// A part of the sentence.

@@ -270,6 +270,16 @@ public struct RunPage {
                 "kinds",
                 .map(FactKind.allCases.map { ("\($0.rawValue)", .string($0.name)) })
             ),
+            (
+                "columns",
+                .map(
+                    FactKind.allCases.map { kind in
+                        let columns = kind.columns
+                        let words = [columns.peer.rawValue, columns.detail.rawValue]
+                        return ("\(kind.rawValue)", .list(words.map { .string($0) }))
+                    }
+                )
+            ),
             ("sentences", sentences), ("scene", scene.json),
             ("faults", .list(heading.faults.map { .string($0) })),
             ("verdicts", .list(heading.verdicts.map(Self.json))),

@@ -37,17 +37,22 @@ function faultName(number) { return run.faults[number] ? "fault " + (number + 1)
 function field(name, fact) {
   switch (name) {
     case "here": return nodeName(fact.node);
-    case "peer": return nodeName(fact.peer);
     case "subject": return subjectName(fact.subject);
-    case "peerName": return nameOf(fact.peer);
-    case "length": return length(fact.detail);
-    case "number": return String(fact.detail);
-    case "ordinal": return String(fact.detail + 1);
-    case "channel": return String(fact.detail % 65536);
-    case "factor": return String(fact.detail / 1000);
-    case "size": return String(fact.detail % 4294967296);
+    case "peer": return run.columns[fact.kind][0] === "node" ? nodeName(fact.peer) : nameOf(fact.peer);
+    case "detail": return detail(fact);
     case "headers": return headersOf(fact);
     default: return "";
+  }
+}
+function detail(fact) {
+  switch (run.columns[fact.kind][1]) {
+    case "length": return length(fact.detail);
+    case "factor": return String(fact.detail / 1000);
+    case "fault": return String(fact.detail + 1);
+    case "channel": return String(fact.detail % 65536);
+    case "message": return "m" + fact.detail;
+    case "publication": return String(fact.detail % 4294967296);
+    default: return String(fact.detail);
   }
 }
 /// Makes an element; texts become text, never markup.
