@@ -12,9 +12,9 @@ let collections = Target.Dependency.product(name: "DequeModule", package: "swift
 
 /// What the page of a run is made of, in the order in which it is put together.
 let pageParts = [
-    "page.css", "page.html", "facts.js", "world.js", "words.js", "graph.js", "timeline.js",
-    "inspector.js",
-    "space-time.js", "broken.js", "compare.js", "keys.js", "player.js",
+    "page.css", "page.html", "facts.js", "world.js", "words.js", "graph.js", "groups.js",
+    "timeline.js", "inspector.js", "space-time.js", "broken.js", "compare.js", "keys.js",
+    "player.js",
 ]
 
 let package = Package(

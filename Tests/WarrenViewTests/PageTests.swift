@@ -107,6 +107,27 @@ import WarrenView
         #expect(pieces.count > 20)
     }
 
+    @Test("count what each of two masters has, from when a partition made the second one")
+    func sides() throws {
+        var run = try Simulate.make(file: "Topologies/rabbitmq/cluster/split-brain.yaml")
+        var facts: [Fact] = []
+        run.run { facts += $0 }
+        var holdings = Holdings()
+        var most: [UInt32: Int] = [:]
+        for fact in facts {
+            holdings.take(fact)
+            for (symbol, sides) in holdings.sides {
+                let queue = try #require(holdings.queues.first { $0.symbol == symbol }?.queue)
+                #expect(sides.reduce(0) { $0 + $1.depth } == queue.depth)
+                #expect(sides.allSatisfy { $0.depth >= 0 })
+                for side in sides { most[side.node] = max(most[side.node] ?? 0, side.depth) }
+            }
+        }
+        // Both have all that was published before.
+        #expect(most == [0: 500, 1: 500])
+        #expect(holdings.sides.count == 1)
+    }
+
     @Test("fold what has names of one pattern, where it would be too much") func folding() {
         var objects = [Scene.Object(.exchange, "events")]
         var edges: [Scene.Edge] = []

@@ -224,6 +224,14 @@ struct ViewTests {
             player.choose({ object: run.scene.objects.findLastIndex(o => o.name === "tenant-*") }); await settle();
             out.push(document.querySelector("#inspector .numbers div").firstChild.textContent);
             out.push(document.querySelector("#inspector .row .name")?.textContent);
+            await press("o");
+            out.push(document.querySelectorAll("#flow .cell").length, new URLSearchParams(location.hash.slice(1)).get("open"));
+            out.push([...document.querySelectorAll("#flow .cell .fill")].filter(fill => Number(fill.getAttribute("width")) > 0).length);
+            await press("s"); out.push(groups.note.textContent);
+            [...document.querySelectorAll("#inspector .row")].find(row => row.textContent.startsWith("tenant-21")).click(); await settle();
+            out.push(document.querySelector("#inspector h2").textContent, document.querySelector("#inspector .numbers div").firstChild.textContent);
+            out.push(document.querySelectorAll("#flow .cell.chosen").length);
+            await press("o"); out.push(document.querySelectorAll("#flow .cell").length);
             """
         )
         #expect(seen.problems == [])
@@ -232,6 +240,40 @@ struct ViewTests {
         #expect(values[0] as? [String] == ["tenant-*", "tenant-*", "quiet"])
         #expect(values[1] as? String == "190")
         #expect(values[2] as? String == "tenant-14")
+        // Opened, a group is a grid: a cell for each queue, and one of them can be chosen.
+        #expect(values[3] as? Int == 20)
+        #expect(values[4] as? String == "tenant-*")
+        #expect(values[5] as? Int == 19)
+        #expect(values[6] as? String == "20 queues, 190 messages wait, by depth")
+        #expect(values[7] as? String == "tenant-21")
+        #expect(values[8] as? String == "10")
+        #expect(values[9] as? Int == 1)
+        #expect(values[10] as? Int == 0)
+    }
+
+    @Test("tells what each of two masters has, and the same when it is wound back from a snapshot")
+    func masters() throws {
+        let (html, _) = try page("rabbitmq/cluster/split-brain.yaml")
+        let seen = try Chromium.drive(
+            html,
+            """
+            const symbol = run.scene.objects.find(o => o.name === "orders").symbols[0];
+            const sides = () => [...player.world.sides.get(symbol) ?? []].map(([node, n]) => [nodeName(node), n]);
+            player.show("flow");
+            await player.toTime(30e9); out.push(sides());
+            player.choose({ object: graph.ofSymbol(symbol) }); await settle();
+            out.push(graph.parts[graph.ofSymbol(symbol)].number.textContent);
+            await player.toTime(41e9); out.push(sides());
+            await player.to(run.facts); player.world = null; await player.toTime(41e9); out.push(sides());
+            """
+        )
+        #expect(seen.problems == [])
+        let values = try #require(seen.value as? [Any])
+        let both = #"[["main/rabbit-1", 500], ["main/rabbit-2", 500]]"#
+        #expect("\(values[0])" == both)
+        #expect(values[1] as? String == "500 + 500")
+        #expect("\(values[2])" == "\(values[3])")
+        #expect("\(values[2])" != both)
     }
 
     @Test("shows two runs beside each other, and the one fact in which they part") func comparing()

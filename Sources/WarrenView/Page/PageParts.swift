@@ -2,7 +2,7 @@
 enum PageParts {
     /// The scripts, in the order in which they build on one another.
     static let scripts = [
-        "facts.js", "world.js", "words.js", "graph.js", "timeline.js", "inspector.js",
+        "facts.js", "world.js", "words.js", "graph.js", "groups.js", "timeline.js", "inspector.js",
         "space-time.js",
         "broken.js", "compare.js", "keys.js", "player.js",
     ]
@@ -16,6 +16,7 @@ enum PageParts {
             case "world.js": PackageResources.world_js
             case "words.js": PackageResources.words_js
             case "graph.js": PackageResources.graph_js
+            case "groups.js": PackageResources.groups_js
             case "timeline.js": PackageResources.timeline_js
             case "inspector.js": PackageResources.inspector_js
             case "space-time.js": PackageResources.space_time_js

@@ -203,6 +203,15 @@ public struct RunPage {
             packing.add(UInt64(ends.client))
             packing.add(UInt64(ends.node))
         }
+        packing.add(UInt64(holdings.sides.count))
+        for (queue, sides) in holdings.sides.sorted(by: { $0.key.raw < $1.key.raw }) {
+            packing.add(UInt64(queue.raw))
+            packing.add(UInt64(sides.count))
+            for side in sides {
+                packing.add(UInt64(side.node))
+                packing.add(UInt64(max(side.depth, 0)))
+            }
+        }
         return packing.text
     }
 
@@ -277,6 +286,14 @@ public struct RunPage {
                         let columns = kind.columns
                         let words = [columns.peer.rawValue, columns.detail.rawValue]
                         return ("\(kind.rawValue)", .list(words.map { .string($0) }))
+                    }
+                )
+            ),
+            (
+                "homes",
+                .map(
+                    holdings.promoted.sorted { $0.key.raw < $1.key.raw }.map {
+                        ("\($0.key.raw)", .int(Int($0.value)))
                     }
                 )
             ),

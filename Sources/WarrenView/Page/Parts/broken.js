@@ -13,7 +13,7 @@ const broken = {
     host.replaceChildren(
       make("div", { class: "broken-head" }, make("div", {}, make("span", { class: "word" }, `✕ ${verdict.kind}: ${verdict.name} `), make("span", { class: "second" }, verdict.meant ? "meant to break in this lesson" : "", this.all.length > 1 ? ` · ${this.at + 1} of ${this.all.length}, e for the next` : "")), make("p", { class: "sentence" }, verdict.sentence),
         verdict.seen ? make("p", { class: "second", style: "margin:6px 0 0;white-space:normal" }, "Seen: " + verdict.seen + (message ? `. The first is m${message}` : "") + (verdict.time === null ? "." : `, at ${exact(verdict.time)}.`)) : ""),
-      make("div", { class: "chain" }, make("h3", {}, chain.length ? `${many(chain.length, "cause")}, in order` : "No message is to blame: it is a number of the whole run", make("span", {}, chain.length ? "what happened to the message, to who held it, and the faults open then" : "")),
+      make("div", { class: "chain" }, make("h2", { class: "causes" }, chain.length ? `${many(chain.length, "cause")}, in order` : "No message is to blame: it is a number of the whole run", make("span", {}, chain.length ? "what happened to the message, to who held it, and the faults open then" : "")),
         make("ol", { class: "rows", id: "chain" }, chain.map((fact, place) => make("li", { style: "display:block;padding:0" }, inspector.row(`${place + 1}.  ${exact(fact.time)}`, sentence(fact), fact.event ? "#" + count(fact.event) : "", { onclick: () => fact.event ? player.toEvent(fact.event) : player.toTime(fact.time), "data-now": String(fact.time === player.time) }))))));
   },
   /// The message's own facts, what happened to nodes that had to do with it, and the faults that were open then.

@@ -4,6 +4,7 @@ const graph = {
   build(host) {
     const scene = run.scene, isNarrow = innerWidth < 560;
     this.isNarrow = isNarrow;
+    groups.spread(scene);
     if (isNarrow) {
       // On a phone: whoever publishes and exchanges on top, each queue beside its consumers.
       scene.objects.forEach((object, place) => { [object.x, object.y] = scene.narrow[place]; });
@@ -15,7 +16,7 @@ const graph = {
     this.svg = make("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", preserveAspectRatio: "xMidYMid meet", role: "group", "aria-label": "Objects of the run" });
     this.svg.style.maxWidth = Math.round(width * 1.25) + "px";
     this.svg.style.margin = "0 auto";
-    document.body.append(make("svg", { width: 0, height: 0, style: "position:absolute", "aria-hidden": "true" }, make("defs", {},
+    if (!document.getElementById("tip")) document.body.append(make("svg", { width: 0, height: 0, style: "position:absolute", "aria-hidden": "true" }, make("defs", {},
       make("marker", { id: "tip", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto" }, make("path", { d: "M0 0.5L8 4L0 7.5", class: "edge", fill: "none" })),
       make("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, make("line", { x1: 0, y1: 0, x2: 0, y2: 6, stroke: "var(--bad)", "stroke-width": 1, opacity: 0.45 })))));
     this.frame(scene);
@@ -96,11 +97,13 @@ const graph = {
   },
   object(object, index) {
     const { x, y, w, h, kind } = object;
-    const group = make("g", { class: "object", role: "button", tabindex: 0, "aria-pressed": "false", transform: `translate(${x},${y})`, onclick: () => player.choose({ object: index }), onkeydown: enter(() => player.choose({ object: index })) });
+    const group = make("g", { class: "object", role: "button", tabindex: 0, "aria-pressed": "false", transform: `translate(${x},${y})`, onclick: () => player.choose({ object: index }), ondblclick: () => groups.toggle(index), onkeydown: enter(() => player.chosen.object === index && groups.canOpen(index) ? groups.toggle(index) : player.choose({ object: index })) });
     const part = { object, index, group };
     const round = kind === "queue" ? h / 2 : 6;
-    group.append(make("rect", { class: "halo", x: -4, y: -4, width: w + 8, height: h + 8, rx: round + 4 }));
-    if (kind === "exchange") {
+    const isOpen = index === groups.open && !this.isNarrow;
+    group.append(make("rect", { class: "halo", x: -4, y: -4, width: w + 8, height: h + 8, rx: (isOpen ? 8 : round) + 4 }));
+    if (isOpen) groups.panel(object, index, group);
+    else if (kind === "exchange") {
       group.append(make("polygon", { class: "box", points: `12,0 ${w - 12},0 ${w},${h / 2} ${w - 12},${h} 12,${h} 0,${h / 2}` }),
         make("text", { class: "name", x: w / 2, y: object.note ? 17 : 24, "text-anchor": "middle" }, shortened(object.name, 16)));
       if (object.note) group.append(make("text", { class: "note", x: w / 2, y: 30, "text-anchor": "middle" }, object.note));
@@ -111,7 +114,7 @@ const graph = {
       part.fill = make("rect", { class: "fill", x: w, y: 1.5, width: 0, height: h - 3, rx: round - 1.5 });
       part.beads = make("g");
       part.number = make("text", { class: "name", x: w - 14, y: h / 2 + 4.5, "text-anchor": "end" });
-      group.append(part.fill, part.beads, part.number, make("text", { class: "name", x: 2, y: many ? -13 : -7 }, shortened(object.name, 24)));
+      group.append(part.fill, part.beads, part.number, make("text", { class: "name", x: 2, y: many ? -13 : -7 }, (many ? "▸ " : "") + shortened(object.name, 24)));
       if (object.room) group.append(make("line", { x1: w - this.fraction(object.room) * w, x2: w - this.fraction(object.room) * w, y1: -3, y2: h + 3, class: "edge" }));
     } else {
       group.append(make("rect", { class: "box", width: w, height: h, rx: 6 }),
@@ -148,24 +151,27 @@ const graph = {
       let name = object.kind + " " + object.name;
       if (object.kind === "queue") {
         const { depth, held } = world.sum(object.symbols);
+        name += `, ${many(depth, "message")} wait, ${count(held.length)} held`;
+        if (!part.fill) { groups.draw(world, chosen); group.setAttribute("aria-label", name + ", open"); continue; }
         const beads = depth > 0 && depth <= 12 && object.symbols.length === 1;
         const wide = beads ? 0 : depth ? Math.max(this.fraction(depth) * object.w, 8) : 0;
         part.fill.setAttribute("x", object.w - wide);
         part.fill.setAttribute("width", wide);
-        part.number.textContent = count(depth);
+        const sides = object.symbols.length === 1 && world.sides.get(object.symbols[0]);
+        part.number.textContent = sides ? [...sides.values()].map(count).join(" + ") : count(depth);
+        if (sides) name += ", two masters: " + [...sides].map(([node, n]) => `${nodeName(node)} has ${count(n)}`).join(", ");
         part.number.setAttribute("x", beads ? 16 : object.w - 14);
         part.number.setAttribute("text-anchor", beads ? "start" : "end");
         part.number.style.fill = wide > 60 ? "var(--on-waits)" : "var(--ink)";
         if (!beads && wide && wide <= 60) { part.number.setAttribute("x", object.w - wide - 6); }
         this.drawBeads(part, beads ? world.queues.get(object.symbols[0]) : null, chosen);
-        name += `, ${many(depth, "message")} wait, ${count(held.length)} held`;
       } else if (object.nodes.length) {
         const down = object.nodes.filter(n => world.down.has(n)).length;
         const frozen = object.nodes.filter(n => world.frozen.has(n)).length;
         const online = object.nodes.filter(n => !world.down.has(n) && world.isConnected(n)).length;
         group.classList.toggle("gone", down === object.nodes.length);
         const all = object.nodes.length;
-        part.status.textContent = down === all ? "✕ down" : frozen ? "frozen" : down ? `${all - down} of ${all} up` : online ? (all > 1 ? `${online} of ${all} online` : "online") : "offline";
+        part.status.textContent = down === all ? "✕ down" : frozen ? "frozen" : down ? `${all - down} of ${all} up` : online === all && object.members === 1 ? `${timeline.rate(object)}/s ${object.kind === "producer" ? "published" : "handled"}` : online ? `${online} of ${all} online` : "offline";
         part.status.style.fill = down ? "var(--bad)" : "";
         name += ", " + part.status.textContent;
         for (const slot of part.slots ?? []) {
@@ -178,7 +184,7 @@ const graph = {
       group.setAttribute("aria-label", name);
     }
     for (const one of this.nodes ?? []) {
-      const leads = [...world.leaders].filter(([, node]) => node === one.node).length;
+      const leads = new Set([...[...world.leaders].filter(([, node]) => node === one.node).map(([symbol]) => symbol), ...[...world.sides].filter(([, sides]) => sides.has(one.node)).map(([symbol]) => symbol)]).size;
       const down = world.down.has(one.node);
       one.text.textContent = `${one.name} ${down ? "✕ down" : world.frozen.has(one.node) ? "frozen" : leads ? `⚑ leads ${leads}` : "up"}`;
       one.group.classList.toggle("gone", down);

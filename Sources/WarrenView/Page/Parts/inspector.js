@@ -43,7 +43,8 @@ const inspector = {
       this.row(exact(time), sentence({ kind, node, subject, detail, variant, peer: 0 }), "", { onclick: () => player.toTime(time), "data-now": String(time === player.time), "data-future": String(time > player.time) })))];
   },
   async object(object, world) {
-    if (object.kind === "queue") return this.queue(object, world);
+    const one = player.chosen.symbol;
+    if (object.kind === "queue") return this.queue(one === undefined ? object : { ...object, symbols: [one], name: nameOf(one), members: 1, isMember: true }, world, object);
     const leads = run.scene.edges.filter(e => run.scene.objects[e.from] === object);
     const fed = run.scene.edges.filter(e => run.scene.objects[e.to] === object);
     const content = this.head(object.kind === "exchange" ? `Exchange, ${object.note}` : object.note || object.kind, object.name);
@@ -59,9 +60,9 @@ const inspector = {
   },
   ways(title, edges, end) {
     if (!edges.length) return [];
-    return [make("h3", {}, title), make("div", { class: "rows" }, edges.slice(0, 20).map(edge => this.row(run.scene.objects[edge[end]].name, edge.kind === "deadLetter" ? "dead letters" + (edge.label ? ", key " + edge.label : "") : edge.label ? "key " + edge.label : "", "", { onclick: () => player.choose({ object: edge[end] }) }, true)))];
+    return [make("h3", {}, title), make("div", { class: "rows" }, edges.slice(0, 20).map(edge => this.row(run.scene.objects[edge[end]].name, edge.kind === "deadLetter" ? "dead letters" + (edge.label ? ", key " + edge.label : "") : /^\d+ ways$/.test(edge.label) ? edge.label : edge.label ? "key " + edge.label : "", "", { onclick: () => player.choose({ object: edge[end] }) }, true)))];
   },
-  async queue(object, world) {
+  async queue(object, world, whole) {
     const { depth, held } = world.sum(object.symbols);
     const queue = world.queues.get(object.symbols[0]);
     const single = object.symbols.length === 1;
@@ -69,16 +70,20 @@ const inspector = {
     const rows = [];
     for (const message of waiting) rows.push(await this.waitingRow(message, object.symbols[0]));
     const oldest = rows.find(Boolean)?.since;
-    const leads = run.scene.edges.filter(e => run.scene.objects[e.from] === object);
+    const leads = run.scene.edges.filter(e => run.scene.objects[e.from] === whole);
+    const [came, went] = await flow(object.symbols);
     const leader = single ? world.leaders.get(object.symbols[0]) : undefined;
     const deepest = single ? [] : object.symbols.map(symbol => [symbol, world.queues.get(symbol)?.depth ?? 0]).sort((a, b) => b[1] - a[1] || a[0] - b[0]);
     return [
       ...this.head(single ? `Queue, ${object.note || "declared by a client"}` : `Group of ${object.symbols.length} queues, ${object.note}`, object.name),
-      this.numbers([[count(depth), single ? "wait" : "wait in all"], [count(held.length), "held, unacked"], ...(oldest !== undefined ? [[length(player.time - oldest), "oldest, since published"]] : []), ...(leader !== undefined ? [[nodeName(leader).split("/").pop(), "leads"]] : [])]),
+      this.numbers([[count(depth), single ? "wait" : "wait in all"], [count(held.length), "held, unacked"], ...(oldest !== undefined ? [[length(player.time - oldest), "age of the oldest"]] : []), ...(leader !== undefined ? [[nodeName(leader).split("/").pop(), "leads"]] : []), ...(came === undefined ? [] : [[`${count(came)} / ${count(went)}`, "in / out per s"]])]),
+      ...this.sides(single ? world.sides.get(object.symbols[0]) : null),
       make("h3", {}, "Why", make("span", {}, "at " + clock(player.time))),
       make("div", { class: "rows" }, this.reasons(object, world, depth, held)),
       single ? null : make("h3", {}, "The deepest", make("span", {}, `by depth, of ${object.symbols.length}`)),
-      single ? null : make("div", { class: "rows" }, deepest.slice(0, 14).map(([symbol, n]) => this.row(nameOf(symbol), "", count(n), {}, true))),
+      single ? null : make("div", { class: "rows" }, deepest.slice(0, 14).map(([symbol, n]) => this.row(nameOf(symbol), "", count(n), { onclick: () => player.choose({ object: run.scene.objects.indexOf(object), symbol }) }, true))),
+      single ? null : make("p", { class: "second" }, make("button", { onclick: () => groups.toggle() }, groups.open === run.scene.objects.indexOf(object) ? "Close the group (o)" : "Open the group (o)")),
+      whole !== object ? make("p", { class: "second" }, make("button", { onclick: () => player.choose({ object: run.scene.objects.indexOf(whole) }) }, "All of " + whole.name)) : null,
       single ? make("h3", {}, "Next in line", make("span", {}, `${count(depth)} in all, the first in line first`)) : null,
       rows.length ? make("div", { class: "rows" }, rows.filter(Boolean).map(one => one.row)) : single ? make("p", { class: "second" }, "Nothing waits.") : null,
       held.length ? make("h3", {}, "Held by consumers", make("span", {}, "not yet acknowledged")) : null,
@@ -87,6 +92,11 @@ const inspector = {
       ...this.around([]),
     ];
   },
+  /// A queue that two nodes lead after a partition: what each of them has.
+  sides(sides) {
+    if (!sides) return [];
+    return [make("h3", {}, "Two masters", make("span", {}, "each with messages of its own")), make("div", { class: "rows" }, [...sides].map(([node, n]) => this.row(nodeName(node).split("/").pop(), many(n, "message") + " wait", "", { onclick: () => player.choose({ node }) }, true)))];
+  },
   holders(held) {
     const by = new Map();
     for (const one of held) by.set(one.peer, [...(by.get(one.peer) ?? []), one.message]);
@@ -94,7 +104,7 @@ const inspector = {
   },
   /// What can be said of the depth from what is up and who takes: nothing that no fact carries.
   reasons(object, world, depth, held) {
-    const takers = run.scene.edges.filter(e => run.scene.objects[e.from] === object && e.kind === "message").map(e => run.scene.objects[e.to]);
+    const takers = run.scene.edges.filter(e => run.scene.objects[e.from].symbols.includes(object.symbols[0]) && e.kind === "message").map(e => run.scene.objects[e.to]);
     const nodes = takers.flatMap(t => t.nodes), up = nodes.filter(n => !world.down.has(n) && world.isConnected(n));
     const rows = [];
     for (const number of world.faults) {
@@ -102,7 +112,8 @@ const inspector = {
       const band = timeline.faults.findLast(b => b.number === number && b.from <= player.time);
       rows.push(this.row(band ? clock(band.from) : "", faultName(number) + ", not yet mended", ""));
     }
-    if (!takers.length) rows.push(this.row("", "Nobody ever consumed from it in this run.", ""));
+    if (object.isMember) rows.push(this.row("", `Who takes from it is one of ${takers.map(t => t.name).join(", ") || "no consumers"}.`, ""));
+    else if (!takers.length) rows.push(this.row("", "Nobody ever consumed from it in this run.", ""));
     else if (!up.length) rows.push(this.row("", `None of its consumers is connected: ${takers.map(t => t.name).join(", ")}.`, ""));
     else {
       const busy = up.filter(n => { const room = takers.find(t => t.nodes.includes(n))?.prefetch; return room && held.filter(h => h.peer === n).length >= room; });
@@ -145,6 +156,24 @@ const inspector = {
     ];
   },
 };
+/// How many copies came into some queues and how many left them in the last second, from the facts themselves; nothing if there are
+/// too many to read again.
+async function flow(symbols) {
+  const mine = new Set(symbols), from = Math.max(player.time - 1e9, 0);
+  let came = 0, went = 0;
+  for (let number = windows.of(Math.max(player.position - 1, 0)), read = 0; number >= 0; number--, read++) {
+    const w = await windows.whole(number);
+    if (!w || read > 8) return [];
+    for (let i = Math.min(player.position - w.start, w.count) - 1; i >= 0; i--) {
+      if (w.time[i] < from) { number = -1; break; }
+      if (!mine.has(w.subject[i])) continue;
+      if (w.kind[i] === KIND["message.routed"] && !w.variant[i] || w.kind[i] === KIND["delivery.requeued"]) came++;
+      else if (w.kind[i] === KIND["delivery.sent"]) went++;
+    }
+  }
+  const seconds = Math.max(Math.min(player.time, 1e9) / 1e9, 1e-9);
+  return player.time ? [Math.round(came / seconds), Math.round(went / seconds)] : [];
+}
 /// The facts of a message in the window in which it began.
 async function firstFactsOf(message) {
   if (!firsts) await factsOf(0);

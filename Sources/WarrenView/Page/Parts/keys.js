@@ -3,7 +3,7 @@ const KEYS = [
   ["space", "play, pause"], ["→ ←", "one step on, back"], ["shift → ←", "one second of the run"], ["Home End", "start, end"],
   ["f F", "next, previous fault"], ["e E", "next, previous broken expectation"], ["< >", "slower, faster"], ["+ - 0", "zoom the timeline, whole run"],
   ["/", "find a queue, message, client or node"], ["g", "jump: 33.4, #14930, m1132, a name"], ["[ ]", "previous, next fact of the chosen message"],
-  ["c", "to the cause of this event; backspace returns"], ["1 2 3 4", "views: flow, space-time, broken, compare"], ["n N", "next, previous difference of two runs"], ["t", "light, dark"], ["y", "copy the address of this moment"], ["?", "all keys"], ["Esc", "close, then unselect"],
+  ["c", "to the cause of this event; backspace returns"], ["o s", "open or close a group of queues, sort it"], ["1 2 3 4", "views: flow, space-time, broken, compare"], ["n N", "next, previous difference of two runs"], ["t", "light, dark"], ["y", "copy the address of this moment"], ["?", "all keys"], ["Esc", "close, then unselect"],
 ];
 function openHelp() {
   const dialog = document.getElementById("help");
@@ -13,7 +13,7 @@ function openHelp() {
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.target.matches?.("input, textarea, dialog *")) { if (event.key === "Escape") event.target.blur(); return; }
-  const isButton = event.target.matches?.("button, [role=button]");
+  const isButton = event.target.matches?.("button, [role=button], summary");
   const actions = {
     " ": () => isButton ? false : player.toggle(),
     ArrowRight: () => event.shiftKey ? player.toTime(player.time + 1e9) : player.step(1),
@@ -25,6 +25,7 @@ addEventListener("keydown", event => {
     "[": () => player.ofMessage(-1), "]": () => player.ofMessage(1), c: () => player.toCause(), Backspace: () => player.back(),
     1: () => player.show("flow"), 2: () => player.show("space-time"), 3: () => player.show("broken"),
     4: () => compare.is ? player.show("compare") : false, n: () => { compare.next(1); }, N: () => { compare.next(-1); },
+    o: () => groups.toggle(), s: () => groups.sort(),
     t: () => player.theme(), y: () => navigator.clipboard?.writeText(location.href), "?": openHelp,
     Escape: () => player.choose({}),
   };

@@ -172,7 +172,8 @@ const player = {
   // MARK: the address
   remember() {
     const chosen = this.chosen, parts = ["t=" + (this.time / 1e9).toFixed(9).replace(/\.?0+$/, "")];
-    if (chosen.object !== undefined) parts.push("at=" + encodeURIComponent(run.scene.objects[chosen.object]?.name ?? ""));
+    if (chosen.object !== undefined) parts.push("at=" + encodeURIComponent(chosen.symbol === undefined ? run.scene.objects[chosen.object]?.name ?? "" : nameOf(chosen.symbol)));
+    if (groups.open >= 0) parts.push("open=" + encodeURIComponent(run.scene.objects[groups.open].name));
     if (chosen.message) parts.push("at=m" + chosen.message);
     if (chosen.node !== undefined) parts.push("at=" + encodeURIComponent(nodeName(chosen.node)));
     if (this.view !== "flow") parts.push("view=" + this.view);
@@ -190,6 +191,8 @@ const player = {
     if (["flow", "space-time", "broken", ...(compare.is ? ["compare"] : [])].includes(words.get("view"))) this.view = words.get("view");
     const speed = SPEEDS.indexOf(Number(words.get("speed")));
     if (speed >= 0) this.speed = speed;
+    const open = run.scene.objects.findIndex((o, i) => o.name === words.get("open") && groups.canOpen(i));
+    if (open !== groups.open) { groups.open = open; graph.build(document.getElementById("flow")); }
     if (words.get("at")) this.chosen = find(words.get("at"))[0]?.chosen ?? {};
     const time = parseFloat(words.get("t"));
     if (Number.isFinite(time)) await this.toTime(Math.round(time * 1e9));
@@ -238,7 +241,7 @@ function find(text) {
   if (/^#\d+$/.test(text)) found.push({ words: "event " + text, go: () => player.toEvent(Number(text.slice(1))) });
   if (/^[\d.]+ ?s?$/.test(text)) found.push({ words: `moment ${parseFloat(text)} s`, go: () => player.toTime(parseFloat(text) * 1e9) });
   const low = text.toLowerCase();
-  const named = [...run.scene.objects.map((object, number) => ({ words: object.kind + " " + object.name, name: object.name, chosen: { object: number } })), ...(run.scene.brokers.flatMap(b => b.nodes).map(node => ({ words: "node " + nodeName(node), name: nodeName(node), chosen: { node } })))];
+  const named = [...run.scene.objects.map((object, number) => ({ words: object.kind + " " + object.name, name: object.name, chosen: { object: number } })), ...run.scene.objects.flatMap((o, object) => o.kind === "queue" && o.members > 1 ? o.symbols.map(symbol => ({ words: "queue " + nameOf(symbol), name: nameOf(symbol), chosen: { object, symbol } })) : []), ...(run.scene.brokers.flatMap(b => b.nodes).map(node => ({ words: "node " + nodeName(node), name: nodeName(node), chosen: { node } })))];
   const exact = named.filter(one => one.name === text), rest = named.filter(one => one.name !== text && one.name.toLowerCase().includes(low));
   return [...found, ...exact, ...rest].slice(0, 12);
 }

@@ -39,7 +39,7 @@ const spaceTime = {
     });
     const width = Math.max(host.clientWidth, 340), left = 92, gap = Math.max((width - left - 110) / Math.max(nodes.length - 1, 1), 90);
     const x = node => left + 20 + nodes.indexOf(node) * gap;
-    const svg = make("svg", { width: Math.max(width, left + gap * nodes.length), height: y + 40, role: "img", "aria-label": "Story of m" + message });
+    const svg = make("svg", { width: Math.max(width, left + gap * nodes.length), height: y + 40, role: "group", "aria-label": "Story of m" + message });
     svg.append(make("text", { class: "note", x: 14, y: 20 }, `Follows m${message}: time runs down; gaps are drawn shorter the longer they are`));
     for (const node of nodes) svg.append(make("text", { class: "name", x: x(node), y: 46, "text-anchor": "middle" }, shortened(nodeName(node), 18)), make("line", { class: "life", x1: x(node), x2: x(node), y1: 56, y2: y + 24 }));
     let last = null;

@@ -180,6 +180,16 @@ const timeline = {
     }
     for (const group of this.host.querySelectorAll("[data-object]")) group.setAttribute("data-chosen", String(Number(group.dataset.object) === player.chosen.object));
   },
+  /// What a client did in the last second, or since the beginning if that is later: a number a second.
+  rate(object) {
+    const kind = object.kind === "producer" ? "published" : "worked";
+    const last = Math.min(Math.floor(player.time / this.bucket), (this.lanes[0]?.values.length ?? 1) - 1);
+    const span = Math.min(Math.max(Math.round(1e9 / this.bucket), 1), last + 1);
+    let n = 0;
+    for (const lane of this.lanes) if (lane.kind === kind && object.nodes.includes(lane.of)) for (let i = last - span + 1; i <= last; i++) n += lane.values[i];
+    const rate = n / (span * this.bucket / 1e9);
+    return rate >= 10 || rate === 0 ? count(Math.round(rate)) : rate.toFixed(1);
+  },
   zoom(factor) {
     const span = Math.min(Math.max((this.to - this.from) * factor, 1e6), run.end || 1);
     this.from = Math.min(Math.max(player.time - span / 2, 0), run.end - span);

@@ -47,7 +47,7 @@ class Queue {
 }
 
 class World {
-  constructor() { this.queues = new Map(); this.down = new Set(); this.frozen = new Set(); this.leaders = new Map(); this.faults = new Set(); this.connections = new Map(); this.time = 0; this.event = 0; }
+  constructor() { this.queues = new Map(); this.down = new Set(); this.frozen = new Set(); this.leaders = new Map(); this.faults = new Set(); this.connections = new Map(); this.sides = new Map(); this.time = 0; this.event = 0; }
   queue(symbol) {
     let queue = this.queues.get(symbol);
     if (!queue) this.queues.set(symbol, queue = new Queue());
@@ -71,15 +71,41 @@ class World {
     for (let left = packed.next(); left > 0; left--) world.leaders.set(packed.next(), packed.next());
     for (let left = packed.next(); left > 0; left--) world.faults.add(packed.next());
     for (let left = packed.next(); left > 0; left--) world.connections.set(packed.next(), { client: packed.next(), node: packed.next() });
+    for (let left = packed.next(); left > 0; left--) {
+      const sides = new Map();
+      world.sides.set(packed.next(), sides);
+      for (let nodes = packed.next(); nodes > 0; nodes--) sides.set(packed.next(), packed.next());
+    }
     return world;
   }
   apply(w, i) {
     this.time = w.time[i];
     this.event = w.event[i];
+    const sides = this.sides.get(w.subject[i]), before = sides && this.queue(w.subject[i]).depth;
+    this.change(w, i);
+    const more = sides ? this.queue(w.subject[i]).depth - before : 0;
+    if (more) sides.set(w.node[i], (sides.get(w.node[i]) ?? 0) + more);
+  }
+  /// A mirror becomes master while the one before is up: from now on each side counts what it has.
+  part(symbol, node) {
+    // Its own copies came back to life just before, in the same event.
+    const { back } = this, own = back?.event === this.event && back.symbol === symbol && back.node === node ? back.count : 0;
+    const before = this.leaders.get(symbol) ?? run.homes[symbol];
+    if (before !== undefined && before !== node && !this.down.has(before) && !this.sides.has(symbol)) this.sides.set(symbol, new Map([[before, this.queue(symbol).depth - own], [node, own]]));
+    this.leaders.set(symbol, node);
+  }
+  /// What a node had is no side any more.
+  end(node) { for (const [symbol, sides] of this.sides) if (sides.delete(node) && sides.size < 2) this.sides.delete(symbol); }
+  change(w, i) {
     const message = w.message[i], variant = w.variant[i], subject = w.subject[i];
     switch (w.kind[i]) {
       case KIND["message.routed"]: if (variant === 0) this.queue(subject).append(message); break;
-      case KIND["message.recovered"]: if (variant === 1) this.queue(subject).append(message); break;
+      case KIND["message.recovered"]:
+        if (variant !== 1) break;
+        this.queue(subject).append(message);
+        if (this.back?.event !== this.event || this.back.symbol !== subject || this.back.node !== w.node[i]) this.back = { event: this.event, symbol: subject, node: w.node[i], count: 0 };
+        this.back.count++;
+        break;
       case KIND["delivery.sent"]: {
         const queue = this.queue(subject), place = queue.remove(message);
         if (!(variant & 2)) queue.held.push({ message, peer: w.peer[i], place: place < 0 ? queue.next : place });
@@ -95,10 +121,12 @@ class World {
       case KIND["message.dropped"]: if (w.detail[i] <= 1) this.leave(subject, message, w.detail[i] === 1); break;
       case KIND["queue.declared"]: this.queue(subject); break;
       case KIND["node.started"]: this.down.delete(w.node[i]); this.frozen.delete(w.node[i]); break;
-      case KIND["node.crashed"]: case KIND["node.stopped"]: this.down.add(w.node[i]); break;
+      case KIND["node.crashed"]: case KIND["node.stopped"]: this.down.add(w.node[i]); this.end(w.node[i]); break;
+      case KIND["node.yielded"]: this.end(w.node[i]); break;
       case KIND["node.frozen"]: this.frozen.add(w.node[i]); break;
       case KIND["node.thawed"]: this.frozen.delete(w.node[i]); break;
-      case KIND["leader.elected"]: case KIND["mirror.promoted"]: this.leaders.set(subject, w.node[i]); break;
+      case KIND["leader.elected"]: this.leaders.set(subject, w.node[i]); break;
+      case KIND["mirror.promoted"]: this.part(subject, w.node[i]); break;
       case KIND["fault.began"]: this.faults.add(w.detail[i]); break;
       case KIND["fault.ended"]: this.faults.delete(w.detail[i]); break;
       case KIND["connection.opened"]: this.connections.set(w.detail[i], { client: w.peer[i], node: w.node[i] }); break;
