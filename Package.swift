@@ -123,11 +123,17 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "WarrenLab",
+            dependencies: ["WarrenBroker", "WarrenKernel", "WarrenSearch", "WarrenTopology"],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "warren",
             dependencies: [
                 "RabbitMQModel", "WarrenBroker", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
-                "WarrenKernel", "WarrenLedger", "WarrenSearch", "WarrenStore", "WarrenTopology",
+                "WarrenKernel", "WarrenLab", "WarrenLedger", "WarrenSearch", "WarrenStore",
+                "WarrenTopology",
                 "WarrenTrace", "WarrenView",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",
                 "TextTable",

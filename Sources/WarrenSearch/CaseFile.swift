@@ -4,7 +4,7 @@ public import WarrenTopology
 /// A topology file with a schedule in it, as a tree that can be changed piece by piece and written out.
 public struct CaseFile: Sendable {
     /// The file.
-    public internal(set) var tree: Tree
+    public package(set) var tree: Tree
 
     /// The file of a topology, whole: what it includes and what its brokers' own files say stand in it.
     public init(_ topology: Topology) {

@@ -13,7 +13,8 @@ struct Warren: ParsableCommand {
             """,
         version: Simulation.version,
         subcommands: [
-            RunCommand.self, ViewCommand.self, SearchCommand.self, CheckCommand.self,
+            LabCommand.self, RunCommand.self, ViewCommand.self, SearchCommand.self,
+            CheckCommand.self,
             RouteCommand.self,
             ShowCommand.self, ImportCommand.self, ExportCommand.self, TraceCommand.self,
             ScenarioCommand.self,
@@ -30,7 +31,7 @@ struct Warren: ParsableCommand {
             Warren lives an hour of your traffic in a few seconds, breaks it on purpose, and shows you
             every step of every message.
 
-              learn      warren run Topologies/rabbitmq/worker-queue.yaml
+              learn      warren lab start 01
               rehearse   warren run Topologies/rabbitmq/order-pipeline.yaml
               search     warren search Topologies/rabbitmq/flaws/charged-twice.yaml
               check      warren check YOUR-DEFINITIONS.json
