@@ -132,6 +132,20 @@ struct SearchStory {
         lines = head + [(tail.first?.time ?? .zero, "… \(left) things more …")] + tail
     }
 
+    /// Leaves out what went wrong around the message before it was published and after its last moment, but for faults of the
+    /// file; a story without a message stays as it is.
+    mutating func keepToTheMessage() {
+        func isOfMessage(_ sentence: String) -> Bool {
+            sentence.first == "m" && sentence.dropFirst().first?.isNumber == true
+        }
+        guard let first = lines.firstIndex(where: { isOfMessage($0.sentence) }),
+            let last = lines.lastIndex(where: { isOfMessage($0.sentence) })
+        else { return }
+        lines = lines.enumerated().filter { index, line in
+            (first...last).contains(index) || index < first && line.sentence.hasPrefix("fault ")
+        }.map(\.element)
+    }
+
     /// The sentences with their numbers and moments.
     var text: String {
         let times = lines.map { FactText.time($0.time) }

@@ -41,9 +41,9 @@ struct LabShelf {
             )
         }
         self.folder = folder
-        labs = try names.filter { $0.first?.isNumber == true }.sorted().map {
-            try Self.lab(folder + "/" + $0)
-        }
+        labs = try names.filter {
+            $0.first?.isNumber == true && manager.fileExists(atPath: "\(folder)/\($0)/lab.yaml")
+        }.sorted().map { try Self.lab(folder + "/" + $0) }
         if labs.isEmpty {
             throw Failure(
                 code: Failure.input,
