@@ -52,7 +52,10 @@ public struct Answer: Sendable {
                     switch wanted {
                     case "any": return found != nil
                     case "none": return found == nil
-                    default: return (found?.text ?? found.map(TreeWriter.line)) == wanted
+                    default:
+                        let text = found?.text ?? found.map(TreeWriter.line)
+                        return wanted.hasPrefix("~")
+                            ? text?.contains(wanted.dropFirst()) == true : text == wanted
                     }
                 }
         }

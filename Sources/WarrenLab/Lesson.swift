@@ -40,7 +40,7 @@ public struct Lesson: Sendable {
     public struct Misconception: Sendable {
         /// The name, which is also that of its file under `wrong/`.
         public var name: String
-        /// What has to stand at a path of the file: a text, `any` or `none`.
+        /// What has to stand at a path of the file: a text, `~` and a part of one, `any` or `none`.
         public var values: [(path: String, value: String)]
         /// Names of expectations that all have to be broken.
         public var broken: [String]

@@ -70,10 +70,10 @@ struct LabProof {
         }
         let quoted = last.split(separator: "`", omittingEmptySubsequences: false).enumerated()
             .filter { $0.offset % 2 == 1 }.map { String($0.element) }
-        let isLine = quoted.contains { lab.answer.contains($0) && !lab.start.contains($0) }
+        let isLine = quoted.contains { lab.answer.contains($0) != lab.start.contains($0) }
         return isLine
             ? []
-            : ["the last hint quotes nothing (in `…`) that is in the answer and not in the start"]
+            : ["the last hint quotes nothing (in `…`) in which the answer and the start differ"]
     }
 
     private static let headings = [
