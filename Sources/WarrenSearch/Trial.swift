@@ -36,7 +36,7 @@ public struct Trial: Sendable {
         models: [any BrokerModel.Type],
         schedules: [Stage.Schedule],
         jobs: Int,
-        longest: UInt64 = 400_000,
+        longest: UInt64 = 100_000,
         isStopped: @escaping @Sendable () -> Bool = { false }
     ) throws(Simulation.Rejection) {
         let workers = try Workers(topology, models, jobs: jobs)
