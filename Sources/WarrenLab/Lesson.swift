@@ -47,6 +47,10 @@ public struct Lesson: Sendable {
         public var say: String
     }
 
+    /// The file to mend.
+    public var file: String
+    /// Whether `warren check` must have nothing to say of it, either.
+    public var isSilent: Bool
     /// The number, such as `03`, and the name of the folder.
     public var number: String
     public var folder: String

@@ -20,7 +20,7 @@ public struct LessonReader {
     }
 
     private static let keys = [
-        "title", "idea", "surprise", "stands_on", "minutes", "vary", "latency", "pins", "witness",
+        "file", "findings", "title", "idea", "surprise", "stands_on", "minutes", "vary", "latency", "pins", "witness",
         "predict", "misconceptions", "hints",
     ]
 
@@ -47,7 +47,12 @@ public struct LessonReader {
         }
         var hints: [String] = []
         for hint in tree["hints"]?.elements ?? [] { hints.append(try word(hint, "a hint")) }
+        if let findings = tree["findings"], findings.text != "none" {
+            throw fail("findings is \(findings.description)", findings, "`findings: none`")
+        }
         return Lesson(
+            file: tree["file"]?.text ?? "topology.yaml",
+            isSilent: tree["findings"] != nil,
             number: number,
             folder: folder,
             title: try word(tree["title"], "title"),

@@ -41,7 +41,7 @@ struct BegunLab {
     let record: LabProgress.Record
 
     /// The file to mend.
-    var path: String { record.folder + "/topology.yaml" }
+    var path: String { record.folder + "/" + lab.lesson.file }
 
     init(_ word: String?, _ options: LabOptions) throws {
         shelf = try options.shelf()
@@ -85,13 +85,20 @@ struct BegunLab {
 
     /// Holds the learner's file against the lesson, says what there is to say, and remembers it.
     mutating func check() throws -> Bool {
-        let verdict = try LabVerdict(lab, answer: try text(), path: path)
+        // Where the file to mend is no topology, the prediction stands in the topology beside it.
+        let beside = FileManager.default.contents(atPath: record.folder + "/topology.yaml")
+        let verdict = try LabVerdict(
+            lab,
+            answer: try text(),
+            path: path,
+            predicting: beside.map { String(decoding: $0, as: UTF8.self) }
+        )
         let number = lab.lesson.number
-        let beside = record.folder + "/counterexample.yaml"
+        let story = record.folder + "/counterexample.yaml"
         if let counterexample = verdict.counterexample {
-            try LabFolder.write(counterexample, to: beside)
+            try LabFolder.write(counterexample, to: story)
         } else {
-            try? FileManager.default.removeItem(atPath: beside)
+            try? FileManager.default.removeItem(atPath: story)
         }
         let wasRight = verdict.prediction.map { $0 == lab.lesson.prediction?.right }
         try progress.update(number) { record in
@@ -104,11 +111,11 @@ struct BegunLab {
                 record.wasRight = wasRight
             }
         }
-        try say(verdict, beside)
+        try say(verdict, story)
         return verdict.isPassed
     }
 
-    private func say(_ verdict: LabVerdict, _ beside: String) throws {
+    private func say(_ verdict: LabVerdict, _ story: String) throws {
         let lesson = lab.lesson
         for line in verdict.lines {
             try Console.print(
@@ -117,7 +124,7 @@ struct BegunLab {
             )
         }
         if verdict.counterexample != nil {
-            try Console.print("play it: warren run \(LabFolder.shown(beside))")
+            try Console.print("play it: warren run \(LabFolder.shown(story))")
         }
         if let misconception = verdict.misconception {
             try Console.print("\n\(misconception.say)")
@@ -215,7 +222,7 @@ struct LabStart: ParsableCommand {
             \(lab.lesson.idea)
 
               read    \(shown)/README.md
-              mend    \(shown)/topology.yaml, where it says `# yours`
+              mend    \(shown)/\(lab.lesson.file)\(lab.topology == nil ? ", where it says `# yours`" : "")
               check   warren lab check \(lab.lesson.number)
             """
         )

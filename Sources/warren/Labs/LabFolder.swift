@@ -8,7 +8,7 @@ enum LabFolder {
     /// - Throws: ``Failure`` with code 2 if there is a file to mend already.
     static func copy(_ lab: LabShelf.Lab, to folder: String) throws {
         let manager = FileManager.default
-        let target = folder + "/topology.yaml"
+        let target = folder + "/" + lab.lesson.file
         if manager.fileExists(atPath: target) {
             throw Failure(
                 code: Failure.input,
@@ -18,7 +18,8 @@ enum LabFolder {
         }
         do {
             try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            for name in ["README.md", "checks.yaml"] {
+            let others = lab.topology == nil ? [] : ["topology.yaml"]
+            for name in ["README.md", "checks.yaml"] + others {
                 let copy = folder + "/" + name
                 if manager.fileExists(atPath: copy) { try manager.removeItem(atPath: copy) }
                 try manager.copyItem(atPath: lab.folder + "/" + name, toPath: copy)
@@ -41,10 +42,11 @@ enum LabFolder {
     static func setAside(_ path: String) throws -> String? {
         let manager = FileManager.default
         guard manager.fileExists(atPath: path) else { return nil }
-        let stem = String(path.dropLast(".yaml".count))
+        let url = URL(filePath: path)
+        let (stem, kind) = (url.deletingPathExtension().path, url.pathExtension)
         var number = 1
-        while manager.fileExists(atPath: "\(stem).before-\(number).yaml") { number += 1 }
-        let kept = "\(stem).before-\(number).yaml"
+        while manager.fileExists(atPath: "\(stem).before-\(number).\(kind)") { number += 1 }
+        let kept = "\(stem).before-\(number).\(kind)"
         do {
             try manager.moveItem(atPath: path, toPath: kept)
         } catch {

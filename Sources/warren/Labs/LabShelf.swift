@@ -12,6 +12,8 @@ struct LabShelf {
         var folder: String
         var start: String
         var checks: String
+        /// The topology, where it is not the file to mend.
+        var topology: String?
         var answer: String
         /// Wrong answers, by the name of their misconception.
         var wrong: [(name: String, text: String)]
@@ -95,16 +97,20 @@ struct LabShelf {
         } catch {
             throw Failure(code: Failure.input, text: error.text)
         }
+        let kind = String(lesson.file.drop { $0 != "." })
         let wrong =
             ((try? FileManager.default.contentsOfDirectory(atPath: folder + "/wrong")) ?? [])
-            .filter { $0.hasSuffix(".yaml") }.sorted()
+            .filter { $0.hasSuffix(kind) }.sorted()
         return Lab(
             lesson: lesson,
             folder: folder,
-            start: try text("topology.yaml"),
+            start: try text(lesson.file),
             checks: try text("checks.yaml"),
-            answer: try text("answer.yaml"),
-            wrong: try wrong.map { (String($0.dropLast(5)), try text("wrong/" + $0)) },
+            topology: lesson.file == "topology.yaml" ? nil : try text("topology.yaml"),
+            answer: try text("answer" + kind),
+            wrong: try wrong.map {
+                (String($0.dropLast(kind.count)), try text("wrong/" + $0))
+            },
             digest: String(digest, radix: 16)
         )
     }
@@ -139,17 +145,22 @@ extension LabShelf.Lab {
     func topology(_ answer: String, at path: String) throws -> Topology {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
         func source(_ asked: String) throws(ReadFailure) -> [UInt8] {
-            Array((asked.hasSuffix("checks.yaml") ? checks : answer).utf8)
+            switch asked.split(separator: "/").last.map(String.init) {
+            case "checks.yaml": return Array(checks.utf8)
+            case lesson.file: return Array(answer.utf8)
+            case "topology.yaml": return Array((topology ?? "").utf8)
+            default: throw ReadFailure("the lesson has no such file")
+            }
         }
         let result = TopologyReader.read(
             folder + "checks.yaml",
             vocabularies: Catalog.vocabularies,
             source: source
         )
-        guard let topology = result.topology else {
+        guard let made = result.topology else {
             throw try Files.rejected(result.findings, result.files)
         }
-        let whole = LessonCheck.whole(topology, lesson)
+        let whole = LessonCheck.whole(made, lesson)
         guard let read = Files.topology(of: TreeWriter.yaml(whole), at: path) else {
             throw Failure(
                 code: Failure.input,

@@ -1,6 +1,7 @@
 import Foundation
 import WarrenBroker
 import WarrenCatalog
+import WarrenCheck
 import WarrenLab
 import WarrenLedger
 import WarrenSearch
@@ -27,13 +28,18 @@ struct LabVerdict {
     /// Holds an answer against a lesson.
     ///
     /// - Throws: ``Failure`` with code 2 if the file cannot be read.
-    init(_ lab: LabShelf.Lab, answer text: String, path: String, schedules: Int = Self.schedules)
-        throws
-    {
+    init(
+        _ lab: LabShelf.Lab,
+        answer text: String,
+        path: String,
+        predicting topologyText: String? = nil,
+        schedules: Int = Self.schedules
+    ) throws {
         let start = Tree.read(lab.start, path: "topology.yaml") ?? .map([])
         let tree = Tree.read(text, path: path) ?? .map([])
         let answer = Answer(tree)
-        prediction = answer.prediction
+        let beside = topologyText.flatMap { Tree.read($0, path: path) }
+        prediction = beside.map(Answer.init)?.prediction ?? answer.prediction
         let topology = try lab.topology(text, at: path)
         let loosened = answer.loosened(lab.lesson.pins, start: start)
         guard loosened.isEmpty else {
@@ -54,11 +60,12 @@ struct LabVerdict {
             throw try Files.rejected(error.findings, topology.files)
         }
         self.check = check
-        isPassed = check.isPassed
-        broken = check.broken.map(\.name)
+        let findings = lab.lesson.isSilent ? Self.findings(text, path) : []
+        isPassed = check.isPassed && findings.isEmpty
+        broken = check.broken.map(\.name) + findings.map(\.slug)
         let wrong = Set(broken).union(check.unseen.map(\.name))
         misconception =
-            check.isPassed ? nil : answer.misconception(lab.lesson.misconceptions, broken: wrong)
+            isPassed ? nil : answer.misconception(lab.lesson.misconceptions, broken: wrong)
         if let first = check.first {
             var tree = LessonCheck.whole(topology, lab.lesson)
             first.schedule.write(into: &tree)
@@ -66,7 +73,21 @@ struct LabVerdict {
         } else {
             counterexample = nil
         }
-        lines = check.isPassed ? Self.passed(check) : try Self.failed(check, topology)
+        lines =
+            isPassed
+            ? Self.passed(check)
+            : findings.map { "✕ warren check says: \($0.sentence)  [\($0.slug)]" }
+                + (try Self.failed(check, topology))
+    }
+
+    /// What `warren check` finds in a file, but for notes.
+    private static func findings(_ text: String, _ path: String) -> [Finding] {
+        FileChecker(
+            vocabularies: Catalog.vocabularies,
+            version: nil,
+            source: { _ in Array(text.utf8) },
+            build: { _ in [] }
+        ).check(path).findings.filter { $0.severity != .note }
     }
 
     private static func words(_ one: Answer.Loosened, _ path: String) -> [String] {
