@@ -61,6 +61,7 @@ public struct Comparison: Sendable {
         for key in keys {
             let subject = "message \(key.number) of \(name(key.publisher))"
             guard let one = model.fates[key], let other = broker.fates[key] else {
+                moved.insert(key)
                 found.append(
                     Difference(
                         kind: .race,
@@ -73,6 +74,12 @@ public struct Comparison: Sendable {
                 continue
             }
             var why = Self.race(one, other, leeway)
+            let publisher = name(key.publisher).prefix { $0 != "#" }
+            if why == nil, leeway.expiring.contains(String(publisher)),
+                Self.wasReadOut(one, other) || Self.wasReadOut(other, one)
+            {
+                why = "its time to live was over, and reading out what is left lets it go"
+            }
             // Queues that the broker names are one: how many got it counts as well.
             if why == nil,
                 one.passages.mapValues(\.routed) != other.passages.mapValues(\.routed),
@@ -117,6 +124,11 @@ public struct Comparison: Sendable {
         {
             return "its publisher did not know what became of it"
         }
+        if leeway.losesHands, one.handled != other.handled,
+            min(one.handled, other.handled) == 0, [one, other].allSatisfy(\.wasDelivered)
+        {
+            return "a consumer died, and who held what depends on the moment"
+        }
         if one.failed > 0 || other.failed > 0 {
             return "whether work fails depends on who gets the message as which"
         }
@@ -131,6 +143,11 @@ public struct Comparison: Sendable {
         }
         if leeway.isCut, wasCut(one, other) { return "the run ended while it was under way" }
         return nil
+    }
+
+    /// Whether a message lies in a queue on one side, and on the other nothing was seen of it.
+    private static func wasReadOut(_ one: MessageFates.Fate, _ other: MessageFates.Fate) -> Bool {
+        other.passages.isEmpty && one.passages.values.contains { $0.left > 0 && $0.delivered == 0 }
     }
 
     /// Whether a message was under way on one side when the run ended: it waits there for its confirm, lies in a queue

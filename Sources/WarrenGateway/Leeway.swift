@@ -12,6 +12,12 @@ public struct Leeway: Sendable {
     /// Whether there is one client and no fault, so that what it hears is no matter of the moment.
     var isAlone = false
 
+    /// Whether a consumer that holds what is settled already may be gone: what it held is lost, and who held what depends
+    /// on the moment.
+    var losesHands = false
+    /// Clients whose messages say how long they may wait.
+    var expiring: Set<String> = []
+
     /// Nothing is left to the moment.
     public init() {}
 
@@ -20,6 +26,15 @@ public struct Leeway: Sendable {
         isCut = topology.duration != nil
         isAlone =
             topology.clients.reduce(0) { $0 + $1.instances } == 1 && topology.faults.isEmpty
+        losesHands =
+            topology.faults.contains { $0.client != nil }
+            && topology.clients.contains { client in
+                client.role == .consumer
+                    && ["automatic", "before"].contains(client.tree["ack"]?.text ?? "")
+            }
+        for client in topology.clients where client.tree["expiration"] != nil {
+            expiring.insert(client.name)
+        }
         for broker in topology.brokers where broker.kind == RabbitMQ.vocabulary.kind {
             for definitions in RabbitMQ.definitions(of: broker) {
                 for queue in definitions.queues { add(queue, definitions) }

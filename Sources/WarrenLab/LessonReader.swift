@@ -20,7 +20,8 @@ public struct LessonReader {
     }
 
     private static let keys = [
-        "file", "findings", "title", "idea", "surprise", "stands_on", "minutes", "vary", "latency", "pins", "witness",
+        "file", "findings", "title", "idea", "surprise", "stands_on", "minutes", "vary", "latency",
+        "pins", "witness",
         "predict", "misconceptions", "hints",
     ]
 

@@ -1,5 +1,7 @@
+import Support
 import Testing
 import WarrenGateway
+import WarrenTopology
 import WarrenTrace
 
 /// What of a difference is the model's fault, and what was a matter of the moment.
@@ -148,5 +150,68 @@ import WarrenTrace
     func calm() {
         let found = Self.compare(model: [1, 2, 3], broker: [1, 2], connectionEnds: false)
         #expect(found.map(\.kind) == [.divergence])
+    }
+
+    /// One message that was published and then went through some facts: each a kind, a variant and a detail.
+    private static func fates(_ facts: [(FactKind, UInt8)]) -> MessageFates {
+        var names = Names()
+        let queue = names.intern(.queue, "jobs")
+        var fates = MessageFates()
+        for (number, (kind, variant)) in ([(.messagePublished, 0)] + facts).enumerated() {
+            let fact = Fact(
+                time: Instant(nanoseconds: UInt64(number + 1) * 1_000_000),
+                event: UInt64(number + 1),
+                cause: 0,
+                kind: kind,
+                node: kind == .messagePublished ? publisher : broker,
+                message: MessageID(1),
+                subject: queue,
+                peer: 3,
+                variant: variant
+            )
+            fates.take(fact, names) { "node \($0)" }
+        }
+        return fates
+    }
+
+    private static func leeway(_ worker: String, faults: String = "[]", expiration: String = "")
+        throws -> Leeway
+    {
+        let text = """
+            warren: 1
+            name: leeway
+            brokers: { main: { kind: rabbitmq, queues: { jobs: {} } } }
+            producers: { web: { to: jobs, arrivals: 1ms, count: 1\(expiration) } }
+            consumers: { worker: { from: jobs\(worker) } }
+            faults: \(faults)
+            """
+        return Leeway(of: try #require(Simulate.read(text).topology))
+    }
+
+    @Test("that finds other work done when a consumer died with what was settled calls it a race")
+    func hands() throws {
+        let worked = Self.fates([(.messageRouted, 0), (.deliverySent, 2), (.messageHandled, 0)])
+        let lost = Self.fates([(.messageRouted, 0), (.deliverySent, 2)])
+        let death = "[{ at: 1ms, do: kill, client: worker, for: 1s }]"
+        for (worker, faults, kind) in [
+            (", ack: automatic", death, Comparison.Kind.race),
+            (", ack: automatic", "[]", .divergence), ("", death, .divergence),
+        ] {
+            let leeway = try Self.leeway(worker, faults: faults)
+            let found = Comparison(model: worked, broker: lost, leeway: leeway) { _ in "web" }
+            #expect(found.differences.map(\.kind) == [kind])
+        }
+    }
+
+    @Test("that finds nothing of what expired while the rest was read out calls it a race")
+    func readOut() throws {
+        let left = Self.fates([(.messageRouted, 0)])
+        for (expiration, kind) in [(", expiration: 1ms", Comparison.Kind.race), ("", .divergence)] {
+            let leeway = try Self.leeway("", expiration: expiration)
+            let found = Comparison(model: left, broker: Self.fates([]), leeway: leeway) { _ in
+                "web"
+            }
+            #expect(found.differences.map(\.kind) == [kind])
+        }
     }
 }

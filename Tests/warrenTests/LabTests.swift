@@ -60,9 +60,15 @@ import Testing
                 try FileManager.default.contentsOfDirectory(atPath: Self.labs)
                     .first { $0.hasPrefix(number + "-") }
             )
-            let text = try String(contentsOfFile: Self.labs + "/\(folder)/lab.yaml", encoding: .utf8)
+            let text = try String(
+                contentsOfFile: Self.labs + "/\(folder)/lab.yaml",
+                encoding: .utf8
+            )
             for word in text.matches(of: #/"([0-9]{2})"/#) where text.contains("stands_on") {
-                #expect(seen.contains(String(word.output.1)), "\(folder) stands on \(word.output.1)")
+                #expect(
+                    seen.contains(String(word.output.1)),
+                    "\(folder) stands on \(word.output.1)"
+                )
             }
             seen.insert(number)
         }
@@ -165,7 +171,9 @@ import Testing
         #expect(damaged.errors.contains("labs.json"))
     }
 
-    @Test("lets a teacher begin a lesson that proves, and says what is wrong with one that does not")
+    @Test(
+        "lets a teacher begin a lesson that proves, and says what is wrong with one that does not"
+    )
     func authoring() throws {
         let made = try lab("new", "mine/01-our-orders")
         #expect(made.code == 0, "\(made.errors)")

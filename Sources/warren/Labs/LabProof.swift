@@ -158,7 +158,9 @@ struct LabProof {
         )
         guard begun.hasPrefix(lab.lesson.number) else { return ["start fails: \(begun)"] }
         for block in try blocks() {
-            if let text = block.file { try LabFolder.write(text, to: folder + "/" + lab.lesson.file) }
+            if let text = block.file {
+                try LabFolder.write(text, to: folder + "/" + lab.lesson.file)
+            }
             for quote in block.quotes {
                 let output = try Self.run(quote.command, in: folder, state: scratch, labs: shelf)
                 if let fault = Self.difference(quote.lines, output) {
