@@ -180,6 +180,11 @@ import Testing
         let proof = try lab("prove", "--labs", "mine", "--schedules", "200")
         #expect(proof.code == 0, "\(proof.output)\(proof.errors)")
         let folder = scratch.path("mine/01-our-orders")
+        // Who has begun it is told when it changes.
+        #expect(try lab("start", "01", "--into", "work", "--labs", "mine").code == 0)
+        #expect(try lab("check", "--labs", "mine").errors == "")
+        try change(folder + "/README.md", "one sentence", "another sentence")
+        #expect(try lab("check", "--labs", "mine").errors.contains("was changed since you began"))
         try change(folder + "/lab.yaml", "right: c", "right: x")
         #expect(try lab("list", "--labs", "mine").errors.contains("predict.right"))
         try change(folder + "/lab.yaml", "right: x", "right: c")
