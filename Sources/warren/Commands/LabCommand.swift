@@ -105,8 +105,9 @@ struct BegunLab {
             record.checks += 1
             if verdict.isPassed && !record.passed { record.passedAt = record.checks }
             record.passed = record.passed || verdict.isPassed
-            // The first prediction is the one that counts.
-            if record.prediction == nil {
+            // The first prediction is the one that counts, if it is one.
+            let letters = lab.lesson.prediction?.answers.map(\.letter) ?? []
+            if record.prediction == nil, verdict.prediction.map(letters.contains) == true {
                 record.prediction = verdict.prediction
                 record.wasRight = wasRight
             }
@@ -221,7 +222,7 @@ struct LabStart: ParsableCommand {
             \(Console.strong("\(lab.lesson.number) \(lab.lesson.title)"))    about \(lab.lesson.minutes) minutes
             \(lab.lesson.idea)
 
-              read    \(shown)/README.md
+              read    \(shown)/README.md, and run its commands in \(shown)
               mend    \(shown)/\(lab.lesson.file)\(lab.topology == nil ? ", where it says `# yours`" : "")
               check   warren lab check \(lab.lesson.number)
             """

@@ -1,4 +1,5 @@
 import Foundation
+import WarrenBroker
 import WarrenCatalog
 import WarrenLab
 import WarrenTopology
@@ -161,6 +162,12 @@ extension LabShelf.Lab {
         )
         guard let made = asked.topology else {
             throw try Files.rejected(asked.findings, asked.files)
+        }
+        // What cannot be built is said with the places of the learner's own file.
+        do throws(Simulation.Rejection) {
+            _ = try Stage(made, models: Catalog.models)
+        } catch {
+            throw try Files.rejected(error.findings, made.files)
         }
         let whole = LessonCheck.whole(made, lesson)
         let text = TreeWriter.yaml(whole)

@@ -94,9 +94,14 @@ struct LabVerdict {
         let place = one.line.map { "line \($0) of \(path)" } ?? path
         return [
             "✕ \(one.path) is not as it was handed out: \(place)",
-            "  it was   \(one.was ?? "nothing")", "  it is    \(one.now ?? "nothing")",
+            "  it was   \(short(one.was))", "  it is    \(short(one.now))",
             "  it stays, because \(one.why)",
         ]
+    }
+
+    private static func short(_ text: String?) -> String {
+        guard let text else { return "nothing" }
+        return text.count > 100 ? text.prefix(100) + "…" : text
     }
 
     private static func passed(_ check: LessonCheck) -> [String] {
