@@ -76,7 +76,7 @@ public struct Comparison: Sendable {
             var why = Self.race(one, other, leeway)
             let publisher = name(key.publisher).prefix { $0 != "#" }
             if why == nil, leeway.expiring.contains(String(publisher)),
-                Self.wasReadOut(one, other) || Self.wasReadOut(other, one)
+                Self.wasReadOut(one, other)
             {
                 why = "its time to live was over, and reading out what is left lets it go"
             }
@@ -124,8 +124,10 @@ public struct Comparison: Sendable {
         {
             return "its publisher did not know what became of it"
         }
-        if leeway.losesHands, one.handled != other.handled,
-            min(one.handled, other.handled) == 0, [one, other].allSatisfy(\.wasDelivered)
+        if one.handled != other.handled, min(one.handled, other.handled) == 0,
+            leeway.losingHands.contains(where: { queue in
+                [one, other].allSatisfy { $0.passages[queue].map { $0.delivered > 0 } ?? false }
+            })
         {
             return "a consumer died, and who held what depends on the moment"
         }
@@ -145,7 +147,7 @@ public struct Comparison: Sendable {
         return nil
     }
 
-    /// Whether a message lies in a queue on one side, and on the other nothing was seen of it.
+    /// Whether a message lies in a queue of the model, and nothing was seen of it on the broker.
     private static func wasReadOut(_ one: MessageFates.Fate, _ other: MessageFates.Fate) -> Bool {
         other.passages.isEmpty && one.passages.values.contains { $0.left > 0 && $0.delivered == 0 }
     }

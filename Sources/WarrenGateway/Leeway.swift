@@ -12,10 +12,10 @@ public struct Leeway: Sendable {
     /// Whether there is one client and no fault, so that what it hears is no matter of the moment.
     var isAlone = false
 
-    /// Whether a consumer that holds what is settled already may be gone: what it held is lost, and who held what depends
-    /// on the moment.
-    var losesHands = false
-    /// Clients whose messages say how long they may wait.
+    /// Queues with a consumer that settles what it has not worked on and that a fault hits: what it holds then is lost,
+    /// and who holds what depends on the moment.
+    var losingHands: Set<String> = []
+    /// Clients whose messages expire before the run is over.
     var expiring: Set<String> = []
 
     /// Nothing is left to the moment.
@@ -26,14 +26,18 @@ public struct Leeway: Sendable {
         isCut = topology.duration != nil
         isAlone =
             topology.clients.reduce(0) { $0 + $1.instances } == 1 && topology.faults.isEmpty
-        losesHands =
-            topology.faults.contains { $0.client != nil }
-            && topology.clients.contains { client in
-                client.role == .consumer
-                    && ["automatic", "before"].contains(client.tree["ack"]?.text ?? "")
+        for client in topology.clients {
+            if let queue = client.target["queue"]?.text,
+                ["automatic", "before"].contains(client.tree["ack"]?.text ?? ""),
+                topology.faults.contains(where: { $0.client == client.name })
+            {
+                losingHands.insert(queue)
             }
-        for client in topology.clients where client.tree["expiration"] != nil {
-            expiring.insert(client.name)
+            if let wait = client.tree["expiration"]?.text.flatMap(Units.duration),
+                wait < topology.duration ?? .infinity
+            {
+                expiring.insert(client.name)
+            }
         }
         for broker in topology.brokers where broker.kind == RabbitMQ.vocabulary.kind {
             for definitions in RabbitMQ.definitions(of: broker) {

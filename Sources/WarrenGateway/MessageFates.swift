@@ -52,8 +52,6 @@ public struct MessageFates: Sendable {
         /// Whether a connection ended while it was out, or it was sent again.
         public var wasInterrupted = false
         public var wasRetried = false
-        /// Whether it was sent to a consumer.
-        var wasDelivered: Bool { passages.values.contains { $0.delivered > 0 } }
         /// Whether its publisher's connection ended before anything was seen of it, or of one that came after it.
         public var wasOnItsWay = false
         /// Whether it was published so shortly before that end that the next connection may have carried it.

@@ -46,6 +46,10 @@ public struct LessonReader {
                 "a name such as 03-a-worker-dies"
             )
         }
+        let minutes = tree["minutes"]?.text.flatMap { Int($0) }
+        if let asked = tree["minutes"], minutes == nil {
+            throw fail("minutes is no number", asked, "`minutes: 10`")
+        }
         var hints: [String] = []
         for hint in tree["hints"]?.elements ?? [] { hints.append(try word(hint, "a hint")) }
         if let findings = tree["findings"], findings.text != "none" {
@@ -60,7 +64,7 @@ public struct LessonReader {
             idea: try word(tree["idea"], "idea"),
             surprise: try word(tree["surprise"], "surprise"),
             standsOn: (tree["stands_on"]?.elements ?? []).compactMap(\.text),
-            minutes: Int(tree["minutes"]?.text ?? "10") ?? 10,
+            minutes: minutes ?? 10,
             variations: try variations(tree["vary"]),
             latency: try lengths(tree["latency"], "latency"),
             pins: try pairs(tree["pins"], "pins").map { Lesson.Pin(path: $0.0, why: $0.1) },
@@ -119,6 +123,10 @@ public struct LessonReader {
                 }
                 instance = ends[0]...ends[1]
             }
+            for action in element["do"]?.elements ?? []
+            where FaultWord(rawValue: action.text ?? "") == nil {
+                throw fail("\(action.description) is no fault", action, "kill or restart")
+            }
             variations.append(
                 Lesson.Variation(
                     fault: fault,
@@ -153,6 +161,13 @@ public struct LessonReader {
     private func misconceptions(_ tree: Tree?) throws(Failure) -> [Lesson.Misconception] {
         var found: [Lesson.Misconception] = []
         for entry in tree?.entries ?? [] {
+            for line in entry.value.entries where !["when", "broken", "say"].contains(line.key) {
+                throw fail(
+                    "a misconception has no '\(line.key)'",
+                    line.value,
+                    "when, broken or say"
+                )
+            }
             var values: [(path: String, value: String)] = []
             for line in entry.value["when"]?.entries ?? [] {
                 values.append((line.key, try word(line.value, "when.\(line.key)")))

@@ -46,9 +46,6 @@ enum Files {
         return topology
     }
 
-    /// What a topology or a definitions file declares for a broker.
-    ///
-    /// - Throws: ``Failure`` with code 2 if it cannot be read.
     /// The topology of a text that stands alone, as if it lay at a path; nil if something is wrong with it.
     static func topology(of text: String, at path: String) -> Topology? {
         TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
@@ -56,6 +53,9 @@ enum Files {
         }.topology
     }
 
+    /// What a topology or a definitions file declares for a broker.
+    ///
+    /// - Throws: ``Failure`` with code 2 if it cannot be read.
     static func subject(
         _ path: String,
         _ broker: String?,

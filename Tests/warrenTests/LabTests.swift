@@ -64,7 +64,10 @@ import Testing
                 contentsOfFile: Self.labs + "/\(folder)/lab.yaml",
                 encoding: .utf8
             )
-            for word in text.matches(of: #/"([0-9]{2})"/#) where text.contains("stands_on") {
+            let line = try #require(
+                text.split(separator: "\n").first { $0.hasPrefix("stands_on:") }
+            )
+            for word in line.matches(of: #/"([0-9]{2})"/#) {
                 #expect(
                     seen.contains(String(word.output.1)),
                     "\(folder) stands on \(word.output.1)"
@@ -149,6 +152,30 @@ import Testing
         )
         #expect(kept.contains("key: mine }"))
         #expect(try String(contentsOfFile: path, encoding: .utf8).contains("key: task }"))
+    }
+
+    @Test("says that a file goes round for ever, and ends itself") func endless() throws {
+        #expect(try lab("new", "mine/01-our-orders").code == 0)
+        let folder = scratch.path("mine/01-our-orders")
+        try change(folder + "/lab.yaml", "  consumers.worker.service: the work", "  x: the work")
+        #expect(try lab("start", "01", "--into", "work", "--labs", "mine").code == 0)
+        let loop = "fails: { error: 100% }\n    on_error: { requeue: true }\n    service: 1us"
+        let path = scratch.path("work/topology.yaml")
+        try change(path, "ack: automatic", "ack: after")
+        try change(path, "service: { law: exponential, mean: 20ms }", loop)
+        let verdict = try lab("check", "--labs", "mine")
+        #expect(verdict.code == 1, "\(verdict.errors)")
+        #expect(verdict.output.contains("schedules come to no end"))
+        #expect(!verdict.output.contains("kept in all"))
+    }
+
+    @Test("does not write over another lesson in the same folder") func sharing() throws {
+        let path = try begin("01")
+        try change(path, "key: task }", "key: mine }")
+        let other = try lab("start", "22", "--into", "work")
+        #expect(other.code == 2)
+        #expect(other.errors.contains("is there already"))
+        #expect(try String(contentsOfFile: path, encoding: .utf8).contains("key: mine }"))
     }
 
     @Test("gives clear errors for what is not there, damaged or unreadable") func errors() throws {

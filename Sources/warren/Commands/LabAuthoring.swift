@@ -50,12 +50,7 @@ struct LabReport: ParsableCommand {
                 Column(title: "", value: $0.state + ($0.solved ? ", its answer was shown" : "")),
                 Column(title: "checks", value: "\($0.checks)", align: .right),
                 Column(title: "hints", value: "\($0.hints)", align: .right),
-                Column(
-                    title: "predicted",
-                    value: $0.prediction.map { given in
-                        given
-                    } ?? ""
-                ),
+                Column(title: "predicted", value: $0.prediction ?? ""),
                 Column(title: "so it was", value: $0.right.map { $0 ? "yes" : "no" } ?? ""),
             ]
         }

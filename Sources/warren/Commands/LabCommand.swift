@@ -33,6 +33,15 @@ struct LabOptions: ParsableArguments {
     func shelf() throws -> LabShelf { try LabShelf(labs) }
 }
 
+/// A lesson that was begun, as commands name it.
+struct BegunLesson: ParsableArguments {
+    @OptionGroup var options: LabOptions
+    @Argument(help: "The number of the lesson; that of this folder, if it is not said.")
+    var number: String?
+
+    func begun() throws -> BegunLab { try BegunLab(number, options) }
+}
+
 /// A lesson that was begun: the named one, that of the current folder, or the latest.
 struct BegunLab {
     let shelf: LabShelf
@@ -47,7 +56,8 @@ struct BegunLab {
         shelf = try options.shelf()
         progress = try LabProgress()
         let here = URL(filePath: FileManager.default.currentDirectoryPath).path
-        let ofHere = progress.records.first { URL(filePath: $0.value.folder).path == here }?.key
+        let ofHere = progress.records.filter { URL(filePath: $0.value.folder).path == here }.keys
+            .min()
         guard let named = word ?? ofHere ?? progress.latest else {
             throw Failure(
                 code: Failure.input,
@@ -243,12 +253,10 @@ struct LabCheck: ParsableCommand {
         discussion: "Exit codes: 0 passed, 1 not yet, 2 the file cannot be read."
     )
 
-    @OptionGroup var options: LabOptions
-    @Argument(help: "The number of the lesson; that of this folder, if it is not said.")
-    var number: String?
+    @OptionGroup var lesson: BegunLesson
 
     func run() throws {
-        var begun = try BegunLab(number, options)
+        var begun = try lesson.begun()
         if try !begun.check() { throw ExitCode(Failure.broken) }
     }
 }
@@ -259,12 +267,10 @@ struct LabHint: ParsableCommand {
         abstract: "The next of three hints: where to look, the idea, the line."
     )
 
-    @OptionGroup var options: LabOptions
-    @Argument(help: "The number of the lesson; that of this folder, if it is not said.")
-    var number: String?
+    @OptionGroup var lesson: BegunLesson
 
     func run() throws {
-        var begun = try BegunLab(number, options)
+        var begun = try lesson.begun()
         let hints = begun.lab.lesson.hints
         let shown = min((begun.record.hints) + 1, hints.count)
         try begun.progress.update(begun.lab.lesson.number) { $0.hints = shown }
@@ -286,12 +292,10 @@ struct LabSolve: ParsableCommand {
         abstract: "A model answer beside yours; shown before you passed, it is remembered."
     )
 
-    @OptionGroup var options: LabOptions
-    @Argument(help: "The number of the lesson; that of this folder, if it is not said.")
-    var number: String?
+    @OptionGroup var lesson: BegunLesson
 
     func run() throws {
-        var begun = try BegunLab(number, options)
+        var begun = try lesson.begun()
         if !begun.record.passed {
             try begun.progress.update(begun.lab.lesson.number) { $0.solved = true }
         }
@@ -310,12 +314,10 @@ struct LabWatch: ParsableCommand {
         abstract: "Checks again each time you save, until Ctrl-C."
     )
 
-    @OptionGroup var options: LabOptions
-    @Argument(help: "The number of the lesson; that of this folder, if it is not said.")
-    var number: String?
+    @OptionGroup var lesson: BegunLesson
 
     func run() throws {
-        var begun = try BegunLab(number, options)
+        var begun = try lesson.begun()
         let interrupt = Interrupt.watch()
         defer { interrupt.cancel() }
         var last: String?
@@ -342,21 +344,21 @@ struct LabReset: ParsableCommand {
         abstract: "Begins a lesson anew; your file is kept beside."
     )
 
-    @OptionGroup var options: LabOptions
-    @Argument(help: "The number of the lesson; that of this folder, if it is not said.")
-    var number: String?
+    @OptionGroup var lesson: BegunLesson
 
     func run() throws {
-        var begun = try BegunLab(number, options)
+        var begun = try lesson.begun()
         let folder = begun.record.folder
-        let kept = try LabFolder.setAside(begun.path)
-        try LabFolder.copy(begun.lab, to: folder)
+        let kept = try LabFolder.written(of: begun.lab).compactMap {
+            try LabFolder.setAside(folder + "/" + $0)
+        }
+        try LabFolder.copy(begun.lab, to: folder, isAnew: true)
         try begun.progress.forget(begun.lab.lesson.number)
         try begun.progress.update(begun.lab.lesson.number) { record in
             record.folder = folder
             record.digest = begun.lab.digest
         }
-        if let kept { try Console.print("what you had is in \(LabFolder.shown(kept))") }
+        for path in kept { try Console.print("what you had is in \(LabFolder.shown(path))") }
         try Console.print("lesson \(begun.lab.lesson.number) is as it was handed out")
     }
 }

@@ -3,17 +3,23 @@ import WarrenLab
 
 /// The folder in which a learner works.
 enum LabFolder {
+    /// What a learner writes into.
+    static func written(of lab: LabShelf.Lab) -> [String] {
+        [lab.lesson.file] + (lab.topology == nil ? [] : ["topology.yaml"])
+    }
+
     /// Copies what a learner gets: the text, the file to mend, and the checks to look at.
     ///
-    /// - Throws: ``Failure`` with code 2 if there is a file to mend already.
-    static func copy(_ lab: LabShelf.Lab, to folder: String) throws {
+    /// - Throws: ``Failure`` with code 2 if something of a lesson is there already that is not begun anew.
+    static func copy(_ lab: LabShelf.Lab, to folder: String, isAnew: Bool = false) throws {
         let manager = FileManager.default
         let target = folder + "/" + lab.lesson.file
-        if manager.fileExists(atPath: target) {
+        let kept = written(of: lab) + (isAnew ? [] : ["README.md", "checks.yaml"])
+        for name in kept where manager.fileExists(atPath: folder + "/" + name) {
             throw Failure(
                 code: Failure.input,
                 text:
-                    "error: \(shown(target)) is there already, and is not overwritten\n  try: warren lab check \(lab.lesson.number), or warren lab reset \(lab.lesson.number) to begin anew"
+                    "error: \(shown(folder + "/" + name)) is there already, and is not overwritten\n  try: --into another folder; warren lab check \(lab.lesson.number) or warren lab reset \(lab.lesson.number), if this is the lesson"
             )
         }
         do {

@@ -150,11 +150,16 @@ struct LabProof {
             .appending(path: "warren-lab-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         let folder = scratch + "/lab"
+        try FileManager.default.createDirectory(
+            atPath: scratch,
+            withIntermediateDirectories: true
+        )
         var faults: [String] = []
         let begun = try Self.run(
-            "warren lab start \(lab.lesson.number) --into \(folder) --labs \(shelf)",
-            in: FileManager.default.temporaryDirectory.path,
-            state: scratch
+            "warren lab start \(lab.lesson.number) --into lab",
+            in: scratch,
+            state: scratch,
+            labs: shelf
         )
         guard begun.hasPrefix(lab.lesson.number) else { return ["start fails: \(begun)"] }
         for block in try blocks() {
@@ -247,7 +252,7 @@ struct LabProof {
         _ command: String,
         in folder: String,
         state: String,
-        labs: String? = nil
+        labs: String
     ) throws -> String {
         guard let program = Bundle.main.executableURL?.resolvingSymlinksInPath() else { return "" }
         let process = Process()
@@ -256,7 +261,7 @@ struct LabProof {
         process.currentDirectoryURL = URL(filePath: folder)
         var environment = ProcessInfo.processInfo.environment
         environment["XDG_STATE_HOME"] = state
-        environment["WARREN_LABS"] = labs.map { URL(filePath: $0).path }
+        environment["WARREN_LABS"] = URL(filePath: labs).path
         environment["PATH"] =
             program.deletingLastPathComponent().path + ":" + (environment["PATH"] ?? "")
         process.environment = environment

@@ -163,6 +163,13 @@ extension LabShelf.Lab {
         guard let made = asked.topology else {
             throw try Files.rejected(asked.findings, asked.files)
         }
+        if let beyond = lesson.variations.first(where: { $0.fault > made.faults.count }) {
+            throw Failure(
+                code: Failure.input,
+                text:
+                    "error: vary speaks of fault \(beyond.fault), and there are \(made.faults.count)\n  in \(self.folder)/lab.yaml"
+            )
+        }
         // What cannot be built is said with the places of the learner's own file.
         do throws(Simulation.Rejection) {
             _ = try Stage(made, models: Catalog.models)

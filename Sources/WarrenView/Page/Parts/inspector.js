@@ -168,7 +168,8 @@ async function flow(symbols) {
       if (w.time[i] < from) { number = -1; break; }
       if (!mine.has(w.subject[i])) continue;
       if (w.kind[i] === KIND["message.routed"] && !w.variant[i] || w.kind[i] === KIND["delivery.requeued"]) came++;
-      else if (w.kind[i] === KIND["delivery.sent"]) went++;
+      else if (w.kind[i] === KIND["message.recovered"] && w.variant[i] === 1) came++;
+      else if (w.kind[i] === KIND["delivery.sent"] || w.kind[i] === KIND["message.dead-lettered"] && w.variant[i] < 64 || w.kind[i] === KIND["message.dropped"] && w.detail[i] === 0) went++;
     }
   }
   const seconds = Math.max(Math.min(player.time, 1e9) / 1e9, 1e-9);
