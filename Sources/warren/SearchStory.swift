@@ -22,7 +22,9 @@ struct SearchStory {
     let diagram: SequenceDiagram
 
     /// The story of a run that broke something; it is lived to its end for it.
-    init(_ run: inout Simulation, _ breach: Breach) {
+    ///
+    /// `keepsToTheMessage`: what went wrong before it was published and after its last moment is left out.
+    init(_ run: inout Simulation, _ breach: Breach, keepsToTheMessage: Bool = false) {
         var facts: [Fact] = []
         while run.advance({ facts += $0 }) == .running {}
         let names = run.world.names
@@ -48,6 +50,7 @@ struct SearchStory {
             }
             lines.append((fact.time, sentence))
         }
+        if keepsToTheMessage { keepToTheMessage() }
         shorten()
     }
 
@@ -134,7 +137,7 @@ struct SearchStory {
 
     /// Leaves out what went wrong around the message before it was published and after its last moment, but for faults of the
     /// file; a story without a message stays as it is.
-    mutating func keepToTheMessage() {
+    private mutating func keepToTheMessage() {
         func isOfMessage(_ sentence: String) -> Bool {
             sentence.first == "m" && sentence.dropFirst().first?.isNumber == true
         }

@@ -160,8 +160,7 @@ struct LabVerdict {
             verdicts.first { $0.first.map { $0.message != .none } ?? false } ?? verdicts[0]
         let breach = Breach(name: verdict.name, sentence: verdict.sentence, first: verdict.first)
         var again = stage.begin(first.schedule.schedule)
-        var story = SearchStory(&again, breach)
-        story.keepToTheMessage()
+        let story = SearchStory(&again, breach, keepsToTheMessage: true)
         let words = first.schedule.words
         let seen = verdict.first.map { " (\($0.seen))" } ?? ""
         var lines = [
