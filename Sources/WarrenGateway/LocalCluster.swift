@@ -306,13 +306,16 @@ public actor LocalCluster {
 
     // MARK: Speaking to it
 
-    /// Runs `rabbitmqctl` on a node and returns what it prints.
+    /// Runs `rabbitmqctl`, or another tool that lies beside it, on a node and returns what it prints.
     ///
     /// One call takes about a second.
     @discardableResult
-    public func control(_ arguments: [String], on node: Int = 0) async throws -> String {
-        try await Self.run(
-            installation.control,
+    public func control(_ arguments: [String], on node: Int = 0, with tool: String = "rabbitmqctl")
+        async throws -> String
+    {
+        let beside = URL(fileURLWithPath: installation.control).deletingLastPathComponent()
+        return try await Self.run(
+            beside.appending(path: tool).path,
             ["-n", nodes[node].name] + arguments,
             environment(nodes[node])
         )

@@ -108,7 +108,7 @@ public enum DidYouMean {
     public static func hint(_ word: String, in known: [String]) -> String {
         if let near = nearest(to: word, in: known) { return "did you mean '\(near)'?" }
         if known.isEmpty { return "none is known here" }
-        guard known.count > 16 else { return "known here: \(known.joined(separator: ", "))" }
+        guard known.count > 24 else { return "known here: \(known.joined(separator: ", "))" }
         // Of many, those that are most alike, whatever letter they begin with.
         let likely = known.enumerated().map {
             (distance(word.lowercased(), $1.lowercased()), $0, $1)

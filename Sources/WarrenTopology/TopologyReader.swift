@@ -27,6 +27,8 @@ public struct TopologyReader {
     private let vocabularies: [Vocabulary]
     private let source: Source
     private var files: [SourceFile] = []
+    /// Whether an included file could not be had: what is missing then may be in it.
+    private var lacksAFile = false
     var findings: [Finding] = []
 
     private init(_ vocabularies: [Vocabulary], _ source: @escaping Source) {
@@ -199,6 +201,7 @@ public struct TopologyReader {
             guard let name = element.text else { continue }
             let target = name.hasPrefix("/") ? name : folder + name
             guard let other = load(Self.tidy(target), from: element.place, chain: chain) else {
+                lacksAFile = true
                 continue
             }
             for entry in other.entries where entry.key != "warren" && entry.key != "name" {
@@ -288,7 +291,7 @@ public struct TopologyReader {
         let expectations = expectations(tree["expect"])
         let brokers = (tree["brokers"]?.entries ?? []).filter { !$0.key.hasPrefix("x-") }
             .compactMap { broker($0) }
-        if tree["brokers"]?.entries.isEmpty ?? true {
+        if !lacksAFile, tree["brokers"]?.entries.isEmpty ?? true {
             findings.append(
                 Finding(
                     "no-brokers",

@@ -100,6 +100,42 @@ import WarrenTrace
         #expect(comparison.messages > 0)
     }
 
+    /// The commands of RabbitMQ's own tools that lessons name, in the order of the lessons.
+    private static func doors() throws -> [[String]] {
+        try Repository.files(under: "Labs", ending: "README.md").flatMap { path in
+            try String(contentsOf: Repository.root.appending(path: path), encoding: .utf8)
+                .split(separator: "\n").filter { $0.starts(with: "rabbitmq") }
+                .map { $0.prefix { $0 != "#" }.split(separator: " ").map(String.init) }
+        }
+    }
+
+    @Test("has every command of RabbitMQ's tools that a lesson names") func commands() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "warren doors \(getpid())")
+        let cluster = try await LocalCluster.start(in: folder.path)
+        defer { LocalCluster.end(in: folder.path) }
+        // The one that asks for a queue of the lesson comes when it is there.
+        let doors = try Self.doors()
+        let asking = doors.filter { $0.contains("orders") }
+        #expect(!asking.isEmpty && doors.count > 20)
+        for door in doors.filter({ !$0.contains("orders") }) {
+            let words = door.dropFirst().map { word in
+                word.hasSuffix(".json") ? folder.appending(path: word).path : word
+            }
+            try await cluster.control(words, with: door[0])
+        }
+        let queues = """
+            {"vhosts": [{"name": "/"}], "queues": [{"name": "orders", "vhost": "/", "durable": true, \
+            "auto_delete": false, "arguments": {"x-queue-type": "quorum"}}]}
+            """
+        let file = folder.appending(path: "orders.json")
+        try queues.write(to: file, atomically: true, encoding: .utf8)
+        try await cluster.control(["import_definitions", file.path])
+        for door in asking {
+            let said = try await cluster.control(Array(door.dropFirst()), with: door[0])
+            #expect(said.contains("leader"), "\(door): \(said)")
+        }
+    }
+
     /// A broker that all may use.
     private enum Shared {
         static let cluster = Task {

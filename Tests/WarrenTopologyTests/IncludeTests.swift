@@ -53,6 +53,16 @@ struct IncludeTests {
         #expect(twice.findings.map(\.slug) == ["included-twice"])
     }
 
+    @Test func `does not miss what may be in a file that it could not read`() {
+        let broken = read([
+            "dir/main.yaml": "warren: 1\nname: m\ninclude: [a.yaml]\n", "dir/a.yaml": "a: [\n",
+        ])
+        #expect(!broken.findings.isEmpty)
+        #expect(!broken.findings.contains { $0.slug == "no-brokers" }, "\(broken.findings)")
+        let gone = read(["dir/main.yaml": "warren: 1\nname: m\ninclude: [a.yaml]\n"])
+        #expect(gone.findings.map(\.slug) == ["unreadable-file"])
+    }
+
     @Test func `finds a cycle`() {
         let result = read([
             "dir/main.yaml": "warren: 1\nname: m\ninclude: [a.yaml]\n",

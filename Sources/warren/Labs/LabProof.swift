@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import WarrenLab
 import WarrenTopology
@@ -12,7 +13,7 @@ struct LabProof {
 
     /// What is not so, in sentences; none if the lesson is true.
     func faults() throws -> [String] {
-        try ofAnswers() + ofWrongAnswers() + ofHints() + ofText() + ofQuotes()
+        try ofAnswers() + ofWrongAnswers() + ofHints() + ofText() + ofDoors() + ofQuotes()
     }
 
     private func verdict(_ text: String, _ schedules: Int = LabVerdict.schedules) throws
@@ -127,6 +128,19 @@ struct LabProof {
         return lines.filter { $0.hasPrefix("- **") }.compactMap { line in
             glossary.lines.contains(String(line))
                 ? nil : "the glossary does not say '\(line)'"
+        }
+    }
+
+    /// A `warren` command that leads out of the lesson is one that the program understands.
+    private func ofDoors() throws -> [String] {
+        try readme().split(separator: "\n").filter { $0.hasPrefix("warren ") }.compactMap { line in
+            let words = line.prefix { $0 != "#" }.split(separator: " ").map(String.init)
+            do {
+                _ = try Warren.parseAsRoot(Array(words.dropFirst()))
+                return nil
+            } catch {
+                return "`\(words.joined(separator: " "))` in README.md: \(Warren.message(for: error))"
+            }
         }
     }
 
