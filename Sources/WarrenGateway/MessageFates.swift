@@ -148,7 +148,8 @@ public struct MessageFates: Sendable {
         case .queueDeclared, .queueDeleted, .bindingCreated, .bindingDeleted:
             if fact.time != .zero { changes.append(fact.time) }
             return
-        case .connectionClosed:
+        case .connectionClosed, .nodeCrashed:
+            // A process that dies does not see its connections end.
             leaveOnItsWay(fact.node.raw, fact.time)
             return
         case .errorRaised:

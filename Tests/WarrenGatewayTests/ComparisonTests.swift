@@ -16,7 +16,8 @@ import WarrenTrace
         arrived: Set<UInt32>,
         connectionEnds: Bool,
         step: UInt64,
-        earlierEnd: UInt32 = 0
+        earlierEnd: UInt32 = 0,
+        ending: FactKind = .connectionClosed
     ) -> MessageFates {
         var names = Names()
         let queue = names.intern(.queue, "jobs")
@@ -39,7 +40,7 @@ import WarrenTrace
             take(.messagePublished, publisher, message)
             if message == earlierEnd { take(.connectionClosed, publisher, 0) }
         }
-        if connectionEnds { take(.connectionClosed, publisher, 0) }
+        if connectionEnds { take(ending, publisher, 0) }
         // What a real broker was sent is seen when it comes out: later than the end of the connection.
         for message in arrived.sorted() { take(.messageRouted, broker, message) }
         return fates
@@ -49,21 +50,25 @@ import WarrenTrace
         model: Set<UInt32>,
         broker: Set<UInt32>,
         connectionEnds: Bool = true,
-        step: UInt64 = 20_000_000
+        step: UInt64 = 20_000_000,
+        ending: FactKind = .connectionClosed
     ) -> [Comparison.Difference] {
-        Comparison(
-            model: fates(arrived: model, connectionEnds: connectionEnds, step: step),
-            broker: fates(arrived: broker, connectionEnds: connectionEnds, step: step),
-            leeway: Leeway()
-        ) { _ in "web" }.differences
+        func side(_ arrived: Set<UInt32>) -> MessageFates {
+            fates(arrived: arrived, connectionEnds: connectionEnds, step: step, ending: ending)
+        }
+        return Comparison(model: side(model), broker: side(broker), leeway: Leeway()) { _ in "web" }
+            .differences
     }
 
-    @Test("that finds the last message of a broken connection missing calls it a race")
-    func lastOfAConnection() throws {
+    @Test(
+        "that finds the last message of a broken connection missing calls it a race",
+        arguments: [FactKind.connectionClosed, .nodeCrashed]
+    )
+    func lastOfAConnection(_ ending: FactKind) throws {
         for (model, broker) in [([1, 2, 3], [1, 2]), ([1], [1, 2, 3])]
             as [(Set<UInt32>, Set<UInt32>)]
         {
-            let found = Self.compare(model: model, broker: broker)
+            let found = Self.compare(model: model, broker: broker, ending: ending)
             #expect(!found.isEmpty)
             #expect(found.allSatisfy { $0.kind == .race })
             #expect(found.first?.why == "its publisher's connection ended while it was on its way")

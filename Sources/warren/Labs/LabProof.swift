@@ -139,7 +139,8 @@ struct LabProof {
                 _ = try Warren.parseAsRoot(Array(words.dropFirst()))
                 return nil
             } catch {
-                return "`\(words.joined(separator: " "))` in README.md: \(Warren.message(for: error))"
+                return
+                    "`\(words.joined(separator: " "))` in README.md: \(Warren.message(for: error))"
             }
         }
     }
