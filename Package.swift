@@ -99,7 +99,7 @@ let package = Package(
         .target(
             name: "WarrenStore",
             dependencies: [
-                "WarrenTrace",
+                "WarrenLedger", "WarrenTrace",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],

@@ -92,6 +92,18 @@ public struct Ledger: Sendable {
         wantsSeries = watch.wantsSeries
     }
 
+    /// An account that goes on from what queues held at a moment: only they, and the three sums, know what was before.
+    package init(resuming accounts: [QueueAccount], published: UInt64, acked: UInt64, dropped: UInt64) {
+        self.init()
+        for account in accounts {
+            _ = addQueue(account.symbol)
+            queues[queues.count - 1] = account
+        }
+        totals.published = published
+        totals.acked = acked
+        totals.dropped = dropped
+    }
+
     /// Lends the texts of names, for expectations about keys, until they are taken back.
     public mutating func lend(_ names: Names?) { watch.names = names }
 
@@ -246,7 +258,7 @@ public struct Ledger: Sendable {
     }
 
     /// How many messages are ready in a queue, and how many unacknowledged.
-    mutating func held(in symbol: Symbol) -> (ready: UInt64, unacked: UInt64) {
+    package mutating func held(in symbol: Symbol) -> (ready: UInt64, unacked: UInt64) {
         let raw = Int(symbol.raw)
         guard raw < queueOf.count, queueOf[raw] >= 0 else { return (0, 0) }
         let index = Int(queueOf[raw])

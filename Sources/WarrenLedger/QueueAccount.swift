@@ -21,6 +21,22 @@ public struct QueueAccount: Sendable {
 
     init(symbol: Symbol) { self.symbol = symbol }
 
+    /// What a queue held at a moment; what was before is left out.
+    package init(
+        symbol: Symbol,
+        ready: UInt64,
+        unacked: UInt64,
+        transit: UInt64,
+        delivered: UInt64
+    ) {
+        self.symbol = symbol
+        self.ready = ready
+        self.unacked = unacked
+        self.transit = transit
+        self.delivered = delivered
+        depthMax = ready
+    }
+
     /// The depth changes at `time`.
     @inline(__always)
     mutating func add(_ time: Instant) {

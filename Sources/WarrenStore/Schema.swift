@@ -6,7 +6,7 @@ import WarrenTrace
 /// `application_id` is 0x57617272 ("Warr"), `user_version` is the number of the last migration.
 enum Schema {
     static let applicationID = 0x5761_7272
-    static let version = 2
+    static let version = 3
 
     /// Brings a file up to date.
     ///
@@ -24,8 +24,9 @@ enum Schema {
         }
         if version < 2 {
             try database.execute(sql: meanings)
-            try database.execute(sql: views)
         }
+        if version < 3 { try database.execute(sql: sums) }
+        try database.execute(sql: views)
         try database.execute(sql: "PRAGMA user_version = \(Self.version)")
     }
 
@@ -91,6 +92,34 @@ enum Schema {
         ALTER TABLE fact_kinds ADD COLUMN detail TEXT NOT NULL DEFAULT 'nothing';
         """
 
+    /// The third version: what is summed up while a run is written, and where rare facts are.
+    ///
+    /// Runs of an older file have none of it, nor has one that was killed but for its chunks: then facts are read.
+    private static let sums = """
+        CREATE TABLE chunks (
+            first_fact INTEGER PRIMARY KEY, last_fact INTEGER NOT NULL, run INTEGER NOT NULL,
+            first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, messages BLOB NOT NULL,
+            state BLOB NOT NULL
+        );
+        CREATE TABLE sum_rows (
+            run INTEGER NOT NULL, kind INTEGER NOT NULL, node INTEGER NOT NULL,
+            subject INTEGER NOT NULL, peer INTEGER NOT NULL, variant INTEGER NOT NULL,
+            count INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+            total_ns INTEGER NOT NULL,
+            PRIMARY KEY (run, kind, node, subject, peer, variant)
+        ) WITHOUT ROWID;
+        CREATE TABLE slice_rows (
+            run INTEGER NOT NULL, subject INTEGER NOT NULL, start_ns INTEGER NOT NULL,
+            width_ns INTEGER NOT NULL, came INTEGER NOT NULL, sent INTEGER NOT NULL,
+            acked INTEGER NOT NULL, depth INTEGER NOT NULL, deepest INTEGER NOT NULL,
+            deepest_ns INTEGER NOT NULL,
+            PRIMARY KEY (run, subject, start_ns)
+        ) WITHOUT ROWID;
+        CREATE INDEX rare_facts ON fact_rows (kind) WHERE kind < \(FactKind.messagePublished.rawValue);
+        CREATE INDEX derived_facts ON fact_rows (detail)
+            WHERE kind = \(FactKind.messageDerived.rawValue);
+        """
+
     /// The numbers of kinds, as a list.
     private static func kinds(_ isOne: (FactColumns) -> Bool) -> String {
         FactKind.allCases.filter { isOne($0.columns) }.map { "\($0.rawValue)" }
@@ -99,6 +128,8 @@ enum Schema {
 
     /// The views, which are made anew by a version that says them differently.
     private static let views = """
+        DROP VIEW IF EXISTS slices;
+        DROP VIEW IF EXISTS sums;
         DROP VIEW IF EXISTS faults;
         DROP VIEW IF EXISTS queue_depths;
         DROP VIEW IF EXISTS deliveries;
@@ -182,5 +213,24 @@ enum Schema {
             WHERE kind IN ('fault.began', 'fault.ended', 'node.crashed', 'node.stopped',
                 'node.started', 'link.slowed', 'work.slowed', 'alarm.raised',
                 'alarm.cleared');
+        CREATE VIEW sums AS
+            SELECT t.run AS run, k.name AS kind, n.name AS node, s.text AS subject,
+                CASE WHEN t.kind IN (\(kinds { $0.peer == .node }))
+                    THEN (SELECT name FROM nodes p WHERE p.run = t.run AND p.node = t.peer)
+                    WHEN t.kind IN (\(kinds { $0.peer == .name })) AND t.peer > 0
+                    THEN (SELECT text FROM symbols p WHERE p.run = t.run AND p.symbol = t.peer)
+                END AS peer,
+                t.variant AS variant, t.count AS count, t.first_ns AS first_ns,
+                t.last_ns AS last_ns, t.total_ns AS total_ns
+            FROM sum_rows t
+            JOIN fact_kinds k ON k.kind = t.kind
+            LEFT JOIN nodes n ON n.run = t.run AND n.node = t.node
+            LEFT JOIN symbols s ON s.run = t.run AND s.symbol = t.subject AND t.subject > 0;
+        CREATE VIEW slices AS
+            SELECT c.run AS run, s.text AS queue, c.start_ns AS start_ns, c.width_ns AS width_ns,
+                c.came AS came, c.sent AS sent, c.acked AS acked, c.depth AS depth,
+                c.deepest AS deepest, c.deepest_ns AS deepest_ns
+            FROM slice_rows c
+            LEFT JOIN symbols s ON s.run = c.run AND s.symbol = c.subject AND c.subject > 0;
         """
 }

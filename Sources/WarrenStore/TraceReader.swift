@@ -38,7 +38,7 @@ public final class TraceReader: Sendable {
         public var rows: [[String]]
     }
 
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
     private let path: String
 
     /// Opens a trace for reading.
@@ -91,7 +91,7 @@ public final class TraceReader: Sendable {
         }
     }
 
-    private func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do {
             return try database.read(body)
         } catch let error as StoreError {
@@ -196,9 +196,13 @@ public final class TraceReader: Sendable {
     }
 
     /// Everything that happened to some messages, in the order in which it did.
+    ///
+    /// Only the chunks that tell of them are read, where the file says which do.
     public func facts(of run: Run, messages: [MessageID]) throws -> [Fact] {
         let list = messages.map { "\($0.raw)" }.joined(separator: ", ")
-        return try facts(of: run, where: "message IN (\(list))", [])
+        return try rows(of: run, tellingOf: messages).flatMap { rows in
+            try facts(in: rows, where: "message IN (\(list))", [])
+        }
     }
 
     /// The messages that clients published because of this one, and because of those, in the order of their coming.
@@ -226,42 +230,38 @@ public final class TraceReader: Sendable {
         )
     }
 
-    private func facts(of run: Run, where condition: String, _ values: [Int64]) throws -> [Fact] {
-        guard let range = run.rows else { return [] }
-        return try read { database in
-            let statement = try database.makeStatement(
-                sql: """
-                    SELECT \(Fact.columns) FROM fact_rows
-                    WHERE rowid BETWEEN ? AND ? AND \(condition) ORDER BY rowid
-                    """
-            )
-            statement.arguments = StatementArguments(
-                [range.lowerBound, range.upperBound] + values
-            )
-            let handle = statement.sqliteStatement
-            defer { sqlite3_reset(handle) }
-            var found: [Fact] = []
-            while sqlite3_step(handle) == SQLITE_ROW {
-                if let fact = Fact(handle) { found.append(fact) }
-            }
-            return found
-        }
+    /// The facts of a run that fulfil a condition for which there is an index: the sign before the row's number keeps
+    /// SQLite from going through all of them instead.
+    func facts(of run: Run, where condition: String, _ values: [Int64]) throws -> [Fact] {
+        guard let rows = run.rows else { return [] }
+        return try facts(in: rows, by: "+rowid", where: condition, values)
     }
 
-    /// Calls `body` with every fact of a run up to a moment, in order.
-    public func forEachFact(
-        of run: Run,
-        until end: Instant = .never,
-        _ body: (Fact) throws -> Void
-    ) throws {
-        guard let range = run.rows else { return }
+    /// The facts of some rows that fulfil a condition.
+    private func facts(
+        in rows: ClosedRange<Int64>,
+        by row: String = "rowid",
+        where condition: String,
+        _ values: [Int64]
+    ) throws -> [Fact] {
+        var found: [Fact] = []
+        try step(
+            "SELECT \(Fact.columns) FROM fact_rows WHERE \(row) BETWEEN ? AND ? AND \(condition) ORDER BY rowid",
+            [rows.lowerBound, rows.upperBound] + values
+        ) { fact in
+            found.append(fact)
+            return true
+        }
+        return found
+    }
+
+    /// Calls `body` with each fact that a statement finds, until it says that this is enough.
+    ///
+    /// A million rows are read on SQLite's own handle, as they were written.
+    private func step(_ sql: String, _ values: [Int64], _ body: (Fact) throws -> Bool) throws {
         try read { database in
-            let statement = try database.makeStatement(
-                sql:
-                    "SELECT \(Fact.columns) FROM fact_rows WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
-            )
-            statement.arguments = [range.lowerBound, range.upperBound]
-            // A million rows are read on SQLite's own handle, as they were written.
+            let statement = try database.makeStatement(sql: sql)
+            statement.arguments = StatementArguments(values)
             let handle = statement.sqliteStatement
             defer { sqlite3_reset(handle) }
             while true {
@@ -272,10 +272,34 @@ public final class TraceReader: Sendable {
                     }
                     return
                 }
-                guard let fact = Fact(handle) else { continue }
-                if fact.time > end { return }
-                try body(fact)
+                if let fact = Fact(handle), try !body(fact) { return }
             }
+        }
+    }
+
+    /// Calls `body` with every fact of a run up to a moment, in order.
+    public func forEachFact(
+        of run: Run,
+        until end: Instant = .never,
+        _ body: (Fact) throws -> Void
+    ) throws {
+        guard let rows = run.rows else { return }
+        try forEachFact(in: rows, until: end, body)
+    }
+
+    /// Calls `body` with the facts of some rows up to a moment, in order.
+    func forEachFact(
+        in rows: ClosedRange<Int64>,
+        until end: Instant,
+        _ body: (Fact) throws -> Void
+    ) throws {
+        try step(
+            "SELECT \(Fact.columns) FROM fact_rows WHERE rowid BETWEEN ? AND ? ORDER BY rowid",
+            [rows.lowerBound, rows.upperBound]
+        ) { fact in
+            if fact.time > end { return false }
+            try body(fact)
+            return true
         }
     }
 

@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import GRDB
 import Glibc
 import GRDBSQLite
@@ -137,6 +138,7 @@ public final class TraceWriter: Sendable {
     }
 
     private let known: Mutex<Int>
+    private let sums = Mutex(RunSums())
 
     /// Takes a trace away, once no run is being written into it; nothing happens if there is none.
     ///
@@ -193,7 +195,12 @@ public final class TraceWriter: Sendable {
             defer { places.signal() }
             guard failure.withLock({ $0 }) == nil else { return }
             do {
-                try database.write { try Self.insert(facts, $0) }
+                try sums.withLock { sums in
+                    try database.write { database in
+                        try Self.insert(facts, database)
+                        try Self.insert(sums.take(facts), facts.count, run, database)
+                    }
+                }
             } catch {
                 failure.withLock { $0 = .cannotWrite(path, StoreError.reason(error)) }
             }
@@ -210,6 +217,7 @@ public final class TraceWriter: Sendable {
         do {
             try database.write { database in
                 try Self.write(names.entries[first...], from: first, run, database)
+                try sums.withLock { try Self.write($0, run, database) }
                 let last =
                     try Int64.fetchOne(database, sql: "SELECT max(rowid) FROM fact_rows") ?? 0
                 try database.execute(
@@ -239,6 +247,55 @@ public final class TraceWriter: Sendable {
             try database.execute(sql: "PRAGMA busy_timeout = 200")
             _ = try database.checkpoint(.truncate)
             try database.execute(sql: "PRAGMA journal_mode = DELETE")
+        }
+    }
+
+    // MARK: Sums
+
+    /// Notes which of the last `count` rows hold what.
+    private static func insert(
+        _ chunk: RunSums.Chunk?,
+        _ count: Int,
+        _ run: Int64,
+        _ database: Database
+    ) throws {
+        guard let chunk else { return }
+        // One run writes at a time, so that they lie side by side.
+        let last = database.lastInsertedRowID
+        try database.execute(
+            sql: "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            arguments: [
+                last - Int64(count) + 1, last, run, Int64(clamping: chunk.first.nanoseconds),
+                Int64(clamping: chunk.last.nanoseconds), Data(chunk.messages), Data(chunk.state),
+            ]
+        )
+    }
+
+    private static func write(_ sums: RunSums, _ run: Int64, _ database: Database) throws {
+        let tally = try database.makeStatement(
+            sql: "INSERT INTO sum_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        for one in sums.factSums {
+            try tally.execute(arguments: [
+                run, Int(one.key.kind.rawValue), Int(one.key.node.raw), Int(one.key.subject.raw),
+                Int(one.key.peer), Int(one.key.variant), Int64(clamping: one.count),
+                Int64(clamping: one.first.nanoseconds), Int64(clamping: one.last.nanoseconds),
+                Int64(clamping: one.total),
+            ])
+        }
+        let slice = try database.makeStatement(
+            sql: "INSERT INTO slice_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        for (queue, slices) in sums.slices.all {
+            for one in slices {
+                try slice.execute(arguments: [
+                    run, Int(queue.raw), Int64(clamping: one.start.nanoseconds),
+                    Int64(clamping: sums.slices.width), Int64(clamping: one.came),
+                    Int64(clamping: one.sent), Int64(clamping: one.acked),
+                    Int64(clamping: one.depth), Int64(clamping: one.deepest),
+                    Int64(clamping: one.deepestAt.nanoseconds),
+                ])
+            }
         }
     }
 

@@ -187,15 +187,12 @@ struct TraceAt: ParsableCommand {
         }
         let reader = try options.open()
         let moment = Instant(nanoseconds: UInt64(nanoseconds))
-        var ledger = Ledger()
-        var names = Names()
-        try TraceOptions.wrap {
+        let (state, names) = try TraceOptions.wrap {
             let run = try reader.run(options.run)
-            names = try reader.names(of: run)
-            try reader.forEachFact(of: run, until: moment) { ledger.take($0) }
+            return (try reader.state(of: run, at: moment), try reader.names(of: run))
         }
         try Console.print("at \(FactText.time(moment)):")
-        let table = TextTable<QueueAccount> { account in
+        let table = TextTable<RunState.Queue> { account in
             [
                 Column(title: "queue", value: names[account.symbol]),
                 Column(title: "ready", value: account.ready, align: .right),
@@ -209,11 +206,10 @@ struct TraceAt: ParsableCommand {
             ]
         }
         try Console.print(
-            table.string(for: ledger.queues, style: Style.plain) ?? "no queue was there yet"
+            table.string(for: state.queues, style: Style.plain) ?? "no queue was there yet"
         )
         try Console.print(
-            "\(ledger.totals.published) published, \(ledger.totals.acked) acknowledged, "
-                + "\(ledger.totals.dropped) dropped until then"
+            "\(state.published) published, \(state.acked) acknowledged, \(state.dropped) dropped until then"
         )
     }
 }
