@@ -246,7 +246,8 @@ let package = Package(
         .testTarget(
             name: "WarrenStoreTests",
             dependencies: [
-                "Support", "WarrenBroker", "WarrenKernel", "WarrenStore", "WarrenTrace",
+                "Support", "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenStore",
+                "WarrenTrace", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings
         ),

@@ -93,7 +93,12 @@ public struct Ledger: Sendable {
     }
 
     /// An account that goes on from what queues held at a moment: only they, and the three sums, know what was before.
-    package init(resuming accounts: [QueueAccount], published: UInt64, acked: UInt64, dropped: UInt64) {
+    package init(
+        resuming accounts: [QueueAccount],
+        published: UInt64,
+        acked: UInt64,
+        dropped: UInt64
+    ) {
         self.init()
         for account in accounts {
             _ = addQueue(account.symbol)

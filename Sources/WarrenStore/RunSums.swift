@@ -83,7 +83,9 @@ struct RunSums {
         }
         guard low <= high else { return steps }
         if high - low > 1 << 22 {
-            for message in facts.map(\.message.raw).sorted() where message != before { add(message) }
+            for message in facts.map(\.message.raw).sorted() where message != before {
+                add(message)
+            }
             return steps
         }
         var marks = [UInt64](repeating: 0, count: Int(high - low) / 64 + 1)

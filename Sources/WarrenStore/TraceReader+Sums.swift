@@ -14,7 +14,9 @@ extension TraceReader {
     }
 
     /// The chunks of a run, with one of their two columns of bytes.
-    private func chunks(of run: Run, _ column: String, until end: Instant = .never) throws -> [Chunk] {
+    private func chunks(of run: Run, _ column: String, until end: Instant = .never) throws
+        -> [Chunk]
+    {
         try read { database in
             guard try database.tableExists("chunks") else { return [] }
             return try Row.fetchAll(
@@ -87,13 +89,75 @@ extension TraceReader {
         )
     }
 
+    /// What happened in the same events as some facts of one run do: no matter to whom.
+    func facts(of run: Run, inEventsOf facts: [Fact]) throws -> [Fact] {
+        guard let all = run.rows else { return [] }
+        return try facts.flatMap { fact in
+            // Events are in order, so that only the chunks of that moment are looked at.
+            let chunks = try read { database in
+                guard try database.tableExists("chunks") else { return [all] }
+                let rows = try Row.fetchAll(
+                    database,
+                    sql: """
+                        SELECT first_fact, last_fact FROM chunks
+                        WHERE run = ? AND first_ns <= ? AND last_ns >= ? ORDER BY first_fact
+                        """,
+                    arguments: [
+                        run.number, Int64(clamping: fact.time.nanoseconds),
+                        Int64(clamping: fact.time.nanoseconds),
+                    ]
+                ).map { row -> ClosedRange<Int64> in
+                    let (first, last): (Int64, Int64) = (row["first_fact"], row["last_fact"])
+                    return first...max(first, last)
+                }
+                return rows.isEmpty ? [all] : rows
+            }
+            return try chunks.flatMap {
+                try self.facts(in: $0, where: "event = ?", [Int64(clamping: fact.event)])
+            }
+        }
+    }
+
+    /// The answers that were given to a request, in the order of their coming; none if it is none.
+    ///
+    /// Whoever works on a request answers it in the moment in which the work ends.
+    public func replies(to message: MessageID, in run: Run) throws -> [MessageID] {
+        let own = try facts(of: run, message: message)
+        guard own.contains(where: { $0.kind == .callStarted }) else { return [] }
+        let work = own.filter { $0.kind == .messageHandled }
+        var found: [MessageID] = []
+        for fact in try facts(of: run, inEventsOf: work)
+        where fact.kind == .messagePublished && fact.message != message
+            && work.contains(where: { $0.event == fact.event && $0.node == fact.node })
+            && !found.contains(fact.message)
+        {
+            found.append(fact.message)
+        }
+        return found
+    }
+
+    /// The request that a message answers; nil if it answers none.
+    public func request(of message: MessageID, in run: Run) throws -> MessageID? {
+        let births = try facts(of: run, message: message).filter { $0.kind == .messagePublished }
+        let beside = try facts(of: run, inEventsOf: births).filter { fact in
+            fact.kind == .messageHandled && fact.message != message
+                && births.contains { $0.event == fact.event && $0.node == fact.node }
+        }
+        for fact in beside {
+            let theirs = try facts(of: run, message: fact.message)
+            if theirs.contains(where: { $0.kind == .callStarted }) { return fact.message }
+        }
+        return nil
+    }
+
     /// How often which thing happened to messages, and when first and last; in the order of kinds.
     public func sums(of run: Run) throws -> [FactSum] {
         let written = try read { database in
             guard run.complete, try database.tableExists("sum_rows") else { return [FactSum]() }
             return try Row.fetchAll(
                 database,
-                sql: "SELECT * FROM sum_rows WHERE run = ? ORDER BY kind, node, subject, peer, variant",
+                sql:
+                    "SELECT * FROM sum_rows WHERE run = ? ORDER BY kind, node, subject, peer, variant",
                 arguments: [run.number]
             ).compactMap(FactSum.init(row:))
         }
@@ -103,7 +167,9 @@ extension TraceReader {
 
     /// What came and went in each of at most 256 stretches of a run: of each queue, and of all of it under
     /// ``Symbol/none``. Stretches in which nothing happened are left out.
-    public func slices(of run: Run) throws -> (width: Interval, queues: [(queue: Symbol, slices: [Slice])]) {
+    public func slices(of run: Run) throws -> (
+        width: Interval, queues: [(queue: Symbol, slices: [Slice])]
+    ) {
         let written = try read { database in
             guard run.complete, try database.tableExists("slice_rows") else { return [Row]() }
             return try Row.fetchAll(

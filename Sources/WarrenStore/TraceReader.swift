@@ -35,7 +35,41 @@ public final class TraceReader: Sendable {
         /// The names of the columns.
         public var columns: [String]
         /// The rows.
-        public var rows: [[String]]
+        public var rows: [[Value]]
+        /// Whether there are more rows than were asked for.
+        public var isCut = false
+    }
+
+    /// A value of a table.
+    public enum Value: Sendable, Hashable {
+        case null
+        case integer(Int64)
+        case real(Double)
+        case text(String)
+        /// So many bytes.
+        case bytes(Int)
+
+        /// For people: nothing for null.
+        public var text: String {
+            switch self {
+            case .null: ""
+            case .integer(let number): String(number)
+            case .real(let number): String(number)
+            case .text(let text): text
+            case .bytes(let count): "\(count) bytes"
+            }
+        }
+
+        /// For programs.
+        public var json: String {
+            switch self {
+            case .null: "null"
+            case .integer(let number): String(number)
+            case .real(let number): number.isFinite ? String(number) : "null"
+            case .text(let text): JSONQuoting.quoted(text)
+            case .bytes: JSONQuoting.quoted(text)
+            }
+        }
     }
 
     let database: DatabaseQueue
@@ -238,7 +272,7 @@ public final class TraceReader: Sendable {
     }
 
     /// The facts of some rows that fulfil a condition.
-    private func facts(
+    func facts(
         in rows: ClosedRange<Int64>,
         by row: String = "rowid",
         where condition: String,
@@ -311,11 +345,15 @@ public final class TraceReader: Sendable {
             return try database.read { database in
                 let statement = try database.makeStatement(sql: sql)
                 let cursor = try Row.fetchCursor(statement)
-                var rows: [[String]] = []
-                while let row = try cursor.next(), rows.count < limit {
-                    rows.append(row.databaseValues.map(Self.text))
+                var table = Table(columns: statement.columnNames, rows: [])
+                while let row = try cursor.next() {
+                    guard table.rows.count < limit else {
+                        table.isCut = true
+                        break
+                    }
+                    table.rows.append(row.databaseValues.map(Self.value))
                 }
-                return Table(columns: statement.columnNames, rows: rows)
+                return table
             }
         } catch {
             throw StoreError.badSQL(
@@ -324,13 +362,13 @@ public final class TraceReader: Sendable {
         }
     }
 
-    private static func text(_ value: DatabaseValue) -> String {
+    private static func value(_ value: DatabaseValue) -> Value {
         switch value.storage {
-        case .null: ""
-        case .int64(let number): String(number)
-        case .double(let number): String(number)
-        case .string(let text): text
-        case .blob(let data): "\(data.count) bytes"
+        case .null: .null
+        case .int64(let number): .integer(number)
+        case .double(let number): .real(number)
+        case .string(let text): .text(text)
+        case .blob(let data): .bytes(data.count)
         }
     }
 }

@@ -27,6 +27,15 @@ enum Console {
     static let hasColour =
         isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
 
+    /// How many columns the terminal has that results go to; 80 if it is none.
+    static var width: Int {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else {
+            return 80
+        }
+        return Int(size.ws_col)
+    }
+
     /// Takes the places of standard streams that whoever started the program has closed, before a file gets
     /// one of them and a report is written into it; results that go nowhere are an error later on.
     static func keepStreams() {

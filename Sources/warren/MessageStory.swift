@@ -9,13 +9,19 @@ struct MessageStory {
         var message: MessageID
         var time: Instant
         var sentence: String
-        /// The event and its cause; empty for what no fact says.
-        var events: String
+        /// The fact that says it; nil for what none says.
+        var fact: Fact?
+
+        /// The event and its cause.
+        var events: String { fact.map { "  (#\($0.event) ← #\($0.cause))" } ?? "" }
     }
 
     private var found: [Line] = []
     private let messages: [MessageID]
     private let lost: [MessageID]
+    /// The request that it answers, and the answers that it was given.
+    var request: MessageID?
+    var replies: [MessageID] = []
 
     /// The story that these facts tell, in the order in which they happened.
     init(
@@ -36,7 +42,7 @@ struct MessageStory {
                     message: message,
                     time: fact.time,
                     sentence: sentence,
-                    events: "  (#\(fact.event) ← #\(fact.cause))"
+                    fact: fact
                 )
             )
         }
@@ -59,7 +65,7 @@ struct MessageStory {
                         message: fact.message,
                         time: fact.time,
                         sentence: "  it bears x-death: \(deaths[fact.message]?.words ?? "")",
-                        events: ""
+                        fact: nil
                     )
                 )
             }
@@ -91,6 +97,11 @@ struct MessageStory {
             let name = width == 0 ? "" : "m\(message.raw) is "
             lines.append("\(gap)\(name)lost: it was confirmed, and no copy of it is anywhere")
         }
+        if let request { lines.append("\(gap)it answers the request m\(request.raw)") }
+        if !replies.isEmpty {
+            let names = replies.map { "m\($0.raw)" }.joined(separator: ", ")
+            lines.append("\(gap)it is a request, answered by \(names)")
+        }
         if !found.isEmpty {
             lines.append(
                 Console.quiet(
@@ -99,6 +110,35 @@ struct MessageStory {
             )
         }
         return lines
+    }
+
+    /// The story of a message as JSON.
+    func json(_ message: MessageID) -> String {
+        Report.json(
+            of: Lines(
+                message: "m\(message.raw)",
+                followers: messages.filter { $0 != message }.map { "m\($0.raw)" },
+                request: request.map { "m\($0.raw)" },
+                replies: replies.map { "m\($0.raw)" },
+                lost: lost.map { "m\($0.raw)" },
+                happened: found.map { line in
+                    var story =
+                        line.fact.map { StoryLine($0, line.sentence) }
+                        ?? StoryLine(line.time, line.sentence)
+                    story.message = "m\(line.message.raw)"
+                    return story
+                }
+            )
+        )
+    }
+
+    /// The shape is stable: keys are added, never renamed.
+    private struct Lines: Encodable {
+        var message: String
+        var followers: [String]
+        @OrNull var request: String?
+        var replies, lost: [String]
+        var happened: [StoryLine]
     }
 
     /// The deaths of a message, as its header x-death counts them.

@@ -83,7 +83,7 @@ struct StoreTests {
         let facts = try record(scratch.path("t.sqlite"))
         let reader = try TraceReader(path: scratch.path("t.sqlite"))
         func one(_ sql: String) throws -> String {
-            try reader.query(sql).rows.first?.joined(separator: " ") ?? "none"
+            try reader.query(sql).rows.first?.map(\.text).joined(separator: " ") ?? "none"
         }
         #expect(try one("SELECT count(*) FROM facts") == "\(facts.count)")
         #expect(try one("SELECT count(*), sum(handled) FROM messages") == "300 300")
@@ -106,7 +106,7 @@ struct StoreTests {
         for seed in 1...20 { count += try record(path, seed: UInt64(seed)).count }
         let pages = try TraceReader(path: path).query(
             "SELECT sum(pgsize) FROM dbstat WHERE name = 'fact_rows'"
-        ).rows.first?.first
+        ).rows.first?.first?.text
         let bytes = try #require(pages.flatMap { Int($0) })
         #expect(bytes / count <= 40, "\(bytes / count) bytes a fact")
     }

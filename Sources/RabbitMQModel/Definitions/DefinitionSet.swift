@@ -8,6 +8,9 @@ package struct DefinitionSet: Sendable {
     /// Where a thing stands: a value of the JSON text, or an entry of the topology.
     package struct Origin: Sendable, Hashable {
         fileprivate var index: Int32
+
+        /// Of what no file declares.
+        static let none = Origin(index: .min)
     }
 
     /// A thing of a virtual host.
@@ -131,6 +134,7 @@ package struct DefinitionSet: Sendable {
     }
 
     private func place(_ origin: Origin, path: [String]) -> Place? {
+        if origin == .none { return nil }
         if origin.index >= 0 {
             guard var value = document?[Int(origin.index)] else { return nil }
             var isInside = false

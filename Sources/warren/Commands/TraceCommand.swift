@@ -13,7 +13,9 @@ struct TraceCommand: ParsableCommand {
         abstract: "Looks into a recorded run.",
         discussion: "Example: warren trace message m41 order-pipeline.trace.sqlite",
         subcommands: [
-            TraceSummary.self, TraceMessage.self, TraceAt.self, TraceSQL.self, TraceExport.self,
+            TraceSummary.self, TraceMessage.self, TraceWhy.self, TraceClient.self, TraceQueue.self,
+            TraceNode.self,
+            TraceAt.self, TraceTimeline.self, TraceSequence.self, TraceSQL.self, TraceExport.self,
             TraceDiff.self,
         ],
         defaultSubcommand: TraceSummary.self
@@ -29,7 +31,10 @@ struct TraceOptions: ParsableArguments {
     var run: Int64?
 
     /// Opens the trace, or says why it cannot be.
-    func open() throws -> TraceReader {
+    func open() throws -> TraceReader { try Self.open(file) }
+
+    /// Opens a trace, the newest one if none is named, or says why it cannot be.
+    static func open(_ file: String?) throws -> TraceReader {
         let path = try file ?? newest()
         if let reason = Files.obstacle(path) {
             throw Failure(
@@ -38,10 +43,10 @@ struct TraceOptions: ParsableArguments {
                     + "  try: warren run FILE, which writes one"
             )
         }
-        return try Self.wrap { try TraceReader(path: path) }
+        return try wrap { try TraceReader(path: path) }
     }
 
-    private func newest() throws -> String {
+    private static func newest() throws -> String {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: ".")) ?? []
         let traces = names.filter { $0.hasSuffix(".trace.sqlite") }.sorted()
         let dated = traces.map { name -> (String, Date) in
@@ -141,26 +146,24 @@ struct TraceMessage: ParsableCommand {
 
     @OptionGroup var options: TraceOptions
 
+    @Option(help: "How to print: text or json.")
+    var format = OutputFormat.text
+
     func run() throws {
-        let digits = message.hasPrefix("m") ? String(message.dropFirst()) : message
-        guard let number = UInt32(digits), number > 0 else {
-            throw Failure(
-                code: Failure.input,
-                text: "error: '\(message)' is not a message; messages are written m1, m2, …"
-            )
-        }
-        let reader = try options.open()
+        let number = try OpenTrace.message(message)
+        let open = try OpenTrace(options)
+        let (reader, run) = (open.reader, open.run)
         try TraceOptions.wrap {
-            let run = try reader.run(options.run)
-            let messages =
-                try [MessageID(number)] + reader.followers(of: MessageID(number), in: run)
+            let messages = try [number] + reader.followers(of: number, in: run)
             let facts = try reader.facts(of: run, messages: messages)
             guard !facts.isEmpty else {
-                throw StoreError.noRun("run \(run.number) tells nothing of m\(number)")
+                throw StoreError.noRun("run \(run.number) tells nothing of m\(number.raw)")
             }
-            let text = FactText(names: try reader.names(of: run), nodes: try reader.nodes(of: run))
-            try Console.print("m\(number) in run \(run.number) of \(run.name):")
-            let story = try MessageStory(messages, facts, text, reader, run)
+            var story = try MessageStory(messages, facts, open.text, reader, run)
+            story.request = try reader.request(of: number, in: run)
+            story.replies = try reader.replies(to: number, in: run)
+            if format == .json { return try Console.print(story.json(number)) }
+            try Console.print("m\(number.raw) in run \(run.number) of \(run.name):")
             for line in story.lines { try Console.print(line) }
         }
     }
@@ -178,18 +181,16 @@ struct TraceAt: ParsableCommand {
 
     @OptionGroup var options: TraceOptions
 
+    @Option(help: "How to print: text or json.")
+    var format = OutputFormat.text
+
     func run() throws {
-        guard let nanoseconds = Units.duration(time) else {
-            throw Failure(
-                code: Failure.input,
-                text: "error: '\(time)' is not a moment; write one such as 3.2s or 250ms"
-            )
-        }
-        let reader = try options.open()
-        let moment = Instant(nanoseconds: UInt64(nanoseconds))
-        let (state, names) = try TraceOptions.wrap {
-            let run = try reader.run(options.run)
-            return (try reader.state(of: run, at: moment), try reader.names(of: run))
+        let moment = try OpenTrace.moment(time)
+        let open = try OpenTrace(options)
+        let names = open.names
+        let state = try TraceOptions.wrap { try open.reader.state(of: open.run, at: moment) }
+        if format == .json {
+            return try Console.print(Report.json(of: StateLines(state, moment, names)))
         }
         try Console.print("at \(FactText.time(moment)):")
         let table = TextTable<RunState.Queue> { account in
@@ -214,12 +215,39 @@ struct TraceAt: ParsableCommand {
     }
 }
 
+/// What queues held, as JSON says it; the shape is stable: keys are added, never renamed.
+private struct StateLines: Encodable {
+    struct Queue: Encodable {
+        var name: String
+        var ready, unacknowledged, settled_unworked, delivered: UInt64
+    }
+
+    let time_ns, published, acknowledged, dropped: UInt64
+    let queues: [Queue]
+
+    init(_ state: RunState, _ moment: Instant, _ names: Names) {
+        time_ns = moment.nanoseconds
+        published = state.published
+        acknowledged = state.acked
+        dropped = state.dropped
+        queues = state.queues.map {
+            Queue(
+                name: names[$0.symbol],
+                ready: $0.ready,
+                unacknowledged: $0.unacked,
+                settled_unworked: $0.transit,
+                delivered: $0.delivered
+            )
+        }
+    }
+}
+
 struct TraceSQL: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sql",
         abstract: "Asks a trace a question in SQL.",
         discussion: """
-            Views: facts, messages, deliveries, queue_depths, faults, runs.
+            Views: facts, messages, deliveries, queue_depths, faults, sums, slices, runs.
 
             Example: warren trace sql "SELECT message, deliveries FROM messages WHERE redeliveries > 0"
             """
@@ -230,11 +258,32 @@ struct TraceSQL: ParsableCommand {
 
     @OptionGroup var options: TraceOptions
 
+    @Option(help: "How to print: text, with a tab between columns, or json.")
+    var format = OutputFormat.text
+
     func run() throws {
         let reader = try options.open()
         let table = try TraceOptions.wrap { try reader.query(statement) }
+        if table.isCut {
+            Console.error(
+                "warning: more than \(table.rows.count) rows; the rest is left out\n"
+                    + "  try: LIMIT and OFFSET, or warren trace export"
+            )
+        }
+        if format == .json { return try Console.print(json(table)) }
         try Console.print(table.columns.joined(separator: "\t"))
-        for row in table.rows { print(row.joined(separator: "\t")) }
+        for row in table.rows { try Console.print(row.map(\.text).joined(separator: "\t")) }
+    }
+
+    /// A list of objects, one for each row, with the columns in their order.
+    private func json(_ table: TraceReader.Table) -> String {
+        let rows = table.rows.map { row in
+            let fields = zip(table.columns, row).map { name, value in
+                "\(JSONQuoting.quoted(name)): \(value.json)"
+            }
+            return "  {" + fields.joined(separator: ", ") + "}"
+        }
+        return rows.isEmpty ? "[]" : "[\n" + rows.joined(separator: ",\n") + "\n]"
     }
 }
 
