@@ -165,8 +165,9 @@ extension TraceReader {
         return try summedUp(run).factSums
     }
 
-    /// What came and went in each of at most 256 stretches of a run: of each queue, and of all of it under
-    /// ``Symbol/none``. Stretches in which nothing happened are left out.
+    /// What came and went in each of at most 256 stretches of a run.
+    ///
+    /// Of each queue, and of the whole run under ``Symbol/none``; stretches in which nothing happened are left out.
     public func slices(of run: Run) throws -> (
         width: Interval, queues: [(queue: Symbol, slices: [Slice])]
     ) {

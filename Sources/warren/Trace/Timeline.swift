@@ -31,6 +31,7 @@ struct Timeline: Encodable {
     /// - Parameters:
     ///   - open: the run.
     ///   - columns: how many columns there are, at least 8.
+    /// - Throws: a ``StoreError``.
     init(_ open: OpenTrace, columns: Int) throws {
         let (sliceWidth, queues) = try open.reader.slices(of: open.run)
         let length = max(open.run.simulated, 1)
