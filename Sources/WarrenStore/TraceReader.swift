@@ -16,6 +16,8 @@ public final class TraceReader: Sendable {
         public var seed: String
         /// The version of Warren that wrote it.
         public var version: String
+        /// How it came to be: `seed N`, or `real: …` with a broker.
+        public var schedule: String
         /// Its digest, if it came to an end.
         public var digest: String?
         /// Whether it came to its end.
@@ -163,6 +165,7 @@ public final class TraceReader: Sendable {
                     topology: row["topology"],
                     seed: row["seed"],
                     version: row["version"],
+                    schedule: row["schedule"],
                     digest: row["digest"],
                     complete: row["complete"],
                     simulated: UInt64(simulated),
@@ -309,6 +312,18 @@ public final class TraceReader: Sendable {
                 if let fact = Fact(handle), try !body(fact) { return }
             }
         }
+    }
+
+    /// So many facts of a run, from a place in it on, which is counted from 0; fewer at its end.
+    public func facts(of run: Run, from place: Int, count: Int) throws -> [Fact] {
+        guard let rows = run.rows, count > 0 else { return [] }
+        let first = rows.lowerBound + Int64(place)
+        guard first <= rows.upperBound else { return [] }
+        return try facts(
+            in: first...min(rows.upperBound, first + Int64(count) - 1),
+            where: "1",
+            []
+        )
     }
 
     /// Calls `body` with every fact of a run up to a moment, in order.

@@ -1,5 +1,6 @@
 import Foundation
 import RabbitMQModel
+import Synchronization
 import WarrenBroker
 import WarrenCatalog
 import WarrenCheck
@@ -46,10 +47,24 @@ enum Files {
         return topology
     }
 
-    /// The topology of a text that stands alone, as if it lay at a path; nil if something is wrong with it.
+    /// What stands between the files of a topology in a trace.
+    static let fileGap = "\n---\n"
+
+    /// The topology of the text that a trace holds, as if it lay at a path; nil if something is wrong with it.
+    ///
+    /// Files that it includes stand after it, in the order in which they are asked for.
     static func topology(of text: String, at path: String) -> Topology? {
-        TopologyReader.read(path, vocabularies: Catalog.vocabularies) { _ throws(ReadFailure) in
-            Array(text.utf8)
+        let parts = Mutex(Array(text.split(separator: fileGap, omittingEmptySubsequences: false)))
+        let read = TopologyReader.read(path, vocabularies: Catalog.vocabularies) {
+            _ throws(ReadFailure) in
+            let next = parts.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+            guard let next else { throw ReadFailure("the trace does not have it") }
+            return Array(next.utf8)
+        }
+        if let topology = read.topology { return topology }
+        // What looks like a gap may be a line of the only file.
+        return TopologyReader.read(path, vocabularies: Catalog.vocabularies) {
+            _ throws(ReadFailure) in Array(text.utf8)
         }.topology
     }
 

@@ -26,7 +26,7 @@ final class Recorder {
                 heading: TraceWriter.Heading(
                     name: simulation.topology.name,
                     topology: simulation.topology.files.map(\.shownText).joined(
-                        separator: "\n---\n"
+                        separator: Files.fileGap
                     ),
                     seed: simulation.seed,
                     version: Simulation.version,

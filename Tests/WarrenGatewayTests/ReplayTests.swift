@@ -258,7 +258,10 @@ import WarrenTrace
         consumers: { c: { from: a } }
         """
 
-    private func diff(_ seeds: [String], _ texts: [String]) throws -> Programs.Outcome {
+    private func diff(_ seeds: [String], _ texts: [String], _ options: [String] = ["--fates"])
+        throws
+        -> Programs.Outcome
+    {
         let scratch = try Scratch()
         var traces: [String] = []
         for (number, (seed, text)) in zip(seeds, texts).enumerated() {
@@ -271,7 +274,7 @@ import WarrenTrace
             #expect(run.code == 0)
             traces.append(trace)
         }
-        return try Programs.run(Programs.warren, ["trace", "diff"] + traces)
+        return try Programs.run(Programs.warren, ["trace", "diff"] + traces + options)
     }
 
     @Test("do not differ if they are the same run") func same() throws {
@@ -294,6 +297,30 @@ import WarrenTrace
         let outcome = try diff(["1", "2"], [text, text])
         #expect(outcome.code == 1)
         #expect(outcome.output.contains("divergence  message"))
+    }
+
+    @Test("say where they part, if both are of the model") func parting() throws {
+        let same = try diff(["1", "1"], [Self.text, Self.text], [])
+        #expect(same.code == 0 && same.output.contains("the same run"), "\(same.output)")
+        let seeds = try diff(["1", "2"], [Self.text, Self.text], [])
+        #expect(seeds.code == 1 && seeds.output.contains("seeds 1 and 2"), "\(seeds.output)")
+        #expect(seeds.output.contains("where they part: fact"))
+        let other = Self.text.replacing("count: 50", with: "count: 51")
+        let files = try diff(["1", "1"], [Self.text, other], ["--format", "json"])
+        let told = try #require(
+            JSONSerialization.jsonObject(with: Data(files.output.utf8)) as? [String: Any]
+        )
+        let lines = try #require(told["file"] as? [[String: Any]])
+        #expect(lines.map { $0["sign"] as? String } == ["-", "+"])
+        let verdicts = try #require(told["verdicts"] as? [[String: Any]])
+        #expect(
+            verdicts.contains {
+                $0["name"] as? String == "messages published" && $0["first"] as? String == "50"
+                    && $0["second"] as? String == "51"
+            }
+        )
+        let parting = try #require(told["parting"] as? [String: Any])
+        #expect((parting["second"] as? [String: Any])?["message"] as? String == "m51")
     }
 
     @Test("of two scenarios are not compared") func others() throws {

@@ -4,23 +4,35 @@ import WarrenGateway
 import WarrenStore
 import WarrenTopology
 import WarrenTrace
+import WarrenView
 
 struct TraceDiff: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diff",
-        abstract: "Compares two runs of one scenario: what the model said and what the broker did.",
+        abstract: "Says what differs between two runs.",
         discussion: """
-            The last run of each file is taken. Exit code 1 if there is a divergence.
+            Of two runs of the model: what differs in their files, what came of them, and the first fact that is not the \
+            same. If one is of a real broker: what became of each message in both, as `warren replay` says it. The \
+            last run of each file is taken, unless --runs names two.
 
+            Exit codes: 0 nothing differs, or only races; 1 something does; 2 the input is wrong.
+
+            Example: warren trace diff charged-twice.trace.sqlite charged-twice-mended.trace.sqlite
             Example: warren trace diff worker-queue.trace.sqlite worker-queue.real.trace.sqlite
             """
     )
 
-    @Argument(help: "The trace of `warren run`.")
+    @Argument(help: "A trace.")
     var model: String
 
-    @Argument(help: "The trace of `warren replay`, or of another run.")
-    var real: String
+    @Argument(help: "The trace of another run; the same file if left out, with --runs.")
+    var real: String?
+
+    @Option(help: "Which runs, such as 1,2: of the two files, or of the one.")
+    var runs: String?
+
+    @Flag(help: "Compare what became of each message, although both are of the model.")
+    var fates = false
 
     @Option(help: "How to print: text or json.")
     var format = OutputFormat.text
@@ -30,6 +42,43 @@ struct TraceDiff: ParsableCommand {
 
     func validate() throws {
         guard show >= 0 else { throw ValidationError("--show \(show); say 0 or more") }
+        if let runs, numbers(runs) == nil {
+            throw ValidationError("--runs '\(runs)'; write two numbers, such as 1,2")
+        }
+        if real == nil, runs == nil {
+            throw ValidationError("name two traces, or two runs of one: --runs 1,2")
+        }
+    }
+
+    private func numbers(_ text: String) -> [Int64]? {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let found = parts.compactMap { Int64($0) }
+        return parts.count == 2 && found.count == 2 ? found : nil
+    }
+
+    func run() throws {
+        let which = runs.flatMap(numbers)
+        let one = try open(model, which?[0])
+        let other = try open(real ?? model, which?[1])
+        let isReal = [one, other].contains { $0.run.schedule.hasPrefix("real") }
+        if isReal || fates { return try compareFates(one, other) }
+        let difference = try TraceOptions.wrap { try RunDifference(one, other) }
+        try Console.print(
+            format == .json
+                ? Report.json(of: difference) : difference.lines(show).joined(separator: "\n")
+        )
+        if !difference.isNone { throw ExitCode(Failure.broken) }
+    }
+
+    private func open(_ path: String, _ run: Int64?) throws -> OpenTrace {
+        if let reason = Files.obstacle(path) {
+            throw Failure(
+                code: Failure.input,
+                text: "error: the trace \(path) cannot be read: \(reason)\n"
+                    + "  try: warren run FILE and warren replay FILE, which write one each"
+            )
+        }
+        return try OpenTrace(path, run: run)
     }
 
     /// A run as the comparison sees it.
@@ -39,44 +88,29 @@ struct TraceDiff: ParsableCommand {
         var nodes: [String]
     }
 
-    private func side(_ path: String) throws -> Side {
-        if let reason = Files.obstacle(path) {
-            throw Failure(
-                code: Failure.input,
-                text: "error: the trace \(path) cannot be read: \(reason)\n"
-                    + "  try: warren run FILE and warren replay FILE, which write one each"
-            )
-        }
-        return try TraceOptions.wrap {
-            let reader = try TraceReader(path: path)
-            let run = try reader.run(nil)
-            let names = try reader.names(of: run)
-            let nodes = try reader.nodes(of: run)
-            var fates = MessageFates()
-            try reader.forEachFact(of: run) { fact in
-                fates.take(fact, names) { node in
-                    Int(node) < nodes.count ? nodes[Int(node)] : "node \(node)"
-                }
+    private func side(_ open: OpenTrace) throws -> Side {
+        var fates = MessageFates()
+        try TraceOptions.wrap {
+            try open.reader.forEachFact(of: open.run) { fact in
+                fates.take(fact, open.names) { open.text.node($0) }
             }
-            return Side(run: run, fates: fates, nodes: nodes)
         }
+        return Side(run: open.run, fates: fates, nodes: open.nodes)
     }
 
-    func run() throws {
-        let (one, other) = (try side(model), try side(real))
-        guard one.run.topology == other.run.topology, one.nodes == other.nodes else {
+    private func compareFates(_ left: OpenTrace, _ right: OpenTrace) throws {
+        guard left.run.topology == right.run.topology, left.nodes == right.nodes else {
             throw Failure(
                 code: Failure.input,
-                text: "error: \(model) and \(real) hold runs of different topologies: "
-                    + "'\(one.run.name)' and '\(other.run.name)'\n  try: two runs of one file"
+                text: "error: \(model) and \(real ?? model) hold runs of different topologies: "
+                    + "'\(left.run.name)' and '\(right.run.name)'\n  try: two runs of one file"
             )
         }
+        let (one, other) = (try side(left), try side(right))
         if one.run.seed != other.run.seed {
             Console.error("warning: the seeds differ: \(one.run.seed) and \(other.run.seed)")
         }
-        let topology = TopologyReader.read(one.run.name, vocabularies: Catalog.vocabularies) {
-            _ throws(ReadFailure) in Array(one.run.topology.utf8)
-        }.topology
+        let topology = left.topology
         if topology == nil {
             Console.error(
                 "warning: the topology of the runs cannot be read alone; what its limits leave to the moment is taken for a divergence"
