@@ -124,6 +124,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "WarrenWatch",
+            dependencies: [
+                "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTopology", "WarrenTrace",
+                "WarrenView",
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "WarrenLab",
             dependencies: ["WarrenBroker", "WarrenKernel", "WarrenSearch", "WarrenTopology"],
             swiftSettings: settings
@@ -134,7 +142,7 @@ let package = Package(
                 "RabbitMQModel", "WarrenBroker", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
                 "WarrenKernel", "WarrenLab", "WarrenLedger", "WarrenSearch", "WarrenStore",
                 "WarrenTopology",
-                "WarrenTrace", "WarrenView",
+                "WarrenTrace", "WarrenView", "WarrenWatch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",
                 "TextTable",
             ],
@@ -248,6 +256,14 @@ let package = Package(
             dependencies: [
                 "Support", "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenStore",
                 "WarrenTrace", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WarrenWatchTests",
+            dependencies: [
+                "Support", "WarrenBroker", "WarrenKernel", "WarrenLedger", "WarrenTrace",
+                "WarrenWatch",
             ],
             swiftSettings: settings
         ),

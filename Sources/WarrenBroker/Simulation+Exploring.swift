@@ -16,6 +16,9 @@ extension Simulation {
     /// When the next thing happens, and to whom.
     public mutating func next() -> (moment: Instant, node: NodeID)? { world.next() }
 
+    /// Has the operator do something now.
+    public mutating func plan(_ action: Action) { world.plan(action, at: world.now) }
+
     /// Adds a fault at a moment that is still to come.
     public mutating func add(_ fault: Topology.Fault, at moment: Instant) {
         precondition(moment >= world.now, "what is over cannot be changed")

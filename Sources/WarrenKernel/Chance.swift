@@ -71,7 +71,7 @@ public struct Chance: Sendable {
     }
 
     /// Begins anew with another seed: the streams that there are yield what they would have from the start.
-    mutating func reseed(_ seed: UInt64) {
+    package mutating func reseed(_ seed: UInt64) {
         self.seed = seed
         var mixer = SplitMix64(state: seed)
         let first = mixer.next()

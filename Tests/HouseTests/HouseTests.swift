@@ -7,7 +7,7 @@ import Testing
 struct HouseTests {
     private static let quiet = [
         "WarrenTrace", "WarrenKernel", "WarrenLedger", "WarrenBroker", "RabbitMQModel", "NATSModel",
-        "WarrenView", "WarrenTopology", "WarrenCatalog",
+        "WarrenView", "WarrenTopology", "WarrenCatalog", "WarrenWatch",
     ]
 
     private func lines(_ path: String) throws -> [(Int, String)] {

@@ -103,11 +103,11 @@ private struct Recent<Key: Hashable, Value> {
     subscript(key: Key) -> Value? {
         get { values[key] }
         set {
-            if values.updateValue(newValue!, forKey: key) == nil {
-                if let oldest = order[next] { values[oldest] = nil }
-                order[next] = key
-                next = (next + 1) % order.count
-            }
+            guard let newValue else { return values[key] = nil }
+            guard values.updateValue(newValue, forKey: key) == nil else { return }
+            if let oldest = order[next] { values[oldest] = nil }
+            order[next] = key
+            next = (next + 1) % order.count
         }
     }
 }

@@ -8,6 +8,7 @@ import WarrenSearch
 import WarrenStore
 import WarrenTopology
 import WarrenTrace
+import WarrenWatch
 
 /// How results are printed.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
@@ -55,6 +56,12 @@ struct RunCommand: ParsableCommand {
             "Fail as well if something that the file speaks of did nothing: a fault, a client, a policy."
     )
     var strict = false
+
+    @Flag(
+        help:
+            "Step through the run in the terminal, forwards and back, and break it by hand; nothing is recorded."
+    )
+    var watch = false
 
     @Option(
         help:
@@ -105,6 +112,11 @@ struct RunCommand: ParsableCommand {
         if let jobs, !(1...1024).contains(jobs) {
             throw ValidationError("--jobs \(jobs) is no number from 1 to 1024")
         }
+        if watch, trace != nil || view != nil || seedsText != nil || scenario == "all" || strict {
+            throw ValidationError(
+                "--watch shows one run and records none; leave out --trace, --view, --seeds, --strict and `all`"
+            )
+        }
         if view != nil, noTrace || seedsText != nil || scenario == "all" {
             throw ValidationError(
                 "--view makes a page of one recorded run; leave out what forbids one"
@@ -131,6 +143,7 @@ struct RunCommand: ParsableCommand {
             throw try Files.rejected(error.findings, topology.files, format)
         }
         for warning in simulation.warnings { Console.error(warning.text(in: topology.files)) }
+        if watch { return try Watching.run(Playback(simulation)) }
         var unrecorded: Failure?
         var recorder: Recorder?
         do {
