@@ -200,7 +200,8 @@ enum Schema {
                          WHEN f.kind = 61 THEN -1
                          WHEN f.kind = 64 AND f.variant < 64 THEN -1
                          WHEN f.kind = 65 AND f.detail = 0 THEN -1 ELSE 0 END)
-                    OVER (PARTITION BY r.run, f.subject ORDER BY f.rowid) AS depth
+                    OVER (PARTITION BY r.run, f.subject ORDER BY f.rowid) AS depth,
+                f.rowid - r.first_fact + 1 AS fact
             FROM fact_rows f
             JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
             JOIN symbols s ON s.run = r.run AND s.symbol = f.subject

@@ -262,7 +262,9 @@ public final class TraceReader: Sendable {
     public func deaths(of node: NodeID, in run: Run) throws -> [Fact] {
         try facts(
             of: run,
-            where: "kind = \(FactKind.nodeCrashed.rawValue) AND node = ?",
+            // In the words of the index of rare facts.
+            where: "kind < \(FactKind.messagePublished.rawValue) "
+                + "AND kind = \(FactKind.nodeCrashed.rawValue) AND node = ?",
             [Int64(node.raw)]
         )
     }
@@ -283,7 +285,7 @@ public final class TraceReader: Sendable {
     ) throws -> [Fact] {
         var found: [Fact] = []
         try step(
-            "SELECT \(Fact.columns) FROM fact_rows WHERE \(row) BETWEEN ? AND ? AND \(condition) ORDER BY rowid",
+            "SELECT \(Fact.columns) FROM fact_rows WHERE \(row) BETWEEN ? AND ? AND \(condition) ORDER BY \(row)",
             [rows.lowerBound, rows.upperBound] + values
         ) { fact in
             found.append(fact)

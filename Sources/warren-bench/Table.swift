@@ -96,7 +96,7 @@ struct Table {
             ("hold", hold), ("kernel", kernel), ("broker", broker), ("instructions", instructions),
             ("quorum", quorum), ("recorded", recorded), ("memory", memory), ("bindings", bindings),
             ("definitions", definitions), ("wire", wire), ("start", start), ("search", search),
-            ("labs", labs),
+            ("labs", labs), ("traces", traces),
             ("view", view),
         ]
         for (name, part) in parts where only.isEmpty || only == name { lines += part() }

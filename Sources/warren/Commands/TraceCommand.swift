@@ -110,20 +110,18 @@ struct TraceSummary: ParsableCommand {
                     + "\(facts) facts  \(state)  digest \(one.digest ?? "none")"
             )
         }
-        var ledger = Ledger()
-        try TraceOptions.wrap { try reader.forEachFact(of: run) { ledger.take($0) } }
-        let totals = ledger.totals
+        let totals = try Totals(reader, run)
         try Console.print("")
         try Console.print("run \(run.number), as its facts tell it:")
         try Console.print(
-            "\(totals.published) published · \(totals.confirmed) confirmed · \(totals.routedCopies) copies · "
+            "\(totals.published) published · \(totals.confirmed) confirmed · \(totals.routed_copies) copies · "
                 + "\(totals.delivered) deliveries, \(totals.redelivered) redelivered · \(totals.acked) acked · "
-                + "\(totals.deadLettered) dead-lettered · \(totals.dropped) dropped · \(ledger.remaining) remaining"
+                + "\(totals.dead_lettered) dead-lettered · \(totals.dropped) dropped · \(totals.remaining) remaining"
         )
-        if ledger.lost > 0 {
+        if totals.lost > 0 {
             try Console.print(
-                "lost: \(ledger.lost) confirmed messages of which no copy is anywhere; the first is "
-                    + "m\(ledger.firstLost.raw)"
+                "lost: \(totals.lost) confirmed messages of which no copy is anywhere; the first is "
+                    + (totals.first_lost ?? "unknown")
             )
         }
         if !run.complete {
@@ -131,6 +129,38 @@ struct TraceSummary: ParsableCommand {
                 "The run did not come to its end: this is what was written until then."
             )
         }
+    }
+}
+
+/// What the facts of a run add up to: as its writer summed them up, if it came to its end; else they are read.
+private struct Totals: Decodable {
+    var published, confirmed, routed_copies, delivered, redelivered, acked, dead_lettered, dropped,
+        remaining, lost: UInt64
+    var first_lost: String?
+
+    private struct Summary: Decodable { var messages: Totals }
+
+    init(_ reader: TraceReader, _ run: TraceReader.Run) throws {
+        if run.complete, let text = run.summary,
+            let summary = try? JSONDecoder().decode(Summary.self, from: Data(text.utf8))
+        {
+            self = summary.messages
+            return
+        }
+        var ledger = Ledger()
+        try TraceOptions.wrap { try reader.forEachFact(of: run) { ledger.take($0) } }
+        let totals = ledger.totals
+        published = totals.published
+        confirmed = totals.confirmed
+        routed_copies = totals.routedCopies
+        delivered = totals.delivered
+        redelivered = totals.redelivered
+        acked = totals.acked
+        dead_lettered = totals.deadLettered
+        dropped = totals.dropped
+        remaining = ledger.remaining
+        lost = ledger.lost
+        first_lost = ledger.lost > 0 ? "m\(ledger.firstLost.raw)" : nil
     }
 }
 

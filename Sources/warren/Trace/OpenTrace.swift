@@ -26,7 +26,16 @@ struct OpenTrace {
     }
 
     /// The topology of the run; nil if it cannot be read any more.
-    var topology: Topology? { Files.topology(of: run.topology, at: run.name) }
+    var topology: Topology? {
+        if let known = read.topology { return known }
+        let made = Files.topology(of: run.topology, at: run.name)
+        read.topology = .some(made)
+        return made
+    }
+
+    /// What was read once.
+    private final class Read { var topology: Topology?? }
+    private let read = Read()
 
     /// What a fault of the timeline does, in words.
     func faultWords() -> (Fact) -> String {
