@@ -64,9 +64,9 @@ public struct World {
     var nodes: ContiguousArray<Node> = []
     var actions: ContiguousArray<Action> = []
     var choices: Choices?
-    private var parcelLimit = 4096
+    var parcelLimit = 4096
     /// How many parcels there were when the world was booted: machines that start anew name them again.
-    private var parcelsOfBuilders = 0
+    var parcelsOfBuilders = 0
     /// Whether the world lives on for background timers alone, as a clock does.
     public var runsInBackground = false
     /// Runs `checkInvariants()` of the machine after each turn.
@@ -78,142 +78,6 @@ public struct World {
     ///
     /// Nodes are added, then ``boot()`` starts them.
     public init(seed: UInt64) { turn = Turn(seed: seed) }
-
-    // MARK: Building
-
-    /// Adds a node.
-    ///
-    /// `sync` is how long its disk takes to make a batch of writes safe.
-    @discardableResult
-    public mutating func add(
-        _ name: String,
-        scope: Symbol = .none,
-        kind: NameKind = .node,
-        sync: Law = .constant(.milliseconds(1)),
-        diskFaults: Disk.Faults = .none,
-        _ factory: @escaping Factory
-    ) -> NodeID {
-        let node = NodeID(UInt32(nodes.count))
-        let symbol = turn.names.intern(kind, name, in: scope)
-        nodes.append(
-            Node(name: symbol, factory: factory)
-        )
-        turn.own()
-        turn.owner.append(.make(Absent()))
-        turn.agenda.pointee.timers.append(Agenda.Timers())
-        turn.nodeNames.append(symbol)
-        turn.incarnations.append(0)
-        turn.disks.append(
-            Disk(law: sync, stream: turn.chance.stream("disk \(name)"), faults: diskFaults)
-        )
-        return node
-    }
-
-    /// Makes nodes parts of one process: whatever takes one of them down or up does it to all.
-    ///
-    /// They start in this order.
-    public mutating func unite(_ process: [NodeID]) {
-        for node in process {
-            precondition(nodes[Int(node.raw)].process.isEmpty, "a node is part of one process")
-            nodes[Int(node.raw)].process = process
-        }
-    }
-
-    private func process(of node: NodeID) -> [NodeID] {
-        let process = nodes[Int(node.raw)].process
-        return process.isEmpty ? [node] : process
-    }
-
-    /// Has a node find an empty data directory at each start, as a container without a volume does.
-    public mutating func setForgetful(_ node: NodeID) { nodes[Int(node.raw)].forgets = true }
-
-    /// Gives the table of names to whoever builds the world.
-    public mutating func intern(_ kind: NameKind, _ text: String, in scope: Symbol = .none)
-        -> Symbol
-    { turn.names.intern(kind, text, in: scope) }
-
-    /// The chance of the world, for those who build it.
-    public mutating func withChance<Result>(_ body: (inout Chance) -> Result) -> Result {
-        body(&turn.chance)
-    }
-
-    /// Keeps a parcel for those who build the world; what is kept before ``boot()`` is never swept.
-    public mutating func put<Value: Sendable>(_ value: Value) -> ParcelID {
-        turn.parcels.put(value)
-    }
-
-    /// The delay of links that have no law of their own.
-    ///
-    /// Set it before nodes connect.
-    public mutating func setLatency(_ law: Law) {
-        turn.own()
-        turn.setDefaultLatency(law)
-    }
-
-    /// The delay from one node to another.
-    public mutating func setLatency(_ law: Law, from: NodeID, to: NodeID) {
-        turn.own()
-        turn.links.setLaw(law, from: from, to: to, &turn.agenda.pointee.connections)
-    }
-
-    /// Lets chance decide between events of the same moment, instead of their sequence.
-    public mutating func drawTies() {
-        turn.own()
-        turn.tieStream = turn.chance.stream("ties")
-        turn.agenda.pointee.laneDelay = Agenda.noLane
-    }
-
-    /// Lets ranks decide between events of the same moment: each node has one that is drawn, and drawn anew now and then, so
-    /// that for a while a node is late for whatever comes.
-    ///
-    /// - Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of
-    ///   Finding Bugs" (2010): few changes of priority find what few orderings break.
-    public mutating func rankTies() {
-        drawTies()
-        for _ in nodes { turn.ranks.append(0) }
-        for index in nodes.indices { turn.drawRank(index) }
-    }
-
-    /// Gives a world that has not been booted another seed, as if it had been built with it.
-    public mutating func reseed(_ seed: UInt64) {
-        precondition(eventCount == 0, "a world is reseeded before anything happens in it")
-        turn.chance.reseed(seed)
-    }
-
-    /// Starts every node, in the order they were added, at the present moment.
-    public mutating func boot() {
-        parcelsOfBuilders = turn.parcels.capacity
-        for index in nodes.indices { start(NodeID(UInt32(index)), at: now) }
-    }
-
-    /// Starts one node at `moment`.
-    public mutating func start(_ node: NodeID, at moment: Instant) {
-        turn.own()
-        turn.pushInOrder(
-            Pending(
-                kind: .start,
-                node: node.raw,
-                generation: turn.incarnations[Int(node.raw)],
-                cause: turn.event
-            ),
-            at: moment.nanoseconds
-        )
-    }
-
-    /// Plans an action of the operator.
-    public mutating func plan(_ action: Action, at moment: Instant) {
-        turn.own()
-        actions.append(action)
-        turn.pushInOrder(
-            Pending(
-                kind: .action,
-                node: .max,
-                subject: UInt32(actions.count - 1),
-                cause: 0
-            ),
-            at: max(moment, now).nanoseconds
-        )
-    }
 
     // MARK: Looking
 
@@ -382,12 +246,12 @@ public struct World {
         runsInBackground || turn.owner.machines.contains { $0.isWaiting }
     }
 
-    private mutating func setMachine(_ node: NodeID, _ machine: any Machine) {
+    mutating func setMachine(_ node: NodeID, _ machine: any Machine) {
         turn.owner.replace(Int(node.raw), by: .make(machine))
     }
 
     @inline(__always)
-    private mutating func begin(_ node: NodeID, at time: UInt64, cause: UInt64) {
+    mutating func begin(_ node: NodeID, at time: UInt64, cause: UInt64) {
         eventCount &+= 1
         turn.now = Instant(nanoseconds: time)
         turn.node = node
@@ -396,7 +260,7 @@ public struct World {
     }
 
     @inline(__always)
-    private mutating func handle(_ event: Event, _ node: NodeID) {
+    mutating func handle(_ event: Event, _ node: NodeID) {
         turn.agenda.pointee.machines[Int(node.raw)]._withUnsafeGuaranteedRef {
             $0.handle(event, &turn)
         }
@@ -405,7 +269,7 @@ public struct World {
     }
 
     /// Lets a machine go that asked for its own death.
-    private mutating func endTurn(_ node: NodeID) {
+    mutating func endTurn(_ node: NodeID) {
         guard turn.dies else { return }
         turn.dies = false
         let downtime = turn.downtime
@@ -575,7 +439,7 @@ public struct World {
     }
 
     /// Puts another data directory under a node that is down.
-    private mutating func mount(_ node: NodeID, _ directory: UInt32) {
+    mutating func mount(_ node: NodeID, _ directory: UInt32) {
         let index = Int(node.raw)
         var directory = directory
         if directory == .max {
@@ -591,7 +455,7 @@ public struct World {
         turn.disks[index] = known ?? disk.blank
     }
 
-    private mutating func startNow(_ node: NodeID) {
+    mutating func startNow(_ node: NodeID) {
         let index = Int(node.raw)
         if nodes[index].forgets, nodes[index].starts > 0 {
             mount(node, nodes[index].directory + 1)
@@ -615,263 +479,11 @@ public struct World {
     }
 
     /// A copy went down with its packet.
-    private mutating func lose(_ event: Pending, at time: UInt64) {
+    mutating func lose(_ event: Pending, at time: UInt64) {
         guard event.packet.custody != 0 else { return }
         begin(NodeID(event.node), at: time, cause: event.cause)
         turn.loseUnsent(event.packet)
     }
-
-    // MARK: The operator
-
-    private mutating func perform(_ action: Action) {
-        switch action {
-        case .crash(let node):
-            if !missed(node) { for part in process(of: node) { crash(part) } }
-        case .stop(let node):
-            if !missed(node) { for part in process(of: node) { stop(part) } }
-        case .start(let node):
-            for part in process(of: node) where !nodes[Int(part.raw)].up {
-                turn.node = part
-                startNow(part)
-            }
-        case .mount(let node, let directory):
-            mount(node, directory)
-        case .leave(let node):
-            // Who is down already is not renamed by a restart that finds nobody to stop.
-            nodes[Int(node.raw)].leaves = nodes[Int(node.raw)].up
-        case .sever(let node):
-            sever(node, from: nil)
-        case .severBetween(let node, let other):
-            sever(node, from: other)
-        case .configure(let node, let packet):
-            nodes[Int(node.raw)].configuration = packet
-        case .slow(let node, let factor):
-            turn.links.slow(node, factor: factor, &turn.agenda.pointee.connections)
-            turn.node = node
-            turn.record(.linkSlowed, detail: factor)
-        case .slowBetween(let one, let other, let factor):
-            turn.links.slow(
-                between: one,
-                and: other,
-                factor: factor,
-                &turn.agenda.pointee.connections
-            )
-            turn.node = one
-            turn.record(.linkSlowed, peer: other.raw, detail: factor)
-        case .cut(let one, let other): cut(one, other, true)
-        case .mend(let one, let other): cut(one, other, false)
-        case .disturb(let one, let other, let trouble):
-            turn.links.disturb(one, other, trouble, &turn.agenda.pointee.connections)
-            turn.node = one
-            turn.record(.linkDisturbed, peer: other.raw, variant: trouble.isNone ? 0 : 1)
-        case .freeze(let node):
-            guard !missed(node) else { return }
-            for part in process(of: node) where !(machine(part) is Frozen) {
-                setMachine(part, Frozen(machine(part)))
-                turn.node = part
-                turn.record(.nodeFrozen)
-            }
-        case .thaw(let node):
-            for part in process(of: node) { thaw(part) }
-        case .slowDisk(let node, let factor):
-            turn.disks[Int(node.raw)].factor = factor
-            turn.node = node
-            turn.record(.diskSlowed, detail: factor)
-        case .fillDisk(let node, let isFull):
-            turn.disks[Int(node.raw)].isFull = isFull
-            turn.node = node
-            turn.record(.diskFilled, variant: isFull ? 1 : 0)
-            if !isFull { turn.startBatch(node) }
-        case .order(let node, let packet):
-            guard nodes[Int(node.raw)].up else { return }
-            turn.node = node
-            handle(.ordered(packet), node)
-        case .mark(let kind, let number):
-            turn.record(kind, detail: number)
-        }
-    }
-
-    /// Whether a node is down already, which is said.
-    private mutating func missed(_ node: NodeID) -> Bool {
-        guard !nodes[Int(node.raw)].up else { return false }
-        turn.node = node
-        turn.record(.faultMissed)
-        return true
-    }
-
-    private mutating func cut(_ one: NodeID, _ other: NodeID, _ isCut: Bool) {
-        turn.node = one
-        let isNew = turn.links.cut(
-            from: one,
-            to: other,
-            isCut,
-            &turn.agenda.pointee.connections
-        )
-        guard isNew else { return }
-        turn.record(isCut ? .linkCut : .linkMended, peer: other.raw)
-        guard !isCut else { return }
-        let ways = turn.links.waysHeld(
-            from: one,
-            to: other,
-            turn.agenda.pointee.connections
-        )
-        for way in ways { turn.resume(way) }
-    }
-
-    /// Hands a frozen machine what has gathered, one turn each, in the order of arrival.
-    private mutating func thaw(_ node: NodeID) {
-        guard let frozen = machine(node) as? Frozen else { return }
-        setMachine(node, frozen.inner)
-        turn.node = node
-        turn.record(.nodeThawed)
-        for held in frozen.held where nodes[Int(node.raw)].up {
-            begin(node, at: now.nanoseconds, cause: held.cause)
-            handle(held.event, node)
-        }
-    }
-
-    private mutating func crash(_ node: NodeID) {
-        guard nodes[Int(node.raw)].up else { return }
-        turn.disks[Int(node.raw)].crash(&turn.chance)
-        turn.node = node
-        turn.record(.nodeCrashed)
-        let recovery = Recovery(
-            first: false,
-            crashed: true,
-            records: nodes[Int(node.raw)].losesDisk ? [] : turn.disks[Int(node.raw)].records
-        )
-        turn.isDead = true
-        turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
-        turn.isDead = false
-        nodes[Int(node.raw)].crashed = true
-        goDown(node, .died)
-    }
-
-    private mutating func stop(_ node: NodeID) {
-        guard nodes[Int(node.raw)].up else { return }
-        thaw(node)
-        turn.node = node
-        handle(.stopping, node)
-        turn.disks[Int(node.raw)].flush()
-        turn.record(.nodeStopped)
-        let recovery = Recovery(
-            first: false,
-            crashed: false,
-            records: nodes[Int(node.raw)].losesDisk ? [] : turn.disks[Int(node.raw)].records
-        )
-        turn.isDead = true
-        turn.owner.machines[Int(node.raw)].perish(recovery, &turn)
-        turn.isDead = false
-        goDown(node, .closed)
-    }
-
-    private mutating func goDown(_ node: NodeID, _ closure: Closure) {
-        let index = Int(node.raw)
-        nodes[index].up = false
-        turn.incarnations[index] += 1
-        if nodes[index].leaves {
-            nodes[index].leaves = false
-            mount(node, .max)
-        }
-        setMachine(node, Absent())
-        for timer in 0..<turn.agenda.pointee.timers[index].count {
-            turn.disarm(TimerID(timer), of: node)
-        }
-        for number in 0..<turn.agenda.pointee.connections.count {
-            let connection = ConnectionID(UInt32(number))
-            if turn.agenda.pointee.connections[number].a == node,
-                turn.agenda.pointee.connections[number].openA
-            {
-                turn.agenda.pointee.connections[number].openA = false
-                turn.notify(
-                    .closed,
-                    turn.agenda.pointee.connections[number].b,
-                    connection,
-                    variant: closure
-                )
-                turn.dropStalled(connection)
-            }
-            if turn.agenda.pointee.connections[number].b == node,
-                turn.agenda.pointee.connections[number].openB
-            {
-                turn.agenda.pointee.connections[number].openB = false
-                turn.notify(
-                    .closed,
-                    turn.agenda.pointee.connections[number].a,
-                    connection,
-                    variant: closure
-                )
-                turn.dropStalled(connection)
-            }
-        }
-    }
-
-    /// Resets every connection of a node: both ends hear of it, and what was on the wire is gone.
-    private mutating func sever(_ node: NodeID, from other: NodeID?) {
-        for number in 0..<turn.agenda.pointee.connections.count {
-            let row = turn.agenda.pointee.connections[number]
-            guard row.a == node || row.b == node, row.openA || row.openB else { continue }
-            if let other, row.a != other, row.b != other { continue }
-            reset(number)
-        }
-    }
-
-    /// Tells both ends of a connection that it is gone.
-    private mutating func reset(_ number: Int) {
-        let row = turn.agenda.pointee.connections[number]
-        for (end, isB) in [(row.a, false), (row.b, true)] {
-            turn.push(
-                Pending(
-                    kind: .closed,
-                    node: end.raw,
-                    subject: UInt32(number),
-                    generation: isB ? 1 : 0,
-                    variant: Closure.reset.rawValue,
-                    cause: turn.event
-                ),
-                at: turn.now.nanoseconds
-            )
-        }
-    }
-
-    // MARK: Parcels
-
-    /// Frees the parcels that no machine, packet or disk holds.
-    ///
-    /// Called by whoever runs the world, at the same moments of every run; see ``parcelsAreMany``.
-    public mutating func sweepParcels() {
-        var marks = ParcelMarks(capacity: turn.parcels.capacity)
-        for slot in 0..<parcelsOfBuilders { marks.keep(ParcelID(UInt32(slot))) }
-        for box in turn.owner.machines { box.machine.parcels(&marks) }
-        turn.agenda.pointee.pending.forEach {
-            marks.keep(turn.agenda.pointee.slab.rows[PendingSet.slot(of: $0)].packet.parcel)
-        }
-        for disk in turn.disks {
-            for packet in disk.durable.values { marks.keep(packet.parcel) }
-            for journal in disk.journals { journal.forEach { marks.keep($0.parcel) } }
-            for write in disk.waiting + disk.writing {
-                switch write {
-                case .put(_, let packet, _): marks.keep(packet.parcel)
-                case .append(_, _, let entry, _): marks.keep(entry.parcel)
-                case .erase, .truncate, .trim: break
-                }
-            }
-        }
-        for action in actions {
-            if case .order(_, let packet) = action { marks.keep(packet.parcel) }
-        }
-        for stall in turn.links.stalls.values {
-            for event in stall.events { marks.keep(event.packet.parcel) }
-        }
-        turn.parcels.markBundles(&marks)
-        turn.parcels.sweep(keeping: marks.alive)
-        // The next sweep is worth as much as it costs: a log of a million records is not gone through for a
-        // few thousand parcels.
-        parcelLimit = max(4096, turn.parcels.count * 2, turn.parcels.count + marks.visits / 4)
-    }
-
-    /// Whether a sweep is worth its time.
-    public var parcelsAreMany: Bool { turn.parcels.count > parcelLimit }
 }
 
 /// The machine of a node that is down: nothing reaches it.

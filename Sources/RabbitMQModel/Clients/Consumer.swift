@@ -434,6 +434,7 @@ struct ConsumerClient: Machine {
 
     func parcels(_ holding: inout ParcelMarks) {
         holding.keep(plan.options)
+        // In any order: each is kept.
         for origin in origins.values { holding.keep(origin.parcel) }
         for declaration in plan.declarations { holding.keep(declaration.parcel) }
     }

@@ -405,6 +405,7 @@ struct ScriptClient: Machine {
     // MARK: Looking
 
     func inventory(_ report: inout Inventory) {
+        // In any order: it is a sum.
         for ledger in ledgers.values {
             report.unconfirmed += UInt64(ledger.waiting.count { !$0.isSettled && !$0.wasReturned })
         }

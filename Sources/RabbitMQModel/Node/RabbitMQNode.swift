@@ -455,6 +455,7 @@ struct RabbitMQNode: Machine {
             for waiting in part.pending { holding.keep(waiting.command.packet.parcel) }
         }
         copyParcels(&holding)
+        // In any order: each is kept.
         for change in wanted.values { holding.keep(change.parcel) }
         for channel in channels { for packet in channel.backlog { holding.keep(packet.parcel) } }
         for session in sessions { for packet in session.backlog { holding.keep(packet.parcel) } }

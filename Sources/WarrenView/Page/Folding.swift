@@ -87,6 +87,7 @@ struct Folding {
             byShape[shape, default: []].append(index)
         }
         var found = [String?](repeating: nil, count: names.count)
+        // In any order: shapes have no member in common.
         for (_, members) in byShape where members.count >= leastMembers {
             let length = parts[members[0]].count
             let distinct = (0..<length).map { position in

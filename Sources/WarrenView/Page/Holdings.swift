@@ -153,6 +153,7 @@ package struct Holdings {
 
     /// What a node had is no side any more.
     private mutating func endSides(of node: UInt32) {
+        // In any order: each is changed by itself.
         for (symbol, found) in sides {
             let left = found.filter { $0.node != node }
             sides[symbol] = left.count < 2 ? nil : left
