@@ -43,6 +43,8 @@ public struct Playback {
         var handled: [UInt64]
         var frozen: Set<UInt32> = []
         var isOver = false
+        /// Where the facts of the last step begin.
+        var began = 0
     }
 
     private var now: Point
@@ -115,6 +117,7 @@ public struct Playback {
             if now.isOver { break }
         }
         note(told[before...])
+        now.began = before
         now.facts = told.count
         now.step += 1
         if now.step % spacing == 0, points.last.map({ $0.step < now.step }) ?? true { keep() }
@@ -173,10 +176,7 @@ public struct Playback {
     }
 
     /// What the last step told.
-    public var lastStep: ArraySlice<Fact> {
-        guard let last = facts.last else { return [] }
-        return facts.end { $0.event == last.event }
-    }
+    public var lastStep: ArraySlice<Fact> { told[now.began..<now.facts] }
 
     // MARK: Another future
 
@@ -206,14 +206,5 @@ public struct Playback {
         case .thaw(let node): now.run.plan(.thaw(node))
         case .reseed(let seed): now.run.world.withChance { $0.reseed(seed) }
         }
-    }
-}
-
-extension ArraySlice {
-    /// The longest end of it of which all are such.
-    fileprivate func end(_ isOne: (Element) -> Bool) -> ArraySlice {
-        var start = endIndex
-        while start > startIndex, isOne(self[start - 1]) { start -= 1 }
-        return self[start...]
     }
 }

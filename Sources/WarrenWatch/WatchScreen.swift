@@ -27,6 +27,8 @@ public struct WatchScreen {
     public private(set) var isPlaying = false
     /// Whether it is to end.
     public private(set) var isOver = false
+    /// What is looked for, as far as it was not found yet.
+    private var sought: Sought?
     private var speed = 0
     private var chosen = 0
     private var showsHelp = false
@@ -89,9 +91,16 @@ public struct WatchScreen {
         }
     }
 
+    /// Something to go on to.
+    private enum Sought { case fault, end }
+
+    /// Whether it is on its way to what was asked for: ``seek()`` goes on, any key stops it.
+    public var isSeeking: Bool { sought != nil }
+
     /// Does what a key asks for.
     public mutating func take(_ command: Command) {
         notice = ""
+        sought = nil
         if showsHelp {
             showsHelp = false
             if command == .help { return }
@@ -107,11 +116,9 @@ public struct WatchScreen {
         case .stepMany: playback.go(to: playback.step + 100)
         case .backMany: playback.go(to: playback.step - 100)
         case .start: playback.go(to: 0)
-        case .end: toTheEnd()
-        case .nextFault:
-            if !playback.forward(most: Self.far, to: Self.isFault) {
-                notice = playback.isOver ? "nothing more goes wrong" : "nothing for long; f goes on"
-            }
+        case .end, .nextFault:
+            sought = command == .end ? .end : .fault
+            seek()
         case .lastFault: playback.back(to: Self.isFault)
         case .up: chosen = (chosen + bodies.count - 1) % max(bodies.count, 1)
         case .down: chosen = (chosen + 1) % max(bodies.count, 1)
@@ -132,12 +139,22 @@ public struct WatchScreen {
         }
     }
 
-    /// Steps after which a search for something gives up for the moment.
-    private static let far = 2_000_000
+    /// Steps that are gone before keys are looked at again.
+    private static let stretch = 2000
 
-    private mutating func toTheEnd() {
-        playback.forward(most: Self.far) { _ in false }
-        if !playback.isOver { notice = "it goes on for long; End goes further" }
+    /// Goes some way on to what was asked for.
+    public mutating func seek() {
+        guard let sought else { return }
+        let isFound = playback.forward(most: Self.stretch) {
+            sought == .fault && Self.isFault($0)
+        }
+        notice = ""
+        if isFound || playback.isOver {
+            self.sought = nil
+            if !isFound, sought == .fault { notice = "nothing more goes wrong; ← goes back" }
+        } else {
+            notice = "on its way; any key stops it"
+        }
     }
 
     private mutating func kill() {

@@ -68,6 +68,19 @@ enum Files {
         }.topology
     }
 
+    /// The topology of a recorded run, with the ready story that it was run with; nil if it cannot be read any more.
+    static func topology(of run: TraceReader.Run) -> Topology? {
+        guard let topology = topology(of: run.topology, at: run.name) else { return nil }
+        let mark = run.schedule.range(of: scheduleOfScenario)
+        guard let name = mark.map({ String(run.schedule[$0.upperBound...]) }) else {
+            return topology
+        }
+        return Scenario(rawValue: name).flatMap { try? $0.applied(to: topology) }
+    }
+
+    /// What stands before the name of a ready story in the schedule of a run.
+    static let scheduleOfScenario = ", scenario "
+
     /// What a topology or a definitions file declares for a broker.
     ///
     /// - Throws: ``Failure`` with code 2 if it cannot be read.

@@ -165,6 +165,7 @@ import WarrenWatch
             WatchScreen.Command.nextFault, .kill, .kill, .help, .help, .end, .back, .down,
         ] {
             screen.take(command)
+            while screen.isSeeking { screen.seek() }
             let lines = screen.lines(width: width, height: height, style: .init(isPlain: true))
             #expect(lines.count == max(height, 8))
             #expect(lines.allSatisfy { $0.count <= max(width, 40) }, "\(lines)")
@@ -191,6 +192,7 @@ import WarrenWatch
         screen.take(.freeze)
         #expect(text().contains("worker goes on"))
         screen.take(.end)
+        while screen.isSeeking { screen.seek() }
         #expect(text().contains("over") && screen.playback.isOver)
         screen.take(.kill)
         #expect(text().contains("the run is over"))

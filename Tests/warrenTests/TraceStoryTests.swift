@@ -178,7 +178,7 @@ import Testing
         let cut = try warren("trace", "sequence", "r.sqlite", "--until", "60ms", "--show", "4")
         #expect(cut.code == 0 && cut.output.contains("deliver m1"), "\(cut.output)")
         let none = try warren("trace", "sequence", "m99999", "r.sqlite")
-        #expect(none.code == 2 && none.errors.contains("tells nothing of that"))
+        #expect(none.code == 2 && none.errors.contains("tells nothing of m99999"))
     }
 
     @Test func `answers SQL with the types that the columns have`() throws {
@@ -200,5 +200,124 @@ import Testing
             warren("trace", "at", "1s", "r.sqlite", "--format", "json").output
         )
         #expect(state["time_ns"] as? Int == 1_000_000_000)
+    }
+
+    @Test(
+        "takes odd words for what they are",
+        arguments: [
+            (["at", "99999999999999999s", "r.sqlite"], Int32(0), "published"),
+            (["at", "0", "r.sqlite"], 0, "prices"),
+            (["message", "m+5", "r.sqlite"], 2, "not a message"),
+            (["sequence", "r.sqlite", "--show", "9223372036854775807"], 64, "--show"),
+            (["sequence", "m1", "m4000000000", "r.sqlite"], 2, "tells nothing of m4000000000"),
+            (["client", "main", "r.sqlite"], 2, "try: warren trace node main"),
+            (["node", "pricing", "r.sqlite"], 2, "try: warren trace client pricing"),
+            (["node", "mian", "r.sqlite"], 2, "did you mean 'main'?"),
+        ]
+    )
+    func odd(_ words: [String], _ code: Int32, _ told: String) throws {
+        try record("rabbitmq/rpc", "r.sqlite")
+        let outcome = try Programs.run(Programs.warren, ["trace"] + words, in: scratch.folder)
+        let text = outcome.output + outcome.errors
+        #expect(text.contains(told), "\(words): \(text)")
+        // A wrong command line has the code of ArgumentParser or that of the program.
+        #expect(
+            outcome.code == code || code == 64 && outcome.code == 2,
+            "\(words): \(outcome.code)"
+        )
+    }
+
+    private func run(_ name: String, _ text: String) throws {
+        try text.write(toFile: scratch.path("\(name).yaml"), atomically: true, encoding: .utf8)
+        let outcome = try warren("run", "\(name).yaml", "--trace", "\(name).sqlite")
+        try #require(outcome.code == 0, "\(outcome.errors)")
+    }
+
+    @Test func `leaves names as they are, whatever signs are in them`() throws {
+        try run(
+            "odd",
+            """
+            warren: 1
+            name: odd
+            brokers: { main: { kind: rabbitmq, queues: { "50% ~off": {} } } }
+            producers: { web: { to: "50% ~off", arrivals: 10/s, count: 5 } }
+            consumers: { worker: { from: "50% ~off", service: 1ms } }
+            """
+        )
+        let told = try warren("trace", "client", "worker", "odd.sqlite").output
+        #expect(told.contains("is sent 5 from 50% ~off, after"), "\(told)")
+        #expect(told.contains("acknowledges 5 of 50% ~off"), "\(told)")
+    }
+
+    @Test func `sees that two runs part in a key, a size or a header`() throws {
+        func text(_ publication: String) -> String {
+            """
+            warren: 1
+            name: parts
+            brokers: { main: { kind: rabbitmq, queues: { q: { bind: { amq.fanout: [""] } } } } }
+            producers: { web: { to: { exchange: amq.fanout }, \(publication), arrivals: 10/s, count: 5 } }
+            """
+        }
+        try run("one", text("size: 100B, headers: { a: b }"))
+        for (name, other) in [
+            ("two", "size: 200B, headers: { a: b }"), ("three", "size: 100B, headers: { a: c }"),
+        ] {
+            try run(name, text(other))
+            let told = try warren("trace", "diff", "one.sqlite", "\(name).sqlite").output
+            #expect(told.contains("- 100.000ms  m1: web publishes it"), "\(told)")
+            #expect(told.contains("+ 100.000ms  m1: web publishes it"), "\(told)")
+        }
+        try run(
+            "four",
+            text("size: 100B, headers: { a: b }").replacing(
+                "exchange: amq.fanout",
+                with: "exchange: amq.fanout, key: k"
+            )
+        )
+        let told = try warren("trace", "diff", "one.sqlite", "four.sqlite").output
+        #expect(told.contains("with the key k"), "\(told)")
+    }
+
+    @Test func `tells the faults of the ready story that it was run with`() throws {
+        let file = Repository.root.appending(path: "Topologies/rabbitmq/cluster/split-brain.yaml")
+            .path
+        _ = try warren("run", file, "--scenario", "leader-kill", "--trace", "s.sqlite")
+        let told = try warren("trace", "timeline", "s.sqlite").output
+        #expect(told.contains("fault 1: kill"), "\(told)")
+        #expect(!told.contains("partition"), "\(told)")
+    }
+
+    @Test(
+        "answers as far as a killed run tells",
+        .enabled(
+            if: FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"),
+            "python3 is not installed; `make test` installs it"
+        )
+    )
+    func killed() throws {
+        try record("rabbitmq/rpc", "k.sqlite")
+        let cut = """
+            import sqlite3
+            file = sqlite3.connect("k.sqlite")
+            file.execute("UPDATE runs SET complete = 0, last_fact = NULL, summary = NULL, digest = NULL")
+            file.execute("DELETE FROM symbols WHERE symbol > 8")
+            file.execute("DELETE FROM sum_rows")
+            file.execute("DELETE FROM slice_rows")
+            file.commit()
+            """
+        _ = try Programs.run("/usr/bin/python3", ["-c", cut], in: scratch.folder)
+        for words in [
+            ["why", "m2", "prices"], ["message", "m2"], ["client", "pricing"], ["queue", "prices"],
+            ["node", "main"], ["timeline"], ["sequence", "m1"], ["summary"], ["at", "1s"],
+            ["export", "--format", "otlp"], ["export", "--format", "shiviz"],
+        ] {
+            let told = try Programs.run(
+                Programs.warren,
+                ["trace"] + words + ["k.sqlite"],
+                in: scratch.folder
+            )
+            #expect((0...1).contains(told.code), "\(words): \(told.code) \(told.errors)")
+            #expect(!told.output.isEmpty, "\(words)")
+        }
     }
 }

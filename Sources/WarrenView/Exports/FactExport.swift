@@ -50,6 +50,25 @@ public struct ExportHeading: Sendable {
         self.fault = fault
     }
 
+    /// The other side, or the second name; nil where a fact has none.
+    func peer(_ fact: Fact) -> String? {
+        switch fact.kind.columns.peer {
+        case .nothing: nil
+        case .node: text.node(fact.peer)
+        case .name: fact.peer == 0 ? nil : names[Symbol(fact.peer)]
+        }
+    }
+
+    /// The number whose meaning depends on the kind; of a publication the bytes of its body.
+    func detail(_ fact: Fact) -> UInt64 {
+        fact.kind.columns.detail == .publication ? UInt64(fact.bodySize) : fact.detail
+    }
+
+    /// The headers of a publication, as a JSON list of name, type and value; empty if there are none.
+    func headers(_ fact: Fact) -> String {
+        fact.kind.columns.detail == .publication ? names[fact.headers] : ""
+    }
+
     /// What happened, as a sentence; of a fault what it does.
     func sentence(_ fact: Fact) -> String {
         fact.kind == .faultBegan

@@ -9,10 +9,15 @@ public struct JSONLinesExport: FactExport {
 
     /// A line.
     public mutating func add(_ fact: Fact, number: Int, to text: inout String) {
-        text += "{\"cause\":\(fact.cause),\"detail\":\(fact.detail),\"event\":\(fact.event)"
-        text += ",\"fact\":\(number),\"kind\":\"\(fact.kind.name)\""
+        let detail = heading.detail(fact)
+        text += "{\"cause\":\(fact.cause),\"detail\":\(detail),\"event\":\(fact.event)"
+        text += ",\"fact\":\(number)"
+        let headers = heading.headers(fact)
+        if !headers.isEmpty { text += ",\"headers\":\(headers)" }
+        text += ",\"kind\":\"\(fact.kind.name)\""
         if fact.message != .none { text += ",\"message\":\"m\(fact.message.raw)\"" }
         text += ",\"node\":\(heading.text.node(fact.node.raw).quoted)"
+        if let peer = heading.peer(fact) { text += ",\"peer\":\(peer.quoted)" }
         text += ",\"sentence\":\(heading.text.sentence(fact).quoted)"
         if fact.subject != .none { text += ",\"subject\":\(heading.names[fact.subject].quoted)" }
         text += ",\"time_ns\":\(fact.time.nanoseconds),\"variant\":\(fact.variant)}\n"
@@ -28,7 +33,7 @@ public struct CSVExport: FactExport {
 
     /// The names of the columns.
     public mutating func begin() -> String {
-        "fact,time_ns,event,cause,node,kind,message,subject,variant,detail,sentence\n"
+        "fact,time_ns,event,cause,node,kind,message,subject,variant,detail,sentence,peer,headers\n"
     }
 
     /// A line.
@@ -37,9 +42,10 @@ public struct CSVExport: FactExport {
         text += Self.field(heading.text.node(fact.node.raw))
         text += ",\(fact.kind.name),"
         if fact.message != .none { text += "m\(fact.message.raw)" }
-        text += ",\(Self.field(heading.names[fact.subject])),\(fact.variant),\(fact.detail),"
+        text +=
+            ",\(Self.field(heading.names[fact.subject])),\(fact.variant),\(heading.detail(fact)),"
         text += Self.field(heading.text.sentence(fact))
-        text += "\n"
+        text += ",\(Self.field(heading.peer(fact) ?? "")),\(Self.field(heading.headers(fact)))\n"
     }
 
     private static func field(_ text: String) -> String {

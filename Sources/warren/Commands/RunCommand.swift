@@ -147,7 +147,8 @@ struct RunCommand: ParsableCommand {
         var unrecorded: Failure?
         var recorder: Recorder?
         do {
-            if !noTrace { recorder = try Recorder(path: trace, simulation) }
+            let story = scenario.map { "seed \(simulation.seed)\(Files.scheduleOfScenario)\($0)" }
+            if !noTrace { recorder = try Recorder(path: trace, simulation, schedule: story) }
         } catch let failure as Failure where failure.isPassing {
             // Somebody keeps the trace: the run is lived all the same.
             Console.error("\(failure.text)\n  the run goes on, and is not recorded")

@@ -81,7 +81,9 @@ struct TraceSequence: ParsableCommand {
     var format = SequenceFormat.text
 
     func validate() throws {
-        guard show >= 2 else { throw ValidationError("--show \(show); say 2 or more") }
+        guard (2...100_000).contains(show) else {
+            throw ValidationError("--show \(show); say 2 to 100000")
+        }
     }
 
     func run() throws {
@@ -99,7 +101,7 @@ struct TraceSequence: ParsableCommand {
             )
         }
         let facts = try TraceOptions.wrap {
-            try Self.facts(open, messages, begin ?? .zero, end ?? .never, most: show * 20)
+            try Self.facts(open, messages, begin ?? .zero, end ?? .never)
         }
         var diagram = SequenceDiagram(facts, open.text, fault: open.faultWords())
         diagram.shorten(to: show)
@@ -124,23 +126,33 @@ struct TraceSequence: ParsableCommand {
         (try? OpenTrace.message(word)) != nil
     }
 
-    /// What is to be drawn, in its order; of a long run the beginning.
+    /// More facts than that are not drawn.
+    private static let most = 500_000
+
+    /// What is to be drawn, in its order.
     private static func facts(
         _ open: OpenTrace,
         _ messages: [MessageID],
         _ begin: Instant,
-        _ end: Instant,
-        most: Int
+        _ end: Instant
     ) throws -> [Fact] {
         guard !messages.isEmpty else {
             var facts: [Fact] = []
             try open.reader.forEachFact(of: open.run, until: end) { fact in
-                if fact.time >= begin, facts.count < most { facts.append(fact) }
+                if fact.time >= begin, facts.count <= most { facts.append(fact) }
             }
-            return facts
+            if facts.count > most {
+                Console.error(
+                    "warning: only the first \(most) facts are drawn\n  try: messages, or --from and --until"
+                )
+            }
+            return Array(facts.prefix(most))
         }
         var all = messages
         for message in messages {
+            if try open.reader.facts(of: open.run, message: message).isEmpty {
+                throw StoreError.noRun("run \(open.run.number) tells nothing of m\(message.raw)")
+            }
             for one in try open.reader.followers(of: message, in: open.run)
                 + open.reader.replies(to: message, in: open.run) where !all.contains(one)
             {

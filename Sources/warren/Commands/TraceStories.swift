@@ -9,13 +9,13 @@ struct TraceClient: ParsableCommand {
         abstract: "Tells what became of a client.",
         discussion: """
             Its connections, consumers and failures in the order of time, then what it did with messages. The name \
-            of a client means all of its instances; `worker#2` is one.
+            of a client means all of its instances; `billing#2` is one.
 
-            Example: warren trace client worker#2 order-pipeline.trace.sqlite
+            Example: warren trace client billing#2 order-pipeline.trace.sqlite
             """
     )
 
-    @Argument(help: "The client, or one instance of it, such as worker#2.")
+    @Argument(help: "The client, or one instance of it, such as billing#2.")
     var name: String
 
     @OptionGroup var options: TraceOptions
@@ -23,8 +23,7 @@ struct TraceClient: ParsableCommand {
 
     func run() throws {
         let open = try OpenTrace(options)
-        let brokers = open.brokerNodes
-        let all = try open.nodes(named: name) { !brokers.contains($0) }
+        let all = try open.nodes(named: name, as: .client)
         try printing.print(
             TraceOptions.wrap {
                 let facts = try open.reader.rareFacts(of: open.run)
@@ -42,7 +41,7 @@ struct TraceNode: ParsableCommand {
         discussion: """
             When it led, was cut off, paused, went and came back; then what it did with messages.
 
-            Example: warren trace node b split-brain.trace.sqlite
+            Example: warren trace node rabbit-2 split-brain.trace.sqlite
             """
     )
 
@@ -54,11 +53,7 @@ struct TraceNode: ParsableCommand {
 
     func run() throws {
         let open = try OpenTrace(options)
-        let brokers = open.brokerNodes
-        let all =
-            try open.nodes.indices.filter { open.nodes[$0].hasPrefix(name + "/") }
-            .map { NodeID(UInt32($0)) }.nonEmpty
-            ?? open.nodes(named: name) { brokers.contains($0) }
+        let all = try open.nodes(named: name, as: .node)
         try printing.print(
             TraceOptions.wrap {
                 let facts = try open.reader.rareFacts(of: open.run)
@@ -76,7 +71,7 @@ struct TraceQueue: ParsableCommand {
         discussion: """
             Who consumed, what came and what went where, and when it was deepest.
 
-            Example: warren trace queue jobs order-pipeline.trace.sqlite
+            Example: warren trace queue billing.orders order-pipeline.trace.sqlite
             """
     )
 
@@ -115,7 +110,8 @@ struct TraceWhy: ParsableCommand {
         commandName: "why",
         abstract: "Says why a message came into a queue, or why it did not.",
         discussion: """
-            Binding by binding, as they were when it was published: which led there, or which word or header failed.             Exit code 0 if it came, 1 if it did not.
+            Binding by binding, as they were when it was published: which led there, or which word or header failed.
+            Exit code 0 if it came, 1 if it did not.
 
             Example: warren trace why m41 mail.events order-pipeline.trace.sqlite
             """
@@ -166,17 +162,4 @@ struct StoryOptions: ParsableArguments {
         let texts = stories.map { lines($0, show).joined(separator: "\n") }
         try Console.print(texts.joined(separator: "\n\n"))
     }
-}
-
-extension OpenTrace {
-    /// The names of the nodes that are no clients: those at which connections are opened.
-    var brokerNodes: Set<String> {
-        guard let facts = try? reader.rareFacts(of: run) else { return [] }
-        return Set(facts.filter { $0.kind == .connectionOpened }.map { text.node($0.node.raw) })
-    }
-}
-
-extension Array {
-    /// The array, or nil if there is nothing in it.
-    var nonEmpty: Self? { isEmpty ? nil : self }
 }

@@ -84,7 +84,7 @@ struct ViewCommand: ParsableCommand {
         beside other: (reader: TraceReader, run: TraceReader.Run)? = nil,
         to path: String
     ) throws -> Int {
-        let topology = topology ?? Files.topology(of: run.topology, at: run.name)
+        let topology = topology ?? Files.topology(of: run)
         let heading = try heading(reader, run, topology)
         var page = RunPage(heading)
         var facts: [Fact] = []
@@ -100,7 +100,7 @@ struct ViewCommand: ParsableCommand {
             try TraceOptions.wrap {
                 try other.reader.forEachFact(of: other.run) { theirs.append($0) }
             }
-            let second = Files.topology(of: other.run.topology, at: other.run.name)
+            let second = Files.topology(of: other.run)
             comparison = SideBySide(
                 SideBySide.Side(heading, topology: run.topology, facts: facts),
                 SideBySide.Side(

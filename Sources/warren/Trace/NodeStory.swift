@@ -65,11 +65,21 @@ struct NodeStory: Encodable {
 
     private static func clientWordings(_ sums: [FactSum], _ open: OpenTrace) -> [SumLine.Wording] {
         typealias Wording = SumLine.Wording
-        var all = SumLine.each(.messagePublished, in: sums, { "publishes % to \($0)" }, open)
-        all.append(Wording(kind: .messageConfirmed, words: "has % confirmed, after ~ on average"))
-        all.append(Wording(kind: .messageNacked, words: "has % nacked"))
-        all.append(Wording(kind: .messageReturned, words: "gets % back, unroutable"))
-        all.append(Wording(kind: .messageRetried, words: "publishes % again"))
+        var all = SumLine.each(
+            .messagePublished,
+            in: sums,
+            { name in { n, _ in "publishes \(n) to \(name)" } },
+            open
+        )
+        all.append(
+            Wording(
+                kind: .messageConfirmed,
+                words: { n, mean in "has \(n) confirmed, after \(mean) on average" }
+            )
+        )
+        all.append(Wording(kind: .messageNacked, words: { n, _ in "has \(n) nacked" }))
+        all.append(Wording(kind: .messageReturned, words: { n, _ in "gets \(n) back, unroutable" }))
+        all.append(Wording(kind: .messageRetried, words: { n, _ in "publishes \(n) again" }))
         let unknown = ["timed out", "connection lost", "never asked", "still waiting at the end"]
         for (number, words) in unknown.enumerated() {
             let isOne = { (variant: UInt8) in Int(variant) == number }
@@ -77,57 +87,92 @@ struct NodeStory: Encodable {
                 Wording(
                     kind: .messageUnknown,
                     variants: isOne,
-                    words: "does not know what became of %: \(words)"
+                    words: { n, _ in "does not know what became of \(n): \(words)" }
                 )
             )
         }
         all += SumLine.each(
             .deliverySent,
             in: sums,
-            { "is sent % from \($0), after ~ in line on average" },
+            { name in { n, mean in "is sent \(n) from \(name), after \(mean) in line on average" }
+            },
             open
         )
         all.append(
             Wording(
                 kind: .deliverySent,
                 variants: SumLine.isRedelivered,
-                words: "gets % of them as redelivered"
+                words: { n, _ in "gets \(n) of them as redelivered" }
             )
         )
-        all += SumLine.each(.recordRead, in: sums, { "is sent % records from \($0)" }, open)
-        all += SumLine.each(.deliveryAcked, in: sums, { "acknowledges % of \($0)" }, open)
-        for (isOne, words) in [(UInt8(1), "rejects % and wants them requeued"), (0, "rejects %")] {
-            all.append(Wording(kind: .deliveryRejected, variants: { $0 == isOne }, words: words))
+        all += SumLine.each(
+            .recordRead,
+            in: sums,
+            { name in { n, _ in "is sent \(n) records from \(name)" } },
+            open
+        )
+        all += SumLine.each(
+            .deliveryAcked,
+            in: sums,
+            { name in { n, _ in "acknowledges \(n) of \(name)" } },
+            open
+        )
+        for (isOne, words) in [(UInt8(1), " and wants them requeued"), (0, "")] {
+            all.append(
+                Wording(
+                    kind: .deliveryRejected,
+                    variants: { $0 == isOne },
+                    words: { n, _ in "rejects \(n)\(words)" }
+                )
+            )
         }
         all.append(
-            Wording(kind: .messageHandled, words: "finishes % pieces of work, ~ each on average")
+            Wording(
+                kind: .messageHandled,
+                words: { n, mean in "finishes \(n) pieces of work, \(mean) each on average" }
+            )
         )
         for failure in WorkFailure.allCases {
             all.append(
                 Wording(
                     kind: .workFailed,
                     variants: { $0 == failure.rawValue },
-                    words: "\(failure.words) % times"
+                    words: { n, _ in "\(failure.words) \(n) times" }
                 )
             )
         }
         all += SumLine.each(
             .effectApplied,
             in: sums,
-            { "the effect \($0) takes place % times" },
+            { name in { n, _ in "the effect \(name) takes place \(n) times" } },
             open
         )
         all += SumLine.each(
             .effectSkipped,
             in: sums,
-            { "the effect \($0) is skipped % times" },
+            { name in { n, _ in "the effect \(name) is skipped \(n) times" } },
             open
         )
-        all.append(Wording(kind: .publishFailed, words: "cannot publish % that were to follow"))
-        all.append(Wording(kind: .callStarted, words: "sends % requests"))
-        all.append(Wording(kind: .callAnswered, words: "has % answers, after ~ on average"))
-        all.append(Wording(kind: .callFailed, words: "gives % calls up"))
-        all.append(Wording(kind: .answerDiscarded, words: "discards % answers that came too late"))
+        all.append(
+            Wording(
+                kind: .publishFailed,
+                words: { n, _ in "cannot publish \(n) that were to follow" }
+            )
+        )
+        all.append(Wording(kind: .callStarted, words: { n, _ in "sends \(n) requests" }))
+        all.append(
+            Wording(
+                kind: .callAnswered,
+                words: { n, mean in "has \(n) answers, after \(mean) on average" }
+            )
+        )
+        all.append(Wording(kind: .callFailed, words: { n, _ in "gives \(n) calls up" }))
+        all.append(
+            Wording(
+                kind: .answerDiscarded,
+                words: { n, _ in "discards \(n) answers that came too late" }
+            )
+        )
         return all
     }
 
@@ -138,22 +183,47 @@ struct NodeStory: Encodable {
             .messageRouted,
             in: sums,
             variants: isTaken,
-            { "puts % copies into \($0)" },
+            { name in { n, _ in "puts \(n) copies into \(name)" } },
             open
         )
         all += SumLine.each(
             .messageRouted,
             in: sums,
             variants: { $0 == 1 },
-            { "refuses % copies: \($0) is full" },
+            { name in { n, _ in "refuses \(n) copies: \(name) is full" } },
             open
         )
-        all += SumLine.each(.deliverySent, in: sums, { "sends % from \($0)" }, open)
-        all += SumLine.each(.recordRead, in: sums, { "sends % records from \($0)" }, open)
-        all += SumLine.each(.messageDeadLettered, in: sums, { "dead-letters % of \($0)" }, open)
-        all += SumLine.each(.messageDropped, in: sums, { "loses or drops % of \($0)" }, open)
-        all += SumLine.each(.messageRecovered, in: sums, { "finds % of \($0) again" }, open)
-        all.append(Wording(kind: .messageUnroutable, words: "finds nobody for %"))
+        all += SumLine.each(
+            .deliverySent,
+            in: sums,
+            { name in { n, _ in "sends \(n) from \(name)" } },
+            open
+        )
+        all += SumLine.each(
+            .recordRead,
+            in: sums,
+            { name in { n, _ in "sends \(n) records from \(name)" } },
+            open
+        )
+        all += SumLine.each(
+            .messageDeadLettered,
+            in: sums,
+            { name in { n, _ in "dead-letters \(n) of \(name)" } },
+            open
+        )
+        all += SumLine.each(
+            .messageDropped,
+            in: sums,
+            { name in { n, _ in "loses or drops \(n) of \(name)" } },
+            open
+        )
+        all += SumLine.each(
+            .messageRecovered,
+            in: sums,
+            { name in { n, _ in "finds \(n) of \(name) again" } },
+            open
+        )
+        all.append(Wording(kind: .messageUnroutable, words: { n, _ in "finds nobody for \(n)" }))
         return all
     }
 

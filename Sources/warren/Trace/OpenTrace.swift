@@ -28,7 +28,7 @@ struct OpenTrace {
     /// The topology of the run; nil if it cannot be read any more.
     var topology: Topology? {
         if let known = read.topology { return known }
-        let made = Files.topology(of: run.topology, at: run.name)
+        let made = Files.topology(of: run)
         read.topology = .some(made)
         return made
     }
@@ -46,20 +46,53 @@ struct OpenTrace {
         }
     }
 
-    /// The nodes that a name means: one of that name, or all instances of a client.
+    /// What a node can be.
+    enum Role: String {
+        case client, node
+        var words: String { self == .client ? "a client" : "a node of a broker" }
+    }
+
+    /// What a node is: by the topology, or, where that cannot be read, by whether connections are opened to it.
+    private func role(of name: String, _ servers: Set<String>) -> Role {
+        guard let topology else { return servers.contains(name) ? .node : .client }
+        let isServer = topology.brokers.contains { broker in
+            name == broker.name || name.hasPrefix(broker.name + "/")
+        }
+        return isServer ? .node : .client
+    }
+
+    /// The nodes that a name means: one of that name, all instances of a client, all nodes of a broker.
     ///
     /// - Throws: ``Failure``, with what it may have meant.
-    func nodes(named name: String, _ isOne: (String) -> Bool = { _ in true }) throws -> [NodeID] {
-        let found = nodes.indices.filter { index in
+    func nodes(named name: String, as role: Role) throws -> [NodeID] {
+        let facts = topology == nil ? try TraceOptions.wrap { try reader.rareFacts(of: run) } : []
+        let servers = Set(
+            facts.filter { $0.kind == .connectionOpened }.map { text.node($0.node.raw) }
+        )
+        let named = nodes.indices.filter { index in
             nodes[index] == name || nodes[index].hasPrefix(name + "#")
-                || nodes[index].hasSuffix("/" + name)
+                || nodes[index].hasPrefix(name + "/") || nodes[index].hasSuffix("/" + name)
         }
+        let found = named.filter { self.role(of: nodes[$0], servers) == role }
         if !found.isEmpty { return found.map { NodeID(UInt32($0)) } }
+        if let other = named.first.map({ self.role(of: nodes[$0], servers) }) {
+            throw Failure(
+                code: Failure.input,
+                text: "error: '\(name)' is \(other.words)\n"
+                    + "  try: warren trace \(other.rawValue) \(name)"
+            )
+        }
+        let known = nodes.filter { self.role(of: $0, servers) == role }
         throw Failure(
             code: Failure.input,
-            text: "error: run \(run.number) of \(run.name) has no '\(name)'; "
-                + DidYouMean.hint(name, in: nodes.filter(isOne))
+            text: "error: run \(run.number) of \(run.name) has no \(role.rawValue) '\(name)'; "
+                + DidYouMean.hint(name, in: known)
         )
+    }
+
+    /// A name of the run; nil if it came up later than a run that was killed wrote its names.
+    func entry(of symbol: Symbol) -> Names.Entry? {
+        Int(symbol.raw) < names.entries.count ? names.entries[Int(symbol.raw)] : nil
     }
 
     /// What messages wait in under a name: queues, and the buffers of subscribers, which bear their names.
@@ -92,7 +125,9 @@ struct OpenTrace {
     /// - Throws: ``Failure`` if it is none.
     static func message(_ text: String) throws -> MessageID {
         let digits = text.hasPrefix("m") ? String(text.dropFirst()) : text
-        guard let number = UInt32(digits), number > 0 else {
+        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let number = UInt32(digits),
+            number > 0
+        else {
             throw Failure(
                 code: Failure.input,
                 text: "error: '\(text)' is not a message; messages are written m1, m2, …"
@@ -105,13 +140,14 @@ struct OpenTrace {
     ///
     /// - Throws: ``Failure`` if it is none.
     static func moment(_ text: String) throws -> Instant {
+        if text == "0" { return .zero }
         guard let nanoseconds = Units.duration(text) else {
             throw Failure(
                 code: Failure.input,
                 text: "error: '\(text)' is not a moment; write one such as 3.2s or 250ms"
             )
         }
-        return Instant(nanoseconds: UInt64(nanoseconds))
+        return nanoseconds < 0x1p63 ? Instant(nanoseconds: UInt64(nanoseconds)) : .never
     }
 }
 

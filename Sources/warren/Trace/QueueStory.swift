@@ -36,21 +36,25 @@ struct QueueStory: Encodable {
             wordings.compactMap { SumLine(own, $0, open) }
         }
         came = all([
-            Wording(kind: .messageRouted, variants: { $0 == 0 }, words: "% copies came in"),
+            Wording(
+                kind: .messageRouted,
+                variants: { $0 == 0 },
+                words: { n, _ in "\(n) copies came in" }
+            ),
             Wording(
                 kind: .messageRouted,
                 variants: { $0 == 1 },
-                words: "% were refused: it was full"
+                words: { n, _ in "\(n) were refused: it was full" }
             ),
             Wording(
                 kind: .messageRecovered,
                 variants: { $0 == 0 },
-                words: "% were found on a disk after a restart"
+                words: { n, _ in "\(n) were found on a disk after a restart" }
             ),
             Wording(
                 kind: .messageRecovered,
                 variants: { $0 == 1 },
-                words: "% that had been settled came back to life"
+                words: { n, _ in "\(n) that had been settled came back to life" }
             ),
         ])
         var takers: [UInt32] = []
@@ -64,27 +68,43 @@ struct QueueStory: Encodable {
                     Wording(
                         kind: .deliverySent,
                         peer: peer,
-                        words: "\(name) was sent %, after ~ in line on average"
+                        words: { n, mean in
+                            "\(name) was sent \(n), after \(mean) in line on average"
+                        }
                     ),
                     Wording(
                         kind: .deliverySent,
                         peer: peer,
                         variants: SumLine.isRedelivered,
-                        words: "\(name) got % of them as redelivered"
+                        words: { n, _ in "\(name) got \(n) of them as redelivered" }
                     ),
-                    Wording(kind: .recordRead, peer: peer, words: "\(name) was sent % records"),
-                    Wording(kind: .deliveryAcked, peer: peer, words: "\(name) acknowledged %"),
-                    Wording(kind: .deliveryRejected, peer: peer, words: "\(name) rejected %"),
+                    Wording(
+                        kind: .recordRead,
+                        peer: peer,
+                        words: { n, _ in "\(name) was sent \(n) records" }
+                    ),
+                    Wording(
+                        kind: .deliveryAcked,
+                        peer: peer,
+                        words: { n, _ in "\(name) acknowledged \(n)" }
+                    ),
+                    Wording(
+                        kind: .deliveryRejected,
+                        peer: peer,
+                        words: { n, _ in "\(name) rejected \(n)" }
+                    ),
                 ]
             }
         )
-        var ways: [Wording] = [Wording(kind: .deliveryAcked, words: "% were acknowledged")]
+        var ways: [Wording] = [
+            Wording(kind: .deliveryAcked, words: { n, _ in "\(n) were acknowledged" })
+        ]
         for reason in ReturnReason.allCases {
             ways.append(
                 Wording(
                     kind: .deliveryRequeued,
                     variants: { $0 == reason.rawValue },
-                    words: "% went back in line: \(reason.words)"
+                    words: { n, _ in "\(n) went back in line: \(reason.words)" }
                 )
             )
         }
@@ -93,14 +113,14 @@ struct QueueStory: Encodable {
                 Wording(
                     kind: .messageDeadLettered,
                     variants: { $0 & 63 == reason.rawValue },
-                    words: "% left for the dead-letter exchange: \(reason.words)"
+                    words: { n, _ in "\(n) left for the dead-letter exchange: \(reason.words)" }
                 )
             )
             ways.append(
                 Wording(
                     kind: .messageDropped,
                     variants: { $0 == reason.rawValue },
-                    words: "% are gone: \(reason.words)"
+                    words: { n, _ in "\(n) are gone: \(reason.words)" }
                 )
             )
         }
@@ -108,7 +128,7 @@ struct QueueStory: Encodable {
             Wording(
                 kind: .messageHandled,
                 variants: { $0 == 1 },
-                words: "% were worked on after sending them had settled them"
+                words: { n, _ in "\(n) were worked on after sending them had settled them" }
             )
         )
         went = all(ways)

@@ -128,13 +128,30 @@ struct RunDifference: Encodable {
         -> Bool
     {
         guard one.time == other.time, one.kind == other.kind, one.variant == other.variant,
-            one.message == other.message,
-            one.kind == .messagePublished || one.detail == other.detail
+            one.message == other.message
         else { return false }
         if left.text.node(one.node.raw) != right.text.node(other.node.raw) { return false }
         if left.names[one.subject] != right.names[other.subject] { return false }
-        return one.peer == other.peer && left.nodes == right.nodes
-            || left.text.sentence(one) == right.text.sentence(other)
+        if one.kind.columns.detail == .publication {
+            guard one.bodySize == other.bodySize,
+                left.names[one.headers] == right.names[other.headers]
+            else { return false }
+        } else if one.detail != other.detail {
+            return false
+        }
+        switch one.kind.columns.peer {
+        case .nothing: return true
+        case .node: return left.text.node(one.peer) == right.text.node(other.peer)
+        case .name: return left.names[Symbol(one.peer)] == right.names[Symbol(other.peer)]
+        }
+    }
+
+    /// A fact in words; with the columns that its sentence does not tell, if the other one reads the same.
+    private static func line(_ fact: Fact, _ open: OpenTrace, besides other: String?) -> StoryLine {
+        let sentence = open.text.sentence(fact)
+        guard StoryLine(fact, sentence).text == other else { return StoryLine(fact, sentence) }
+        let columns = "(variant \(fact.variant), detail \(fact.detail))"
+        return StoryLine(fact, "\(sentence) \(columns)")
     }
 
     private static func parting(_ one: OpenTrace, _ other: OpenTrace) throws -> Parting? {
@@ -180,8 +197,12 @@ struct RunDifference: Encodable {
             : try open.reader.facts(of: open.run, message: fact.message)
         return Parting(
             fact: place + 1,
-            first: left.map { StoryLine($0, one.text.sentence($0)) },
-            second: right.map { StoryLine($0, other.text.sentence($0)) },
+            first: left.map {
+                line($0, one, besides: right.map { StoryLine($0, other.text.sentence($0)).text })
+            },
+            second: right.map {
+                line($0, other, besides: left.map { StoryLine($0, one.text.sentence($0)).text })
+            },
             before: story.filter { ($0.time, $0.event) < (fact.time, fact.event) }.suffix(8)
                 .map { StoryLine($0, open.text.sentence($0)) }
         )

@@ -22,8 +22,8 @@ struct SumLine: Encodable {
         var subject: Symbol = .none
         var peer: NodeID?
         var variants: ((UInt8) -> Bool)?
-        /// With a place `%` for the number, and `~` for the average.
-        var words: String
+        /// The words for a number, and for an average length.
+        var words: (String, String) -> String
     }
 
     /// One line of all sums that a wording takes; nil if there are none.
@@ -45,9 +45,7 @@ struct SumLine: Encodable {
         last_ns = last.nanoseconds
         let mean = taken.reduce(0) { $0 + $1.total } / max(count, 1)
         mean_ns = wording.kind.columns.detail == .length ? mean : nil
-        sentence = wording.words
-            .replacing("%", with: "\(count)")
-            .replacing("~", with: FactText.length(Interval(nanoseconds: mean)))
+        sentence = wording.words("\(count)", FactText.length(Interval(nanoseconds: mean)))
     }
 
     /// The wordings of one kind for each queue, exchange or effect that sums of it have, in the order of their names.
@@ -55,7 +53,7 @@ struct SumLine: Encodable {
         _ kind: FactKind,
         in sums: [FactSum],
         variants: ((UInt8) -> Bool)? = nil,
-        _ words: (String) -> String,
+        _ words: (String) -> (String, String) -> String,
         _ open: OpenTrace
     ) -> [Wording] {
         var subjects: [Symbol] = []

@@ -132,7 +132,8 @@ struct WhyStory: Encodable {
         /// Nil if the bindings of that moment are not known: another kind of broker, a topology that cannot be read, an
         /// exchange that a client declared.
         init?(_ birth: Fact, _ open: OpenTrace) throws {
-            let scope = open.names[open.names.entries[Int(birth.subject.raw)].scope]
+            guard let target = open.entry(of: birth.subject) else { return nil }
+            let scope = open.names[target.scope]
             let parts = scope.split(separator: "/", maxSplits: 1).map(String.init)
             let vhost = parts.count > 1 ? parts[1] : "/"
             guard let topology = open.topology,
@@ -142,8 +143,8 @@ struct WhyStory: Encodable {
             var set = DefinitionSet(broker)
             for fact in try open.reader.rareFacts(of: open.run, until: birth.time)
             where fact.event <= birth.event {
-                let entry = open.names.entries[Int(fact.subject.raw)]
-                guard open.names[entry.scope] == scope else { continue }
+                guard let entry = open.entry(of: fact.subject), open.names[entry.scope] == scope
+                else { continue }
                 switch fact.kind {
                 case .queueDeclared: set.add(queue: entry.text, vhost: vhost)
                 case .queueDeleted: set.remove(queue: entry.text, vhost: vhost)

@@ -127,7 +127,9 @@ enum Watching {
             terminal.draw(
                 screen.lines(width: width, height: height, style: .init(isPlain: isPlain))
             )
-            guard let keys = terminal.keys(within: screen.isPlaying ? 40 : 500) else { return }
+            let wait: Int32 = screen.isSeeking ? 0 : screen.isPlaying ? 40 : 500
+            guard let keys = terminal.keys(within: wait) else { return }
+            if keys.isEmpty { screen.seek() }
             for key in keys {
                 screen.take(key)
                 clock = Clock(screen)
