@@ -15,6 +15,7 @@ public enum Coverage {
     public static let groups = [
         "CONN", "DECL", "ROUTE", "TOPIC", "HDR", "CHASH", "PUB", "GET", "CONS", "ACK", "REQ", "TTL",
         "LEN", "DLX", "PRIO", "DRT", "QQ", "STREAM", "POL", "PERM", "ALARM", "DUR", "CLUS", "PART",
+        "MIR",
     ]
 
     private static let wire =
@@ -44,7 +45,15 @@ public enum Coverage {
         ),
         "RMQ-PUB-32": .approximated("bodies have a size and no bytes, and are never split"),
         "RMQ-PUB-33": .approximated("a key of more than 255 bytes is taken, too, in a script"),
-        "RMQ-PUB-38": .approximated("no queue dies abnormally, so nobody is nacked for that"),
+        "RMQ-PUB-38": .approximated(
+            "no queue dies by itself, so nobody is nacked for that; of one whose node is gone see RMQ-MIR-09"
+        ),
+        "RMQ-MIR-07": .approximated(
+            "an automatic mirror has everything at once; a real one copies batch by batch, and the queue waits"
+        ),
+        "RMQ-MIR-09": .approximated(
+            "publishers wait for the old master; a real node nacks what it could not store meanwhile"
+        ),
         "RMQ-DLX-28": .approximated(
             "a message moves in one step: nothing is lost between the queues"
         ),
