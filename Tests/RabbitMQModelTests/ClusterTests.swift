@@ -234,7 +234,7 @@ struct QuorumClusterTests {
                 FieldValue.Field("x-queue-leader-locator", .string("balanced")),
             ]
         }
-        #expect(talk.leader(of: "balanced") != 2)
+        #expect(try #require(talk.leader(of: "balanced")) != 2)
         cluster.publish("a", "b", to: "q", on: one)
         #expect(try cluster.drain("q", on: talk.openChannel(on: 3)) == ["a", "b"])
     }
@@ -249,7 +249,7 @@ struct QuorumClusterTests {
         talk.publish("a", to: "q", on: two)
         talk.wait(1000)
         #expect(talk.takeConfirms(on: two) == [1])
-        #expect(talk.leader(of: "q") != 1)
+        #expect(try #require(talk.leader(of: "q")) != 1)
         #expect(try cluster.drain("q", on: two) == ["a"])
     }
 

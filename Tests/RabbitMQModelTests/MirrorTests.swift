@@ -360,7 +360,7 @@ struct StreamReplicaTests {
         talk.kill(1)
         cluster.persistent("d", to: "s", on: two)
         talk.wait(1000)
-        #expect(talk.leader(of: "s") != 1)
+        #expect(try #require(talk.leader(of: "s")) != 1)
         #expect(talk.takeConfirms(on: two) == [4])
         #expect(talk.takeDeliveries(on: three).map(\.body) == ["d"])
         #expect(talk.takeCancellations(on: three) == [])
