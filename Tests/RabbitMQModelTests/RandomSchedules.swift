@@ -112,6 +112,15 @@ struct RandomSchedule {
             """
     }
 
+    /// A schedule that was kept, by its path; its name says of which kind it is.
+    init(kept path: String) throws {
+        let name = path.split(separator: "/").last?.split(separator: ".").first ?? ""
+        let parts = name.split(separator: "-")
+        kind = try #require(parts.first.flatMap { Kind(rawValue: String($0)) }, "\(path)")
+        seed = try #require(parts.last.flatMap { UInt64($0) }, "\(path)")
+        text = try Repository.text(path)
+    }
+
     /// What is wrong with the run, or nil.
     func fault() throws -> String? {
         var simulation = try Simulate.make(text)
@@ -170,16 +179,19 @@ struct RandomSchedule {
 
     /// Writes the schedule to a file, and says how to play it again.
     func story(_ fault: String) throws -> Comment {
-        let path = FileManager.default.temporaryDirectory.appending(
-            path: "random-\(kind)-\(seed).yaml"
-        )
-        try text.write(to: path, atomically: true, encoding: .utf8)
-        return "seed \(seed): \(fault); play it again: warren run \(path.path)"
+        let path = try KeptSchedules.keep(text, kind.rawValue, seed, because: fault)
+        return "seed \(seed): \(fault); play it again: warren run \(path)"
     }
 }
 
 @Suite("A replicated queue under random failures", .tags(.slow), .unlessQuick)
 struct RandomScheduleTests {
+    @Test(arguments: RandomSchedule.Kind.allCases.flatMap { KeptSchedules.files($0.rawValue) })
+    func `does what it should where it once did not`(path: String) throws {
+        let fault = try RandomSchedule(kept: path).fault()
+        #expect(fault == nil, "\(path)")
+    }
+
     @Test(arguments: 0..<8)
     func `loses nothing that was confirmed, has one leader a term, and agrees on its log`(
         part: UInt64

@@ -121,6 +121,11 @@ struct RandomTopologyTests {
         #expect(outcome == .fine)
     }
 
+    @Test(arguments: KeptSchedules.files("topology"))
+    func `does what it should where it once did not`(path: String) throws {
+        #expect(RandomRun.outcome(of: try Repository.text(path)) == .fine, "\(path)")
+    }
+
     @Test(arguments: 0..<parts)
     func `runs without a crash, balances its books, and lives the same life twice`(part: Int) {
         let count = RandomRun.number("WARREN_TOPOLOGIES", usually: 500) / Self.parts
@@ -142,7 +147,9 @@ struct RandomTopologyTests {
                 let small = document.shrunk(tries: 400) {
                     if case .bad(kind, _) = RandomRun.outcome(of: $0.yaml) { true } else { false }
                 }
-                let kept = RandomRun.keep(small.yaml, "warren-random-\(seed)")
+                let kept =
+                    (try? KeptSchedules.keep(small.yaml, "topology", seed, because: sentence))
+                    ?? RandomRun.keep(small.yaml, "warren-random-\(seed)")
                 FileHandle.standardError.write(Data("seed \(seed): \(sentence): \(kept)\n".utf8))
                 Issue.record("seed \(seed): \(sentence); play it again: warren run \(kept)")
             }
