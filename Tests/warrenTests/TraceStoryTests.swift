@@ -320,4 +320,15 @@ import Testing
             #expect(!told.output.isEmpty, "\(words)")
         }
     }
+
+    @Test func `tells of a node whom it led and whom it followed`() throws {
+        try record("rabbitmq/cluster/quorum-leader-killed", "q.sqlite")
+        let told = try warren("trace", "node", "rabbit-1", "q.sqlite").output
+        let lines = told.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+        for line in [
+            "0s  main/rabbit-1 leads orders, in term 1", "10.000s  main/rabbit-1 is killed",
+            "10.121s  main/rabbit-2 leads orders, in term 2", "18.000s  main/rabbit-1 is back",
+            "24.000s  main/rabbit-1 is in its cluster and serves",
+        ] { #expect(lines.contains(line), "\(told)") }
+    }
 }

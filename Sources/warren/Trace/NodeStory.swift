@@ -54,6 +54,7 @@ struct NodeStory: Encodable {
         happened = facts.filter { fact in
             fact.node == node || fact.kind.columns.peer == .node && fact.peer == node.raw
                 || fact.kind == .workSlowed && isNamed(open.names[Symbol(fact.peer)], name)
+                || isElection(fact) && isSibling(open.text.node(fact.node.raw), name)
         }
         .map { fact in
             let isFault = fact.kind == .faultBegan
@@ -248,6 +249,17 @@ struct NodeStory: Encodable {
         }
         return lines
     }
+}
+
+/// Whether a node of a cluster leads a queue from now on, so that the others follow it.
+private func isElection(_ fact: Fact) -> Bool {
+    fact.kind == .leaderElected || fact.kind == .mirrorPromoted
+}
+
+/// Whether two nodes are of one cluster: nodes of a broker are called `broker/node`.
+private func isSibling(_ one: String, _ other: String) -> Bool {
+    guard let broker = one.split(separator: "/").first, one.contains("/") else { return false }
+    return other.hasPrefix(broker + "/")
 }
 
 /// Whether a client's name is that of an instance.
