@@ -139,8 +139,9 @@ let package = Package(
         .executableTarget(
             name: "warren",
             dependencies: [
-                "RabbitMQModel", "WarrenBroker", "WarrenCatalog", "WarrenCheck", "WarrenGateway",
-                "WarrenKernel", "WarrenLab", "WarrenLedger", "WarrenSearch", "WarrenStore",
+                "NATSModel", "RabbitMQModel", "WarrenBroker", "WarrenCatalog", "WarrenCheck",
+                "WarrenGateway", "WarrenKernel", "WarrenLab", "WarrenLedger", "WarrenSearch",
+                "WarrenStore",
                 "WarrenTopology",
                 "WarrenTrace", "WarrenView", "WarrenWatch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "Rainbow",

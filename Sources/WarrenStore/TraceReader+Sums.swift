@@ -48,7 +48,7 @@ extension TraceReader {
             var isTold = false
             chunk.bytes.withUnsafeBytes { bytes in
                 Varints.forEach(in: bytes) { step in
-                    number += step
+                    number &+= step
                     isTold = wanted.contains(number)
                     return !isTold && number < most
                 }

@@ -9,7 +9,7 @@ public import WarrenTrace
 /// begins another future, and the one that was there before is forgotten.
 public struct Playback {
     /// Something that is done to the run by hand.
-    public enum Deed: Sendable, Hashable {
+    public enum Intervention: Sendable, Hashable {
         /// A node or client dies.
         case kill(NodeID)
         /// A node or client that is down starts.
@@ -49,7 +49,7 @@ public struct Playback {
 
     private var now: Point
     private var points: [Point]
-    private var deeds: [(step: Int, deed: Deed)] = []
+    private var interventions: [(step: Int, intervention: Intervention)] = []
     private var told: [Fact] = []
     private var spacing = 32
     private var futures: UInt64 = 0
@@ -76,7 +76,9 @@ public struct Playback {
     /// Whether nothing is left to happen.
     public var isOver: Bool { now.isOver }
     /// What was done by hand until now.
-    public var done: [(step: Int, deed: Deed)] { deeds.filter { $0.step < now.step } }
+    public var done: [(step: Int, intervention: Intervention)] {
+        interventions.filter { $0.step < now.step }
+    }
 
     /// Messages that a node published until now.
     public func published(by node: NodeID) -> UInt64 { now.published[Int(node.raw)] }
@@ -94,9 +96,9 @@ public struct Playback {
     public mutating func forward() -> ArraySlice<Fact> {
         guard !isOver else { return [] }
         var awaited: [(NodeID, FactKind)] = []
-        for (step, deed) in deeds where step == now.step {
-            perform(deed)
-            if let fact = deed.fact { awaited.append(fact) }
+        for (step, intervention) in interventions where step == now.step {
+            perform(intervention)
+            if let fact = intervention.fact { awaited.append(fact) }
         }
         let before = now.facts
         let moment = now.run.world.now
@@ -183,12 +185,12 @@ public struct Playback {
     /// Does something to the run at this step, and goes one step further.
     ///
     /// What was to come until now is forgotten.
-    public mutating func act(_ deed: Deed) {
+    public mutating func act(_ intervention: Intervention) {
         guard !isOver else { return }
-        deeds.removeAll { $0.step >= now.step }
+        interventions.removeAll { $0.step >= now.step }
         points.removeAll { $0.step > now.step }
         told.removeSubrange(now.facts...)
-        deeds.append((now.step, deed))
+        interventions.append((now.step, intervention))
         forward()
     }
 
@@ -198,8 +200,8 @@ public struct Playback {
         act(.reseed(now.run.seed &+ futures &* 0x9E37_79B9_7F4A_7C15))
     }
 
-    private mutating func perform(_ deed: Deed) {
-        switch deed {
+    private mutating func perform(_ intervention: Intervention) {
+        switch intervention {
         case .kill(let node): now.run.plan(.crash(node))
         case .start(let node): now.run.plan(.start(node))
         case .freeze(let node): now.run.plan(.freeze(node))

@@ -15,7 +15,7 @@ public struct WatchScreen {
     }
 
     /// A node or an instance of a client.
-    private struct Body {
+    private struct Participant {
         var node: NodeID
         var name: String
         var isClient: Bool
@@ -33,23 +33,33 @@ public struct WatchScreen {
     private var chosen = 0
     private var showsHelp = false
     private var notice = ""
-    private let bodies: [Body]
+    private let participants: [Participant]
     private let title: String
     private let faults: [String]
 
-    /// Colours and styles, as a terminal takes them; without them a line is plain.
-    public struct Style: Sendable {
-        let isPlain: Bool
-        /// As terminals have it, or plain text.
-        public init(isPlain: Bool = false) { self.isPlain = isPlain }
-        func apply(_ code: String, _ text: String) -> String {
-            isPlain || text.isEmpty ? text : "\u{1B}[\(code)m\(text)\u{1B}[0m"
+    /// How parts of a line are set off: by the escapes of a terminal, or not at all.
+    public struct Style {
+        let strong, quiet, bad, good, chosen: (String) -> String
+
+        /// Each part by a function that changes no letter of it.
+        public init(
+            strong: @escaping (String) -> String,
+            quiet: @escaping (String) -> String,
+            bad: @escaping (String) -> String,
+            good: @escaping (String) -> String,
+            chosen: @escaping (String) -> String
+        ) {
+            self.strong = strong
+            self.quiet = quiet
+            self.bad = bad
+            self.good = good
+            self.chosen = chosen
         }
-        func strong(_ text: String) -> String { apply("1", text) }
-        func quiet(_ text: String) -> String { apply("2", text) }
-        func bad(_ text: String) -> String { apply("31", text) }
-        func good(_ text: String) -> String { apply("32", text) }
-        func chosen(_ text: String) -> String { apply("7", text) }
+
+        /// Nothing is set off.
+        public static var plain: Style {
+            Style(strong: { $0 }, quiet: { $0 }, bad: { $0 }, good: { $0 }, chosen: { $0 })
+        }
     }
 
     /// A run at its beginning.
@@ -60,13 +70,13 @@ public struct WatchScreen {
         let clients = Set(run.clients.flatMap(\.nodes).map(\.raw))
         let all = (0..<UInt32(run.world.nodeCount)).map { number in
             let node = NodeID(number)
-            return Body(
+            return Participant(
                 node: node,
                 name: names[run.world.name(of: node)],
                 isClient: clients.contains(number)
             )
         }
-        bodies = all.filter { !$0.isClient } + all.filter(\.isClient)
+        participants = all.filter { !$0.isClient } + all.filter(\.isClient)
         title = run.topology.name
         faults = run.topology.faults.map(\.words)
     }
@@ -120,8 +130,8 @@ public struct WatchScreen {
             sought = command == .end ? .end : .fault
             seek()
         case .lastFault: playback.back(to: Self.isFault)
-        case .up: chosen = (chosen + bodies.count - 1) % max(bodies.count, 1)
-        case .down: chosen = (chosen + 1) % max(bodies.count, 1)
+        case .up: chosen = (chosen + participants.count - 1) % max(participants.count, 1)
+        case .down: chosen = (chosen + 1) % max(participants.count, 1)
         case .play: isPlaying = !isPlaying && !playback.isOver
         case .faster: speed = max(0, speed - 1)
         case .slower: speed = min(Self.speeds.count - 1, speed + 1)
@@ -158,29 +168,30 @@ public struct WatchScreen {
     }
 
     private mutating func kill() {
-        guard !bodies.isEmpty else { return }
-        let body = bodies[chosen]
+        guard !participants.isEmpty else { return }
+        let participant = participants[chosen]
         if playback.isOver {
             notice = "the run is over; ← goes back to where something can be done"
-        } else if playback.run.world.isUp(body.node) {
-            playback.act(.kill(body.node))
-            notice = "\(body.name) is killed; k starts it again, ← undoes it"
+        } else if playback.run.world.isUp(participant.node) {
+            playback.act(.kill(participant.node))
+            notice = "\(participant.name) is killed; k starts it again, ← undoes it"
         } else {
-            playback.act(.start(body.node))
-            notice = "\(body.name) starts"
+            playback.act(.start(participant.node))
+            notice = "\(participant.name) starts"
         }
     }
 
     private mutating func freeze() {
-        guard !bodies.isEmpty, !playback.isOver else { return }
-        let body = bodies[chosen]
-        guard playback.run.world.isUp(body.node) else {
-            notice = "\(body.name) is down"
+        guard !participants.isEmpty, !playback.isOver else { return }
+        let participant = participants[chosen]
+        guard playback.run.world.isUp(participant.node) else {
+            notice = "\(participant.name) is down"
             return
         }
-        let isFrozen = playback.isFrozen(body.node)
-        playback.act(isFrozen ? .thaw(body.node) : .freeze(body.node))
-        notice = isFrozen ? "\(body.name) goes on" : "\(body.name) hangs; z lets it go on"
+        let isFrozen = playback.isFrozen(participant.node)
+        playback.act(isFrozen ? .thaw(participant.node) : .freeze(participant.node))
+        notice =
+            isFrozen ? "\(participant.name) goes on" : "\(participant.name) hangs; z lets it go on"
     }
 
     /// Lets time go on by itself, up to a moment of the run.
@@ -196,7 +207,7 @@ public struct WatchScreen {
     // MARK: Lines
 
     /// The screen, exactly `height` lines of at most `width` columns.
-    public func lines(width: Int, height: Int, style: Style = Style()) -> [String] {
+    public func lines(width: Int, height: Int, style: Style = .plain) -> [String] {
         let width = max(width, 40)
         let height = max(height, 8)
         var lines = [head(width, style), ""]
@@ -204,7 +215,7 @@ public struct WatchScreen {
             lines += Self.help.map { Self.cut($0, width) }
         } else {
             let room = height - 4
-            let table = tables(width, min(max(room / 2, 4), bodies.count + 1), style)
+            let table = tables(width, min(max(room / 2, 4), participants.count + 1), style)
             lines += table + [""]
             lines += story(width, height - lines.count - 2, style)
         }
@@ -224,8 +235,8 @@ public struct WatchScreen {
         let time = FactText.time(run.world.now)
         let state =
             playback.isOver ? "over" : isPlaying ? "▶ \(Self.speeds[speed].words)" : "paused"
-        let deeds = playback.done.count
-        let hand = deeds == 0 ? "" : "  \(deeds) by hand"
+        let interventions = playback.done.count
+        let hand = interventions == 0 ? "" : "  \(interventions) by hand"
         let right = "step \(playback.step)  event \(run.world.eventCount)\(hand)  \(state)"
         let left = "\(title)  \(time)"
         let gap = String(repeating: " ", count: max(2, width - left.count - right.count))
@@ -237,7 +248,7 @@ public struct WatchScreen {
     private func tables(_ width: Int, _ rows: Int, _ style: Style) -> [String] {
         let half = width / 2 - 1
         let queues = queueRows(half, rows, style)
-        let nodes = bodyRows(width - half - 2, rows, style)
+        let nodes = participantRows(width - half - 2, rows, style)
         return (0..<max(queues.count, nodes.count)).map { row in
             let left = row < queues.count ? queues[row] : ("", 0)
             let right = row < nodes.count ? nodes[row].0 : ""
@@ -279,24 +290,26 @@ public struct WatchScreen {
         return String(repeating: "■", count: room - 1) + "»"
     }
 
-    private func bodyRows(_ width: Int, _ rows: Int, _ style: Style) -> [(String, Int)] {
+    private func participantRows(_ width: Int, _ rows: Int, _ style: Style) -> [(String, Int)] {
         let label = min(max(width - 20, 10), 40)
         let title = "  " + Self.pad("node or client", label) + " published handled"
         var found = [(style.quiet(Self.cut(title, width)), min(title.count, width))]
         // The chosen one is always among those that are shown.
-        let first = min(max(chosen - (rows - 2), 0), max(bodies.count - (rows - 1), 0))
-        for (place, body) in bodies.enumerated().dropFirst(first).prefix(max(rows - 1, 1)) {
-            let isUp = playback.run.world.isUp(body.node)
-            let isFrozen = playback.isFrozen(body.node)
+        let first = min(max(chosen - (rows - 2), 0), max(participants.count - (rows - 1), 0))
+        for (place, participant) in participants.enumerated().dropFirst(first).prefix(
+            max(rows - 1, 1)
+        ) {
+            let isUp = playback.run.world.isUp(participant.node)
+            let isFrozen = playback.isFrozen(participant.node)
             let counts =
                 !isUp || isFrozen
                 ? Self.padLeft(isUp ? "frozen" : "down", 18)
-                : body.isClient
-                    ? Self.padLeft("\(playback.published(by: body.node))", 10)
-                        + Self.padLeft("\(playback.handled(by: body.node))", 8)
+                : participant.isClient
+                    ? Self.padLeft("\(playback.published(by: participant.node))", 10)
+                        + Self.padLeft("\(playback.handled(by: participant.node))", 8)
                     : String(repeating: " ", count: 18)
             let mark = place == chosen ? "▸ " : "  "
-            let name = Self.pad(body.name, label)
+            let name = Self.pad(participant.name, label)
             let text = Self.cut("\(mark)\(name)\(counts)", width)
             let styled = place == chosen ? style.chosen(text) : isUp ? text : style.bad(text)
             found.append((styled, text.count))

@@ -27,13 +27,13 @@ enum Console {
     static let hasColour =
         isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
 
-    /// How many columns the terminal has that results go to; 80 if it is none.
-    static var width: Int {
+    /// Columns and lines of the terminal that results go to; 80 and 24 if it is none.
+    static var size: (width: Int, height: Int) {
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else {
-            return 80
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
+            return (80, 24)
         }
-        return Int(size.ws_col)
+        return (Int(size.ws_col), Int(size.ws_row))
     }
 
     /// Takes the places of standard streams that whoever started the program has closed, before a file gets
@@ -73,4 +73,5 @@ enum Console {
     static func bad(_ text: String) -> String { hasColour ? text.red.bold : text }
     static func quiet(_ text: String) -> String { hasColour ? text.dim : text }
     static func strong(_ text: String) -> String { hasColour ? text.bold : text }
+    static func chosen(_ text: String) -> String { hasColour ? text.swap : text }
 }

@@ -58,7 +58,7 @@ import WarrenWatch
         #expect(steps.step == 0 && steps.facts.isEmpty)
     }
 
-    @Test func `has another future after a deed, and the old one before it`() throws {
+    @Test func `has another future after an intervention, and the old one before it`() throws {
         var steps = try playback(copies: 3)
         steps.go(to: 200)
         let worker = try node("worker#2", steps.run)
@@ -166,7 +166,7 @@ import WarrenWatch
         ] {
             screen.take(command)
             while screen.isSeeking { screen.seek() }
-            let lines = screen.lines(width: width, height: height, style: .init(isPlain: true))
+            let lines = screen.lines(width: width, height: height, style: .plain)
             #expect(lines.count == max(height, 8))
             #expect(lines.allSatisfy { $0.count <= max(width, 40) }, "\(lines)")
         }
@@ -175,7 +175,7 @@ import WarrenWatch
     @Test func `kills what is chosen, and says what can be done`() throws {
         var screen = try screen()
         func text() -> String {
-            screen.lines(width: 100, height: 30, style: .init(isPlain: true))
+            screen.lines(width: 100, height: 30, style: .plain)
                 .joined(separator: "\n")
         }
         for _ in 0..<20 { screen.take(.step) }

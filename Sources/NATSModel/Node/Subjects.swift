@@ -15,6 +15,24 @@ enum Subject {
         return wanted.count == tokens.count
     }
 
+    /// Why a pattern does not match a published subject, in words; nil if it does.
+    ///
+    /// - Source: NATS-SUB-01 to -03, -06.
+    static func miss(_ pattern: String, _ subject: String) -> String? {
+        if matches(pattern, subject) { return nil }
+        let wanted = pattern.split(separator: ".", omittingEmptySubsequences: false)
+        let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
+        for (index, token) in wanted.enumerated() {
+            guard index < tokens.count else {
+                return "the subject ends before token \(index + 1), '\(token)'"
+            }
+            if token != "*", token != tokens[index] {
+                return "token \(index + 1) is '\(tokens[index])' and not '\(token)'"
+            }
+        }
+        return "the subject has \(tokens.count) tokens, and the pattern \(wanted.count)"
+    }
+
     /// Why a subscription to this pattern is refused; nil if it is fine.
     ///
     /// - Source: NATS-SUB-04, -05.
@@ -23,5 +41,12 @@ enum Subject {
         if words.contains("") { return "it has an empty token" }
         if words.dropLast().contains(">") { return "> stands before the end" }
         return nil
+    }
+}
+
+extension NATS {
+    /// Why a pattern of a subscription does not match a published subject, in words; nil if it does.
+    package static func miss(_ pattern: String, _ subject: String) -> String? {
+        Subject.miss(pattern, subject)
     }
 }

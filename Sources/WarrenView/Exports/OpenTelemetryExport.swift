@@ -7,7 +7,12 @@ public import WarrenTrace
 /// because of another one links to it. Names of attributes are those of the semantic conventions for messaging. Moment 0 is
 /// 2001-09-09T01:46:40Z, the second 1,000,000,000, as OTLP takes 0 for "not known".
 ///
-/// - Source: OTLP 1.x, "JSON Protobuf Encoding" and "File Exporter"; semantic conventions 1.27, "Messaging spans".
+/// What the facts of a delivery do not say stays out, as the conventions want it: the destination of a consumer's spans is the
+/// queue alone. Receiving and settling are told by the broker's node, where their facts are; what the broker did by itself
+/// (dead letters, drops) has no operation type.
+///
+/// - Source: OTLP 1.x, "JSON Protobuf Encoding" and "File Exporter"; semantic conventions 1.30, "Messaging spans" and
+///   "RabbitMQ": the operation `send`, and a destination of exchange and routing key.
 public struct OpenTelemetryExport: FactExport {
     /// What is known of a publication whose outcome is awaited.
     private struct Publication {
@@ -15,13 +20,16 @@ public struct OpenTelemetryExport: FactExport {
         var links: String
     }
 
+    /// Whose a span is, by OTLP's numbers.
+    private enum Kind: Int { case `internal` = 1, client = 3, producer, consumer }
+
     private let heading: ExportHeading
     /// Which messaging system each node is of, or speaks to, by number.
     private let system: (UInt32) -> String
     private var open: [MessageID: Publication] = [:]
     /// What is published next because of another message, and the link to that.
     private var derived: (message: MessageID, links: String)?
-    /// The causes of what is published next, at each node.
+    /// The spans that go into the next line, by node.
     private var spans: [UInt32: [String]] = [:]
     private var order: [UInt32] = []
     private var count = 0
@@ -57,27 +65,27 @@ public struct OpenTelemetryExport: FactExport {
         case .messageReturned: close(fact, "returned")
         case .messageUnknown: close(fact, "its outcome is not known")
         case .deliverySent:
-            child("receive", 3, fact, number, length: fact.detail)
+            child("receive", .client, fact, number, length: fact.detail)
         case .messageHandled:
-            child("process", 5, fact, number, length: fact.detail)
+            child("process", .consumer, fact, number, length: fact.detail)
         case .workFailed:
-            child("process", 5, fact, number, length: 0, error: heading.text.sentence(fact))
-        case .deliveryAcked: child("settle", 3, fact, number, length: 0, how: "ack")
+            child("process", .consumer, fact, number, length: 0, error: heading.text.sentence(fact))
+        case .deliveryAcked: child("settle", .client, fact, number, length: 0, how: "ack")
         case .deliveryRejected:
             child(
                 "settle",
-                3,
+                .client,
                 fact,
                 number,
                 length: 0,
                 how: fact.variant == 1 ? "requeue" : "reject"
             )
         case .messageDeadLettered:
-            child("settle", 1, fact, number, length: 0, how: "dead-letter")
+            child("settle", .internal, fact, number, length: 0, how: "dead-letter")
         case .messageDropped:
             child(
                 "settle",
-                1,
+                .internal,
                 fact,
                 number,
                 length: 0,
@@ -85,7 +93,7 @@ public struct OpenTelemetryExport: FactExport {
                 error: heading.text.sentence(fact)
             )
         case .messageUnroutable:
-            child("settle", 1, fact, number, length: 0, how: "unroutable")
+            child("settle", .internal, fact, number, length: 0, how: "unroutable")
         default: break
         }
         if count >= Self.batch { text += line() }
@@ -128,8 +136,8 @@ public struct OpenTelemetryExport: FactExport {
         let fact = publication.fact
         let (exchange, key) = (heading.names[fact.subject], heading.names[Symbol(fact.peer)])
         // RabbitMQ's destination is both names, where there are two.
-        let destination =
-            [exchange, key].filter { !$0.isEmpty }.joined(separator: ":")
+        let names = [exchange, key].filter { !$0.isEmpty }
+        let destination = names.isEmpty ? "amq.default" : names.joined(separator: ":")
         var attributes = self.attributes(fact, "send", destination)
         attributes.append(Self.attribute("messaging.operation.name", "publish"))
         attributes.append(
@@ -142,7 +150,7 @@ public struct OpenTelemetryExport: FactExport {
         }
         var span =
             "{\"traceId\":\"\(trace(fact.message))\",\"spanId\":\"\(Self.root(fact.message))\""
-        span += ",\"name\":\("publish \(destination)".quoted),\"kind\":4"
+        span += ",\"name\":\("publish \(destination)".quoted),\"kind\":\(Kind.producer.rawValue)"
         span += Self.times(fact.time, end)
         span += ",\"attributes\":[\(attributes.joined(separator: ","))]"
         if !publication.links.isEmpty { span += ",\"links\":\(publication.links)" }
@@ -151,7 +159,7 @@ public struct OpenTelemetryExport: FactExport {
 
     private mutating func child(
         _ operation: String,
-        _ kind: Int,
+        _ kind: Kind,
         _ fact: Fact,
         _ number: Int,
         length: UInt64,
@@ -159,7 +167,7 @@ public struct OpenTelemetryExport: FactExport {
         error: String? = nil
     ) {
         let queue = heading.names[fact.subject]
-        var attributes = self.attributes(fact, operation, queue)
+        var attributes = self.attributes(fact, kind == .internal ? nil : operation, queue)
         attributes.append(Self.attribute("messaging.operation.name", how ?? operation))
         if fact.kind == .deliverySent {
             attributes.append(
@@ -174,19 +182,20 @@ public struct OpenTelemetryExport: FactExport {
         var span =
             "{\"traceId\":\"\(trace(fact.message))\",\"spanId\":\"\(Self.hex(UInt64(number)))\""
         span += ",\"parentSpanId\":\"\(Self.root(fact.message))\""
-        span += ",\"name\":\("\(how ?? operation) \(queue)".quoted),\"kind\":\(kind)"
+        span += ",\"name\":\("\(how ?? operation) \(queue)".quoted),\"kind\":\(kind.rawValue)"
         span += Self.times(Instant(nanoseconds: begin), fact.time)
         span += ",\"attributes\":[\(attributes.joined(separator: ","))]"
         append(span + Self.status(error) + "}", at: fact.node.raw)
     }
 
-    private func attributes(_ fact: Fact, _ operation: String, _ destination: String) -> [String] {
-        [
+    private func attributes(_ fact: Fact, _ operation: String?, _ destination: String) -> [String] {
+        var all = [
             Self.attribute("messaging.system", system(fact.node.raw)),
-            Self.attribute("messaging.operation.type", operation),
             Self.attribute("messaging.destination.name", destination),
             Self.attribute("messaging.message.id", "m\(fact.message.raw)"),
         ]
+        if let operation { all.append(Self.attribute("messaging.operation.type", operation)) }
+        return all
     }
 
     private static func attribute(_ key: String, _ value: String) -> String {

@@ -112,7 +112,8 @@ struct TraceSummary: ParsableCommand {
         }
         let totals = try Totals(reader, run)
         try Console.print("")
-        try Console.print("run \(run.number), as its facts tell it:")
+        let source = run.complete ? "as it added up" : "as its facts tell it"
+        try Console.print("run \(run.number), \(source):")
         try Console.print(
             "\(totals.published) published · \(totals.confirmed) confirmed · \(totals.routed_copies) copies · "
                 + "\(totals.delivered) deliveries, \(totals.redelivered) redelivered · \(totals.acked) acked · "

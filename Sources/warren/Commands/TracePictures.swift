@@ -35,7 +35,7 @@ struct TraceTimeline: ParsableCommand {
 
     func run() throws {
         let open = try OpenTrace(options)
-        let columns = (width ?? Console.width) - Timeline.margin
+        let columns = (width ?? Console.size.width) - Timeline.margin
         let timeline = try TraceOptions.wrap { try Timeline(open, columns: max(8, columns)) }
         if printing.format == .json { return try Console.print(Report.json(of: timeline)) }
         try Console.print(

@@ -22,15 +22,9 @@ struct TraceClient: ParsableCommand {
     @OptionGroup var printing: StoryOptions
 
     func run() throws {
-        let open = try OpenTrace(options)
-        let all = try open.nodes(named: name, as: .client)
-        try printing.print(
-            TraceOptions.wrap {
-                let facts = try open.reader.rareFacts(of: open.run)
-                let sums = try open.reader.sums(of: open.run)
-                return all.map { NodeStory.client($0, open, facts, sums) }
-            }
-        ) { $0.lines($1) }
+        try printing.print(NodeStory.all(named: name, as: .client, OpenTrace(options))) {
+            $0.lines($1)
+        }
     }
 }
 
@@ -52,15 +46,9 @@ struct TraceNode: ParsableCommand {
     @OptionGroup var printing: StoryOptions
 
     func run() throws {
-        let open = try OpenTrace(options)
-        let all = try open.nodes(named: name, as: .node)
-        try printing.print(
-            TraceOptions.wrap {
-                let facts = try open.reader.rareFacts(of: open.run)
-                let sums = try open.reader.sums(of: open.run)
-                return all.map { NodeStory.broker($0, open, facts, sums) }
-            }
-        ) { $0.lines($1) }
+        try printing.print(NodeStory.all(named: name, as: .node, OpenTrace(options))) {
+            $0.lines($1)
+        }
     }
 }
 

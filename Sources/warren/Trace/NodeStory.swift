@@ -12,8 +12,32 @@ struct NodeStory: Encodable {
     /// When it did the last thing with a message; null if it did none.
     @OrNull private(set) var idle_since_ns: UInt64?
 
+    /// The stories of the clients or nodes that a name means.
+    ///
+    /// - Throws: ``Failure``, if it means none.
+    static func all(named name: String, as role: OpenTrace.Role, _ open: OpenTrace) throws
+        -> [NodeStory]
+    {
+        let nodes = try open.nodes(named: name, as: role)
+        return try TraceOptions.wrap {
+            let facts = try open.reader.rareFacts(of: open.run)
+            let sums = try open.reader.sums(of: open.run)
+            return nodes.map { node in
+                switch role {
+                case .client: client(node, open, facts, sums)
+                case .node: broker(node, open, facts, sums)
+                }
+            }
+        }
+    }
+
     /// The story of a client.
-    static func client(_ node: NodeID, _ open: OpenTrace, _ facts: [Fact], _ sums: [FactSum])
+    private static func client(
+        _ node: NodeID,
+        _ open: OpenTrace,
+        _ facts: [Fact],
+        _ sums: [FactSum]
+    )
         -> NodeStory
     {
         let own = sums.filter { sum in
@@ -24,7 +48,12 @@ struct NodeStory: Encodable {
     }
 
     /// The story of a node of a broker; connections of clients come and go without a line.
-    static func broker(_ node: NodeID, _ open: OpenTrace, _ facts: [Fact], _ sums: [FactSum])
+    private static func broker(
+        _ node: NodeID,
+        _ open: OpenTrace,
+        _ facts: [Fact],
+        _ sums: [FactSum]
+    )
         -> NodeStory
     {
         let own = sums.filter { $0.key.node == node }
@@ -233,14 +262,7 @@ struct NodeStory: Encodable {
         var lines = [Console.strong(name)]
         lines += happened.texts(most)
         if !did.isEmpty { lines.append("") }
-        for line in did {
-            let from = FactText.time(Instant(nanoseconds: line.first_ns))
-            let until = FactText.time(Instant(nanoseconds: line.last_ns))
-            lines.append(
-                "  \(line.sentence)  "
-                    + Console.quiet(line.count == 1 ? "(at \(from))" : "(\(from) to \(until))")
-            )
-        }
+        lines += did.map(\.text)
         if let idle_since_ns {
             let since = FactText.time(Instant(nanoseconds: idle_since_ns))
             lines.append("  idle since \(since)")

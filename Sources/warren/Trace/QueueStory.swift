@@ -147,12 +147,7 @@ struct QueueStory: Encodable {
         lines += happened.texts(most)
         for part in [came, consumers, went] where !part.isEmpty {
             lines.append("")
-            lines += part.map { line in
-                let until = FactText.time(Instant(nanoseconds: line.last_ns))
-                let from = FactText.time(Instant(nanoseconds: line.first_ns))
-                return "  \(line.sentence)  "
-                    + Console.quiet(line.count == 1 ? "(at \(from))" : "(\(from) to \(until))")
-            }
+            lines += part.map(\.text)
         }
         lines.append("")
         if let deepest, deepest.ready > 0 {

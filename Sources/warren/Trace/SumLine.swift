@@ -48,6 +48,14 @@ struct SumLine: Encodable {
         sentence = wording.words("\(count)", FactText.length(Interval(nanoseconds: mean)))
     }
 
+    /// For people: how often, and from when until when.
+    var text: String {
+        let from = FactText.time(Instant(nanoseconds: first_ns))
+        let until = FactText.time(Instant(nanoseconds: last_ns))
+        return "  \(sentence)  "
+            + Console.quiet(count == 1 ? "(at \(from))" : "(\(from) to \(until))")
+    }
+
     /// The wordings of one kind for each queue, exchange or effect that sums of it have, in the order of their names.
     static func each(
         _ kind: FactKind,

@@ -1,3 +1,4 @@
+import NATSModel
 import RabbitMQModel
 import WarrenCheck
 import WarrenStore
@@ -202,7 +203,7 @@ struct WhyStory: Encodable {
 
     /// What a client had subscribed to at a moment, for brokers whose clients subscribe to subjects.
     ///
-    /// - Source: NATS-SUB: `*` stands for one token, `>` for all that follow, at least one.
+    /// Patterns are compared by the code that the simulation delivers with.
     private struct Subscriptions {
         private(set) var ways: [Way] = []
         private(set) var misses: [Way] = []
@@ -229,27 +230,10 @@ struct WhyStory: Encodable {
                     destination: name,
                     destination_type: "subscription",
                     by: "by '\(pattern)'",
-                    failed: Self.miss(pattern, subject)
+                    failed: NATS.miss(pattern, subject)
                 )
                 if way.failed == nil { ways.append(way) } else { misses.append(way) }
             }
-        }
-
-        /// Why a subject does not fit a pattern; nil if it does.
-        private static func miss(_ pattern: String, _ subject: String) -> String? {
-            let wanted = pattern.split(separator: ".", omittingEmptySubsequences: false)
-            let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
-            for (index, token) in wanted.enumerated() {
-                guard index < tokens.count else {
-                    return "the subject ends before token \(index + 1), '\(token)'"
-                }
-                if token == ">" { return nil }
-                if token != "*", token != tokens[index] {
-                    return "token \(index + 1) is '\(tokens[index])' and not '\(token)'"
-                }
-            }
-            return tokens.count == wanted.count
-                ? nil : "the subject has \(tokens.count) tokens, and the pattern \(wanted.count)"
         }
     }
 

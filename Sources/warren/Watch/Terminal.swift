@@ -33,15 +33,6 @@ final class Terminal {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
     }
 
-    /// Columns and lines.
-    var size: (width: Int, height: Int) {
-        var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else {
-            return (80, 24)
-        }
-        return (Int(size.ws_col), Int(size.ws_row))
-    }
-
     /// Draws a screen over the one that is there.
     func draw(_ lines: [String]) {
         var text = "\u{1B}[?2026h\u{1B}[H"
@@ -119,14 +110,18 @@ enum Watching {
         // Ctrl-C is a key here; what ends the program from outside still gives the terminal back.
         let interrupt = Interrupt.watch()
         defer { interrupt.cancel() }
-        let isPlain = ProcessInfo.processInfo.environment["NO_COLOR"] != nil
+        let style = WatchScreen.Style(
+            strong: Console.strong,
+            quiet: Console.quiet,
+            bad: Console.bad,
+            good: Console.good,
+            chosen: Console.chosen
+        )
         var screen = WatchScreen(playback)
         var clock = Clock(screen)
         while !screen.isOver, !Interrupt.happened {
-            let (width, height) = terminal.size
-            terminal.draw(
-                screen.lines(width: width, height: height, style: .init(isPlain: isPlain))
-            )
+            let (width, height) = Console.size
+            terminal.draw(screen.lines(width: width, height: height, style: style))
             let wait: Int32 = screen.isSeeking ? 0 : screen.isPlaying ? 40 : 500
             guard let keys = terminal.keys(within: wait) else { return }
             if keys.isEmpty { screen.seek() }
