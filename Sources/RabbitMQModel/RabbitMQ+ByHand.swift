@@ -32,7 +32,7 @@ extension RabbitMQ {
                     definitions: definitions,
                     settings: settings,
                     plan: built,
-                    me: number
+                    me: Index(number)
                 )
             }
         }

@@ -84,7 +84,7 @@ public enum RabbitMQ: BrokerModel {
                         definitions: definitions,
                         settings: settings,
                         plan: fixed,
-                        me: number
+                        me: Index(number)
                     )
                 }
             )
@@ -97,9 +97,9 @@ public enum RabbitMQ: BrokerModel {
         for node in nodes {
             guard let machine = world.machine(node) as? RabbitMQNode else { continue }
             for row in machine.queues where row.exists && row.declaration.name == queue {
-                if row.quorum >= 0 {
+                if row.quorum != .none {
                     let member = machine.quorums[row.quorum].member
-                    if member >= 0, machine.members[member].raft.isLeader { return node }
+                    if member != .none, machine.members[member].raft.isLeader { return node }
                 } else if row.isHere {
                     home = node
                 }

@@ -214,13 +214,13 @@ package struct RouteWalk: Sendable {
             host.exchanges[exchange].map { subject.set.exchanges[$0].value.arguments } ?? []
         guard var type = Exchange.type(named: "x-consistent-hash", arguments) else { return }
         for (number, binding) in rows.enumerated() {
-            type.bind(binding.key, binding.arguments, to: .queue(Int32(number)))
+            type.bind(binding.key, binding.arguments, to: .queue(Index(number)))
         }
         var targets: [Destination] = []
         type.routes(for: letter, into: &targets)
         for case .queue(let number) in targets {
-            bindings.insert(places[Int(number)])
-            go(rows[Int(number)], .hash, letter, subject, host, depth)
+            bindings.insert(places[number.place])
+            go(rows[number.place], .hash, letter, subject, host, depth)
         }
     }
 

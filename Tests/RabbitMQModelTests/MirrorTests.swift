@@ -165,6 +165,31 @@ struct MirrorTests {
     }
 
     @Test
+    func
+        `RMQ-MIR-06 a tag from before the queue was mirrored settles its message after the failover`()
+        throws
+    {
+        let one = talk.openChannel(on: 1)
+        let three = talk.openChannel(on: 3)
+        try cluster.queue("m", on: one)
+        try talk.qos(10, on: three)
+        try talk.consume("m", on: three)
+        cluster.publish("a", "b", to: "m", on: one)
+        let old = talk.takeDeliveries(on: three)
+        #expect(old.count == 2)
+        mirror([("ha-sync-mode", .string("automatic"))])
+        talk.wait(500)
+        talk.kill(1)
+        talk.wait(500)
+        #expect(talk.takeDeliveries(on: three).count == 2)
+        talk.ack(old[0].tag, on: three)
+        #expect(talk.refusal(of: three) == nil)
+        talk.closeConnection(three)
+        let two = talk.openChannel(on: 2)
+        #expect(try cluster.drain("m", on: two) == ["b"])
+    }
+
+    @Test
     func `RMQ-MIR-07 a mirror that joins late has new messages only, until the old ones are gone`()
         throws
     {

@@ -107,9 +107,12 @@ struct Peer: Sendable {
     /// Whether it said that it stops.
     var saidGoodbye = false
     /// Publications for queues with copies that it has not answered yet.
-    var inFlight: [(slot: UInt32, queue: Int, channel: Int, packet: Packet)] = []
+    var inFlight: [(slot: ConfirmSlot, queue: QueueIndex, channel: ChannelIndex, packet: Packet)] =
+        []
+    /// The confirms that wait for it, and how often.
+    var outstanding: [ConfirmSlot: UInt32] = [:]
     /// Channels there that use queues here, by their number there.
-    var proxies: [UInt32: Int32] = [:]
+    var proxies: [UInt32: ChannelIndex] = [:]
     /// Changes that it has not made yet.
     var unmade: Set<UInt64> = []
 
@@ -150,6 +153,9 @@ struct ClusterPlan: Sendable {
     static func single(_ name: String) -> ClusterPlan { ClusterPlan(names: [name], nodes: []) }
 
     var count: Int { names.count }
+
+    /// Erlang's name of a node.
+    func name(of peer: PeerIndex) -> String { names[peer.place] }
 }
 
 /// How a node stands.
@@ -166,13 +172,13 @@ enum NodePhase: Sendable {
 /// Where a queue lives, and which nodes have a part of it.
 struct QueuePlace: Hashable, Sendable {
     /// The node of a classic queue; the first leader of a replicated one.
-    var home: Int
+    var home: PeerIndex
     /// The members of a quorum queue or stream, its first leader among them; empty for a classic one.
-    var members: [Int] = []
+    var members: [PeerIndex] = []
     /// The nodes that have a copy of a mirrored queue or a stream, the longest first; not the home.
-    var mirrors: [Int] = []
+    var mirrors: [PeerIndex] = []
     /// Those that have all of it.
-    var synced: [Int] = []
+    var synced: [PeerIndex] = []
     /// Whether it belongs to a connection.
     var isExclusive = false
     /// Which history this is of all that bore the name.
@@ -195,7 +201,7 @@ enum MetadataChange: Hashable, Sendable {
     case addBinding(BindingDeclaration, scope: Symbol)
     case removeBinding(BindingDeclaration, scope: Symbol)
     case setVirtualHost(VirtualHostState)
-    case setMembers(queue: String, scope: Symbol, [Int])
+    case setMembers(queue: String, scope: Symbol, [PeerIndex])
     case setPlace(queue: String, scope: Symbol, QueuePlace)
 }
 
@@ -203,7 +209,7 @@ enum MetadataChange: Hashable, Sendable {
 struct ChangeParcel: Sendable {
     var change: MetadataChange
     /// Who wants it, and under which number.
-    var origin: Int
+    var origin: PeerIndex
     var number: UInt64
 }
 
@@ -220,9 +226,9 @@ struct WantedChange: Sendable {
     enum Then: Sendable {
         case nothing
         /// Receive this packet of a channel again.
-        case again(channel: Int, Packet)
+        case again(channel: ChannelIndex, Packet)
         /// Say this, if it is a method.
-        case say(Packet, ConnectionID, channel: Int)
+        case say(Packet, ConnectionID, channel: ChannelIndex)
     }
 
     var parcel: ParcelID
@@ -232,6 +238,6 @@ struct WantedChange: Sendable {
 /// What waits for a write.
 struct PendingSync: Sendable {
     var write: UInt64
-    var quorum: Int
+    var quorum: QuorumIndex
     var sync: Raft.Wishes.Sync
 }

@@ -38,7 +38,7 @@ public struct QuorumView: Sendable, Hashable {
     public init?(_ machine: any Machine, queue: String, from start: UInt64 = 1) {
         guard let node = machine as? RabbitMQNode,
             let row = node.queues.first(where: { $0.exists && $0.declaration.name == queue }),
-            row.quorum >= 0, node.quorums[row.quorum].member >= 0
+            row.quorum != .none, node.quorums[row.quorum].member != .none
         else { return nil }
         let member = node.members[node.quorums[row.quorum].member]
         term = member.raft.term

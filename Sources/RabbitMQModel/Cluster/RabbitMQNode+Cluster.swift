@@ -10,7 +10,7 @@ extension RabbitMQNode {
     var isClustered: Bool { plan.count > 1 && !isAlone }
 
     /// The members of the cluster that it is in.
-    var clusterMembers: [Int] { isAlone ? [me] : Array(peers.indices) }
+    var clusterMembers: [PeerIndex] { isAlone ? [me] : Array(peers.indices) }
 
     /// Whether clients are served.
     var isServing: Bool { phase == .running }
@@ -18,11 +18,11 @@ extension RabbitMQNode {
     /// This node, as quorum queues name it: its number and its life.
     var clientKey: UInt64 { Self.clientKey(me, life) }
 
-    static func clientKey(_ node: Int, _ life: UInt64) -> UInt64 {
-        UInt64(node) << 56 | life & 0xFF_FFFF_FFFF_FFFF
+    static func clientKey(_ node: PeerIndex, _ life: UInt64) -> UInt64 {
+        UInt64(node.wire) << 56 | life & 0xFF_FFFF_FFFF_FFFF
     }
 
-    static func node(ofClient key: UInt64) -> Int { Int(key >> 56) }
+    static func node(ofClient key: UInt64) -> PeerIndex { Index(Int(key >> 56)) }
 
     // MARK: Starting
 
@@ -82,23 +82,22 @@ extension RabbitMQNode {
     }
 
     /// Opens a connection to a peer, and says hello on it.
-    private mutating func dial(_ peer: Int, _ turn: inout Turn) {
+    private mutating func dial(_ peer: PeerIndex, _ turn: inout Turn) {
         guard peers[peer].connection == .none else { return }
         let connection = turn.connect(to: peers[peer].node)
         take(connection, peer)
         sayHello(peer, &turn)
     }
 
-    private mutating func take(_ connection: ConnectionID, _ peer: Int) {
-        makeRoom(for: connection)
+    private mutating func take(_ connection: ConnectionID, _ peer: PeerIndex) {
         peers[peer].connection = connection
         peers[peer].isConnected = false
-        sessionOf[Int(connection.raw)] = Int32(-2 - peer)
+        speakers[connection] = .peer(peer)
     }
 
-    func sayHello(_ peer: Int, _ turn: inout Turn) {
+    func sayHello(_ peer: PeerIndex, _ turn: inout Turn) {
         var word = Packet(peerWord: .hello)
-        word.c = UInt32(me)
+        word.c = me.wire
         word.d = standing.rawValue
         word.x = life
         // Its own alarms, and not those that it has heard of: they would never end.
@@ -118,7 +117,7 @@ extension RabbitMQNode {
     /// A peer opened a connection to this node.
     ///
     /// If both dial at once, the connection of the lower one stays.
-    mutating func acceptPeer(_ connection: ConnectionID, _ peer: Int, _ turn: inout Turn) {
+    mutating func acceptPeer(_ connection: ConnectionID, _ peer: PeerIndex, _ turn: inout Turn) {
         guard phase != .booting else {
             turn.close(connection, .refused)
             return
@@ -130,7 +129,7 @@ extension RabbitMQNode {
                 return
             }
             let wasConnected = peers[peer].isConnected
-            sessionOf[Int(mine.raw)] = -1
+            speakers[mine] = .nobody
             turn.close(mine, .reset)
             if wasConnected { losePeer(peer, &turn) }
         }
@@ -141,13 +140,13 @@ extension RabbitMQNode {
     /// A connection to a peer ended, or was never opened.
     mutating func endPeer(
         _ connection: ConnectionID,
-        _ peer: Int,
+        _ peer: PeerIndex,
         _ how: Closure = .reset,
         _ turn: inout Turn
     ) {
         guard peers[peer].connection == connection else { return }
         if how == .refused { peers[peer].lostAt = nil }
-        sessionOf[Int(connection.raw)] = -1
+        speakers[connection] = .nobody
         let wasConnected = peers[peer].isConnected || peers[peer].standing == .running
         peers[peer].connection = .none
         peers[peer].isConnected = false
@@ -155,13 +154,13 @@ extension RabbitMQNode {
     }
 
     /// Says something to a peer, or forgets it if the peer is out of reach.
-    func send(_ packet: Packet, toPeer peer: Int, _ turn: inout Turn) {
+    func send(_ packet: Packet, toPeer peer: PeerIndex, _ turn: inout Turn) {
         turn.send(packet, on: peers[peer].connection)
     }
 
     // MARK: Words
 
-    mutating func receiveFromPeer(_ packet: Packet, _ peer: Int, _ turn: inout Turn) {
+    mutating func receiveFromPeer(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
         peers[peer].heardAt = turn.now
         if peers[peer].isSuspect { peers[peer].isSuspect = false }
         if packet.word < PeerWord.hello.rawValue {
@@ -190,7 +189,7 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func receiveHello(_ packet: Packet, _ peer: Int, _ turn: inout Turn) {
+    private mutating func receiveHello(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
         let isNew = !peers[peer].isConnected
         let isSameLife = peers[peer].life == packet.x
         let before = peers[peer].standing
@@ -274,7 +273,7 @@ extension RabbitMQNode {
     // MARK: Gone, and back
 
     /// A peer is down, as far as this node can tell.
-    mutating func losePeer(_ peer: Int, _ turn: inout Turn) {
+    mutating func losePeer(_ peer: PeerIndex, _ turn: inout Turn) {
         let wasThere = peers[peer].standing == .running || peers[peer].isPartitioned
         peers[peer].standing = .down
         peers[peer].isConnected = false
@@ -300,13 +299,13 @@ extension RabbitMQNode {
     }
 
     /// A peer serves.
-    mutating func findPeer(_ peer: Int, _ turn: inout Turn) {
+    mutating func findPeer(_ peer: PeerIndex, _ turn: inout Turn) {
         if turn.now > .zero { turn.record(.peerFound, peer: peers[peer].node.raw) }
         guard phase == .running else { return }
         rememberRunning(&turn)
         for queue in queues.indices
-        where queues[queue].exists && queues[queue].home == peer && queues[queue].isDown {
-            queues[queue].isDown = false
+        where queues[queue].placement == .down && queues[queue].home == peer {
+            queues[queue].become(.elsewhere)
         }
         router.forget()
         for queue in queues.indices { refreshMirrors(queue, &turn) }
@@ -314,13 +313,13 @@ extension RabbitMQNode {
     }
 
     /// The nodes that run, this one apart.
-    var runningPeers: [Int] { peers.indices.filter { $0 != me && peers[$0].isRunning } }
+    var runningPeers: [PeerIndex] { peers.indices.filter { $0 != me && peers[$0].isRunning } }
 
     /// Notes on the disk who runs: whoever stops last must start first.
     private func rememberRunning(_ turn: inout Turn) {
         var mask: UInt64 = 0
         for peer in peers.indices where peer != me && peers[peer].standing == .running {
-            mask |= 1 << UInt64(peer)
+            mask |= peer.bit
         }
         turn.store(Packet(x: mask), at: DiskKey.cluster, as: WriteID(writeCount))
     }
@@ -337,7 +336,7 @@ extension RabbitMQNode {
             if here.count * 2 > plan.count, here.first == me { beginToServe(&turn) }
             return
         }
-        let wanted = peers.indices.filter { $0 != me && lastRunning & 1 << UInt64($0) != 0 }
+        let wanted = peers.indices.filter { $0 != me && lastRunning & $0.bit != 0 }
         let areHere = wanted.allSatisfy { peers[$0].isConnected }
         let isFirst = wanted.allSatisfy { me < $0 || peers[$0].standing != .waiting }
         guard wanted.isEmpty || areHere && isFirst else { return }
@@ -353,10 +352,10 @@ extension RabbitMQNode {
             sayHello(peer, &turn)
         }
         for queue in queues.indices where queues[queue].exists && queues[queue].home != me {
-            let isThere = queues[queue].home >= 0 && peers[queues[queue].home].isRunning
+            let isThere = queues[queue].home != .none && peers[queues[queue].home].isRunning
+            guard queues[queue].quorum == .none else { continue }
             let waits = queues[queue].rules.isReplicated
-            queues[queue].isDown = queues[queue].quorum < 0 && !isThere && !waits
-            queues[queue].isOrphan = waits && !isThere
+            queues[queue].become(isThere ? .elsewhere : waits ? .orphan : .down)
         }
         router.forget()
         takeUpQueues(&turn)

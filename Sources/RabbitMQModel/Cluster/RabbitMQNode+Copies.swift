@@ -10,19 +10,19 @@ import WarrenTrace
 ///   synchronises a mirror goes on meanwhile.
 extension RabbitMQNode {
     /// The key under which the disk has a message of a queue.
-    func diskKey(_ queue: Int, _ position: UInt64) -> UInt64 {
+    func diskKey(_ queue: QueueIndex, _ position: UInt64) -> UInt64 {
         queues[queue].rules.isReplicated
             ? DiskKey.copy(queues[queue].symbol, position)
             : DiskKey.message(queues[queue].symbol, position)
     }
 
     /// A queue got mirrors, or has none any more: the disk names its messages by that.
-    mutating func rewrite(_ queue: Int, _ turn: inout Turn) {
+    mutating func rewrite(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].isHere, queues[queue].declaration.durable else { return }
         let symbol = queues[queue].symbol
         var entries = queues[queue].readyEntries
         for channel in channels where channel.state == .open {
-            for delivery in channel.unacked where delivery.queue == Int32(queue) {
+            for delivery in channel.unacked where delivery.isCopy(of: queue) {
                 entries.append(takeBackEntry(delivery, turn.now))
             }
         }
@@ -40,20 +40,25 @@ extension RabbitMQNode {
     /// The nodes that should have copies of a queue, the home not among them.
     ///
     /// - Source: RMQ-MIR-01; of `exactly`, those that have one keep it.
-    func mirrors(by rules: QueueRules, home: Int, among running: [Int], existing: [Int]) -> [Int] {
+    func mirrors(
+        by rules: QueueRules,
+        home: PeerIndex,
+        among running: [PeerIndex],
+        existing: [PeerIndex]
+    ) -> [PeerIndex] {
         let kept = existing.filter { running.contains($0) && $0 != home }
         let fresh = running.sorted().filter { $0 != home && !kept.contains($0) }
         switch rules.mirroring {
         case .all: return kept + fresh
         case .exactly(let count): return Array((kept + fresh).prefix(max(0, count - 1)))
-        case .nodes(let names): return (kept + fresh).filter { names.contains(plan.names[$0]) }
+        case .nodes(let names): return (kept + fresh).filter { names.contains(plan.name(of: $0)) }
         case nil: return []
         }
     }
 
     /// Has the right nodes keep copies of a queue that lives here.
-    mutating func refreshMirrors(_ queue: Int, _ turn: inout Turn) {
-        guard queues[queue].exists, queues[queue].isHere, queues[queue].quorum < 0, isServing,
+    mutating func refreshMirrors(_ queue: QueueIndex, _ turn: inout Turn) {
+        guard queues[queue].exists, queues[queue].isHere, queues[queue].quorum == .none, isServing,
             queues[queue].rules.isReplicated || !queues[queue].mirrors.isEmpty
         else { return }
         let known = queues[queue].mirrors
@@ -71,7 +76,7 @@ extension RabbitMQNode {
     }
 
     /// All nodes hear, and keep on their disks, where a queue lives and who has copies of it.
-    mutating func tellPlace(_ queue: Int, _ turn: inout Turn) {
+    mutating func tellPlace(_ queue: QueueIndex, _ turn: inout Turn) {
         storeQueue(queue, &turn)
         propose(
             .setPlace(
@@ -87,14 +92,14 @@ extension RabbitMQNode {
     // MARK: At the home
 
     /// A node has had copies from the beginning on.
-    mutating func openMirror(_ queue: Int, _ peer: Int) {
+    mutating func openMirror(_ queue: QueueIndex, _ peer: PeerIndex) {
         mirrorViews[queue, default: []].append(
             MirrorView(peer: peer, stored: 0, from: 0, missing: 0)
         )
     }
 
     /// Everything that a queue holds, with its position.
-    func content(of queue: Int) -> [ReturnedEntry] {
+    func content(of queue: QueueIndex) -> [ReturnedEntry] {
         if let log = queues[queue].log {
             return log.records.map {
                 ReturnedEntry(
@@ -105,7 +110,7 @@ extension RabbitMQNode {
         }
         var all = queues[queue].readyEntries
         for channel in channels where channel.state == .open {
-            for delivery in channel.unacked where delivery.queue == Int32(queue) {
+            for delivery in channel.unacked where delivery.isCopy(of: queue) {
                 all.append(takeBackEntry(delivery, delivery.readySince))
             }
         }
@@ -116,8 +121,8 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-MIR-07.
     mutating func beginMirror(
-        _ queue: Int,
-        _ peer: Int,
+        _ queue: QueueIndex,
+        _ peer: PeerIndex,
         wasWhole: Bool = false,
         _ turn: inout Turn
     ) {
@@ -153,7 +158,7 @@ extension RabbitMQNode {
     }
 
     /// A mirror has all that the queue holds.
-    private mutating func becomeWhole(_ queue: Int, _ peer: Int, _ turn: inout Turn) {
+    private mutating func becomeWhole(_ queue: QueueIndex, _ peer: PeerIndex, _ turn: inout Turn) {
         guard !queues[queue].synced.contains(peer) else { return }
         queues[queue].synced = (queues[queue].synced + [peer]).sorted()
         say(.copyWhole, queue, peer, 0, &turn)
@@ -161,8 +166,8 @@ extension RabbitMQNode {
 
     private func say(
         _ word: PeerWord,
-        _ queue: Int,
-        _ peer: Int,
+        _ queue: QueueIndex,
+        _ peer: PeerIndex,
         _ position: UInt64,
         _ turn: inout Turn
     ) {
@@ -173,7 +178,7 @@ extension RabbitMQNode {
         send(packet, toPeer: peer, &turn)
     }
 
-    func copyWord(_ row: UInt32, _ queue: Int, _ position: UInt64, redelivered: Bool)
+    func copyWord(_ row: MessageIndex, _ queue: QueueIndex, _ position: UInt64, redelivered: Bool)
         -> Packet
     {
         var packet = diskPacket(row, redelivered: redelivered)
@@ -183,7 +188,12 @@ extension RabbitMQNode {
         return packet
     }
 
-    private func sendCopy(_ one: ReturnedEntry, _ queue: Int, to peer: Int, _ turn: inout Turn) {
+    private func sendCopy(
+        _ one: ReturnedEntry,
+        _ queue: QueueIndex,
+        to peer: PeerIndex,
+        _ turn: inout Turn
+    ) {
         var packet = copyWord(
             one.entry.row,
             queue,
@@ -197,8 +207,8 @@ extension RabbitMQNode {
 
     /// A message enters a queue at a position: all nodes with copies get one.
     mutating func sendCopy(
-        _ row: UInt32,
-        _ queue: Int,
+        _ row: MessageIndex,
+        _ queue: QueueIndex,
         _ position: UInt64,
         _ turn: inout Turn
     ) {
@@ -214,7 +224,7 @@ extension RabbitMQNode {
     }
 
     /// A message is done with: nobody needs copies of it.
-    mutating func dropCopy(_ queue: Int, _ position: UInt64, _ turn: inout Turn) {
+    mutating func dropCopy(_ queue: QueueIndex, _ position: UInt64, _ turn: inout Turn) {
         guard let views = mirrorViews[queue] else { return }
         var isNews = false
         for index in views.indices {
@@ -236,18 +246,18 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-MIR-11 (all mirrors), Osiris (a majority).
     mutating func awaitCopies(
-        _ slot: UInt32,
-        _ queue: Int,
+        _ slot: ConfirmSlot,
+        _ queue: QueueIndex,
         _ position: UInt64,
         _ turn: inout Turn
     ) {
         guard queues[queue].rules.isReplicated, !areSafe(queue, position) else { return }
-        confirms[Int(slot)].waiting += 1
+        confirms[slot].waiting += 1
         copyWaits[queue, default: []].append(CopyWait(position: position, slot: slot))
     }
 
     /// Whether enough nodes have the copy at a position.
-    private func areSafe(_ queue: Int, _ position: UInt64) -> Bool {
+    private func areSafe(_ queue: QueueIndex, _ position: UInt64) -> Bool {
         let views = mirrorViews[queue] ?? []
         if queues[queue].rules.kind == .stream {
             return (committedEnd(queue) ?? 0) > position
@@ -256,7 +266,7 @@ extension RabbitMQNode {
     }
 
     /// How far consumers of a stream may read: what a majority has.
-    func committedEnd(_ queue: Int) -> UInt64? {
+    func committedEnd(_ queue: QueueIndex) -> UInt64? {
         guard let next = queues[queue].log?.next else { return nil }
         let others = queues[queue].members.count / 2
         guard queues[queue].rules.isReplicated, others > 0 else { return next }
@@ -265,7 +275,7 @@ extension RabbitMQNode {
         return min(next, max(safe, queues[queue].committed))
     }
 
-    mutating func settleCopyWaits(_ queue: Int, _ turn: inout Turn) {
+    mutating func settleCopyWaits(_ queue: QueueIndex, _ turn: inout Turn) {
         if queues[queue].log != nil {
             queues[queue].committed = max(queues[queue].committed, committedEnd(queue) ?? 0)
         }
@@ -281,7 +291,7 @@ extension RabbitMQNode {
     mutating func receiveCopy(
         _ packet: Packet,
         _ word: PeerWord,
-        _ peer: Int,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         let symbol = Symbol(packet.d)
@@ -289,7 +299,7 @@ extension RabbitMQNode {
         let queue = queueIndex(symbol)
         switch word {
         case .copyBegin:
-            let isStream = queue >= 0 && queues[queue].rules.kind == .stream
+            let isStream = queue != .none && queues[queue].rules.kind == .stream
             if isStream, packet.y < UInt64(queues[queue].epoch) {
                 // Somebody who writes on after others chose another writer.
                 if queues[queue].isHere {
@@ -302,7 +312,7 @@ extension RabbitMQNode {
             if isStream {
                 follow(peer, queue, UInt32(truncatingIfNeeded: packet.y), &turn)
             }
-            if queue >= 0, queues[queue].isHere { return }
+            if queue != .none, queues[queue].isHere { return }
             if isStream {
                 // A replica keeps what it has, as far as the writer reaches.
                 settleHoldings(queue, &turn)
@@ -323,7 +333,7 @@ extension RabbitMQNode {
         case .copyWhole:
             turn.record(.mirrorSynchronised, subject: symbol, peer: peers[peer].node.raw)
         case .copyStored:
-            guard queue >= 0,
+            guard queue != .none,
                 let index = mirrorViews[queue]?.firstIndex(where: { $0.peer == peer })
             else { return }
             if queues[queue].rules.kind == .stream, packet.y != UInt64(queues[queue].epoch) {
@@ -335,9 +345,9 @@ extension RabbitMQNode {
             settleCopyWaits(queue, &turn)
         case .copyEpoch: mirrors[symbol]?.epoch = UInt32(truncatingIfNeeded: packet.y)
         case .copyEnd, .copyAsk, .copyPromise:
-            if queue >= 0 { receiveAboutWriter(packet, word, queue, peer, &turn) }
+            if queue != .none { receiveAboutWriter(packet, word, queue, peer, &turn) }
         default:
-            if queue >= 0 { takeStale(packet, queue, peer, &turn) }
+            if queue != .none { takeStale(packet, queue, peer, &turn) }
         }
     }
 
@@ -345,12 +355,12 @@ extension RabbitMQNode {
         _ packet: Packet,
         _ symbol: Symbol,
         _ position: UInt64,
-        _ peer: Int,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         let queue = queueIndex(symbol)
-        if queue >= 0, queues[queue].isHere { return }
-        if queue >= 0, queues[queue].rules.kind == .stream,
+        if queue != .none, queues[queue].isHere { return }
+        if queue != .none, queues[queue].rules.kind == .stream,
             queues[queue].home != peer || queues[queue].isOrphan
         {
             return
@@ -360,8 +370,8 @@ extension RabbitMQNode {
         copy.d = mirrors[symbol]?.epoch ?? 1
         copy.port = 0
         mirrors[symbol, default: Mirror()].put(copy, at: position)
-        let isStream = queue >= 0 && queues[queue].rules.kind == .stream
-        let isDurable = queue < 0 || queues[queue].declaration.durable
+        let isStream = queue != .none && queues[queue].rules.kind == .stream
+        let isDurable = queue == .none || queues[queue].declaration.durable
         if isDurable, isStream || packet.has(Flag.persistent) {
             writeCount += 1
             turn.store(copy, at: DiskKey.copy(symbol, position), as: WriteID(writeCount))
@@ -378,14 +388,14 @@ extension RabbitMQNode {
     private func sayStored(
         _ symbol: Symbol,
         _ position: UInt64,
-        _ peer: Int,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         var word = Packet(peerWord: .copyStored)
         word.d = symbol.raw
         word.port = UInt32(truncatingIfNeeded: position)
         let queue = queueIndex(symbol)
-        word.y = queue >= 0 ? UInt64(queues[queue].epoch) : 0
+        word.y = queue != .none ? UInt64(queues[queue].epoch) : 0
         send(word, toPeer: peer, &turn)
     }
 
@@ -398,7 +408,7 @@ extension RabbitMQNode {
                 mirrors[symbol]?.unstored.removeFirst()
             }
             let queue = queueIndex(symbol)
-            guard let last, queue >= 0, queues[queue].home != me else { continue }
+            guard let last, queue != .none, queues[queue].home != me else { continue }
             sayStored(symbol, last, queues[queue].home, &turn)
         }
     }
@@ -419,14 +429,14 @@ extension RabbitMQNode {
     /// The queue lives elsewhere now: what this node had of it is void.
     ///
     /// - Source: RMQ-MIR-08; RMQ-PART-04.
-    mutating func throwAwayCopies(_ queue: Int, _ turn: inout Turn) {
+    mutating func throwAwayCopies(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
         throwAwayCopies(of: symbol, &turn)
         settleHoldings(queue, &turn)
     }
 
     /// What this node held when it went down is no longer anybody's.
-    mutating func settleHoldings(_ queue: Int, _ turn: inout Turn) {
+    mutating func settleHoldings(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
         for one in turn.outside.takeOver(symbol, from: turn.node) {
             recordGoneCopy(one, symbol, &turn)
@@ -450,7 +460,7 @@ extension RabbitMQNode {
             var held: Set<UInt64> = []
             if queues[index].log == nil {
                 for channel in channels where channel.state == .open {
-                    for delivery in channel.unacked where delivery.queue == Int32(index) {
+                    for delivery in channel.unacked where delivery.isCopy(of: index) {
                         held.insert(delivery.position)
                     }
                 }

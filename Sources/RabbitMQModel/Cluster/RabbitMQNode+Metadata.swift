@@ -10,7 +10,7 @@ import WarrenTrace
 ///   order and waits for the others.
 extension RabbitMQNode {
     /// Who orders the changes of metadata.
-    private var sequencer: Int {
+    private var sequencer: PeerIndex {
         peers.indices.first { $0 == me || peers[$0].isRunning } ?? me
     }
 
@@ -50,11 +50,10 @@ extension RabbitMQNode {
         guard let wanted: ChangeParcel = turn.parcels.get(parcel) else { return }
         changeCount += 1
         let number = changeCount
-        make(wanted.change, &turn)
         var word = Packet(peerWord: .change)
         word.parcel = parcel
         word.x = number
-        var waiting: Set<Int> = []
+        var waiting: Set<PeerIndex> = []
         for peer in runningPeers {
             send(word, toPeer: peer, &turn)
             waiting.insert(peer)
@@ -65,14 +64,16 @@ extension RabbitMQNode {
             waiting: waiting,
             made: 1
         )
+        // What follows from the change here must not overtake it.
+        make(wanted.change, &turn)
         settle(number, &turn)
     }
 
     /// A change that this node ordered, and that not all have made.
     struct Unsettled: Sendable {
-        var origin: Int
+        var origin: PeerIndex
         var number: UInt64
-        var waiting: Set<Int>
+        var waiting: Set<PeerIndex>
         var made: Int
     }
 
@@ -98,14 +99,14 @@ extension RabbitMQNode {
         case .again(let channel, let packet): resume(channel, with: packet, &turn)
         case .say(let packet, let connection, let channel):
             if packet.method != nil { turn.send(packet, on: connection) }
-            if channel >= 0 { resume(channel, with: nil, &turn) }
+            if channel != .none { resume(channel, with: nil, &turn) }
         }
     }
 
     mutating func receiveChange(
         _ packet: Packet,
         _ word: PeerWord,
-        _ peer: Int,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         switch word {
@@ -127,7 +128,7 @@ extension RabbitMQNode {
     }
 
     /// Nobody waits any longer for a peer that is down; what it ordered is ordered anew.
-    mutating func dropFromChanges(_ peer: Int, _ turn: inout Turn) {
+    mutating func dropFromChanges(_ peer: PeerIndex, _ turn: inout Turn) {
         for number in unsettled.keys.sorted() {
             unsettled[number]?.waiting.remove(peer)
             settle(number, &turn)
@@ -145,51 +146,55 @@ extension RabbitMQNode {
         case .addQueue(let record): addQueue(record, &turn)
         case .deleteQueue(let name, let scope):
             let queue = queueIndex(name, scope, turn.names)
-            if queue >= 0 { deleteQueue(queue, &turn) }
+            if queue != .none { deleteQueue(queue, &turn) }
         case .addExchange(let declaration, let scope):
-            guard exchangeIndex(declaration.name, scope, turn.names) < 0 else { return }
+            guard exchangeIndex(declaration.name, scope, turn.names) == .none else { return }
             addExchange(declaration, scope, turn: &turn)
             storeExchange(declaration, scope, &turn)
         case .deleteExchange(let name, let scope):
             let exchange = exchangeIndex(name, scope, turn.names)
-            if exchange >= 0 { removeExchange(exchange, &turn) }
+            if exchange != .none { removeExchange(exchange, &turn) }
         case .addBinding(let binding, let scope): restore(binding, scope, &turn)
         case .removeBinding(let binding, let scope): removeBinding(binding, scope, &turn)
         case .setVirtualHost(let state): setVirtualHost(state, &turn)
         case .setMembers(let name, let scope, let members):
             let queue = queueIndex(name, scope, turn.names)
-            if queue >= 0 { setMembers(of: queue, members, &turn) }
+            if queue != .none { setMembers(of: queue, members, &turn) }
         case .setPlace(let name, let scope, let place):
             let queue = queueIndex(name, scope, turn.names)
-            if queue >= 0 { relocate(queue, place, &turn) }
+            if queue != .none { relocate(queue, place, &turn) }
         }
     }
 
     mutating func addQueue(_ record: QueueRecord, _ turn: inout Turn) {
-        guard queueIndex(record.declaration.name, record.scope, turn.names) < 0 else { return }
+        guard queueIndex(record.declaration.name, record.scope, turn.names) == .none else { return }
         let queue = addQueue(
             record.declaration,
             record.scope,
-            owner: record.place.isExclusive ? Queue.foreignOwner : -1,
+            owner: record.place.isExclusive ? .elsewhere : .nobody,
             place: record.place,
             &turn
         )
         storeQueue(queue, &turn)
     }
 
-    private func removingIndex(_ binding: BindingDeclaration, _ source: Int, _ names: Names)
+    private func removingIndex(
+        _ binding: BindingDeclaration,
+        _ source: ExchangeIndex,
+        _ names: Names
+    )
         -> Int?
     {
         let scope = exchanges[source].scope
         let destination: Destination
         if binding.toExchange {
             let other = exchangeIndex(binding.destination, scope, names)
-            guard other >= 0 else { return nil }
-            destination = .exchange(Int32(other))
+            guard other != .none else { return nil }
+            destination = .exchange(other)
         } else {
             let queue = queueIndex(binding.destination, scope, names)
-            guard queue >= 0 else { return nil }
-            destination = .queue(Int32(queue))
+            guard queue != .none else { return nil }
+            destination = .queue(queue)
         }
         return exchanges[source].bindings.firstIndex {
             $0.key == binding.key && $0.arguments == binding.arguments
@@ -203,7 +208,9 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         let source = exchangeIndex(binding.source, scope, turn.names)
-        guard source >= 0, let index = removingIndex(binding, source, turn.names) else { return }
+        guard source != .none, let index = removingIndex(binding, source, turn.names) else {
+            return
+        }
         removeBinding(index, of: source, &turn)
     }
 
@@ -228,9 +235,9 @@ extension RabbitMQNode {
                 )
                 told.arguments = binding.arguments
                 switch binding.destination {
-                case .queue(let queue): told.destination = queues[Int(queue)].declaration.name
+                case .queue(let queue): told.destination = queues[queue].declaration.name
                 case .exchange(let other):
-                    told.destination = exchanges[Int(other)].declaration.name
+                    told.destination = exchanges[other].declaration.name
                     told.toExchange = true
                 }
                 all.bindings.append(Stored(scope: exchange.scope, value: told))
@@ -239,7 +246,7 @@ extension RabbitMQNode {
         return all
     }
 
-    func sendMetadata(to peer: Int, _ turn: inout Turn) {
+    func sendMetadata(to peer: PeerIndex, _ turn: inout Turn) {
         var word = Packet(peerWord: .metadata)
         word.parcel = turn.parcels.put(metadata())
         send(word, toPeer: peer, &turn)
@@ -248,7 +255,7 @@ extension RabbitMQNode {
     /// Takes over what the cluster knows: what this node had beside it is gone.
     ///
     /// - Source: RMQ-DUR-07; RMQ-PART-04.
-    mutating func adopt(_ packet: Packet, _ peer: Int, _ turn: inout Turn) {
+    mutating func adopt(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
         guard phase == .waiting || phase == .joining,
             let all: ClusterMetadata = turn.parcels.get(packet.parcel)
         else { return }
@@ -276,7 +283,7 @@ extension RabbitMQNode {
         }
         for record in all.queues {
             let queue = queueIndex(record.declaration.name, record.scope, turn.names)
-            if queue >= 0 {
+            if queue != .none {
                 move(queue, to: record.place, &turn)
             } else {
                 addQueue(record, &turn)
@@ -310,7 +317,7 @@ extension RabbitMQNode {
     }
 
     /// A queue that this node knows lives somewhere else now, or has begun anew.
-    private mutating func move(_ queue: Int, to place: QueuePlace, _ turn: inout Turn) {
+    private mutating func move(_ queue: QueueIndex, to place: QueuePlace, _ turn: inout Turn) {
         let known = record(of: queue)
         if queues[queue].rules.isReplicated {
             // A replica of a stream is worth something until its writer says otherwise.
@@ -343,7 +350,7 @@ extension RabbitMQNode {
     func place(
         for declaration: QueueDeclaration,
         _ rules: QueueRules,
-        on node: Int? = nil
+        on node: PeerIndex? = nil
     ) -> QueuePlace {
         let running = clusterMembers.filter { $0 == me || peers[$0].standing == .running }
         let isReplicated = rules.kind == .quorum

@@ -9,40 +9,40 @@ extension RabbitMQNode {
     // MARK: Without a home
 
     /// The home of a queue with copies is down.
-    mutating func orphan(_ queue: Int, _ turn: inout Turn) {
-        queues[queue].isOrphan = true
+    mutating func orphan(_ queue: QueueIndex, _ turn: inout Turn) {
+        queues[queue].become(.orphan)
         elections[queue] = nil
-        makeGhosts(queue)
+        leaveDeliveries(of: queue)
         let survivors = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
         if survivors.isEmpty, queues[queue].rules.kind == .classic {
-            queues[queue].isOrphan = false
+            queues[queue].become(.elsewhere)
             loseForGood(queue, &turn)
         }
     }
 
     /// Nobody has a copy: the queue is what one without copies would be.
-    private mutating func loseForGood(_ queue: Int, _ turn: inout Turn) {
+    private mutating func loseForGood(_ queue: QueueIndex, _ turn: inout Turn) {
         refuseOrphans(queue, &turn)
-        if queues[queue].declaration.durable, queues[queue].owner == -1 {
-            queues[queue].isDown = true
+        if queues[queue].declaration.durable, queues[queue].owner == .nobody {
+            queues[queue].become(.down)
             cancelConsumers(of: queue, &turn)
         } else {
             deleteQueue(queue, &turn)
         }
     }
 
-    private mutating func refuseOrphans(_ queue: Int, _ turn: inout Turn) {
+    private mutating func refuseOrphans(_ queue: QueueIndex, _ turn: inout Turn) {
         let mine = orphans.filter { $0.queue == queue }
         orphans.removeAll { $0.queue == queue }
         staleWords.removeAll { $0.queue == queue }
         for one in mine {
             recordUnrouted(one.packet, .queueDown, &turn)
-            if one.slot != .max { settleConfirm(one.slot, refused: true, &turn) }
+            if one.slot != .none { settleConfirm(one.slot, refused: true, &turn) }
         }
     }
 
     /// A peer is down: queues that live here have a copy less, and those without a home look for one.
-    mutating func loseMirrors(on peer: Int, _ turn: inout Turn) {
+    mutating func loseMirrors(on peer: PeerIndex, _ turn: inout Turn) {
         guard phase == .running else { return }
         for queue in queues.indices where queues[queue].exists {
             elections[queue]?.forget(peer)
@@ -55,7 +55,7 @@ extension RabbitMQNode {
     }
 
     /// Takes over a queue without a home if it is this node's to do.
-    mutating func findHome(_ queue: Int, _ turn: inout Turn) {
+    mutating func findHome(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].isOrphan, phase == .running else { return }
         if queues[queue].rules.kind == .stream {
             tellEnd(queue, &turn)
@@ -75,10 +75,10 @@ extension RabbitMQNode {
     mutating func takeUpQueues(_ turn: inout Turn) {
         for queue in queues.indices
         where queues[queue].exists && queues[queue].rules.isReplicated
-            && queues[queue].quorum < 0 && !queues[queue].isHere
+            && queues[queue].quorum == .none && !queues[queue].isHere
         {
             if queues[queue].home == me {
-                queues[queue].isOrphan = true
+                queues[queue].become(.orphan)
                 if queues[queue].rules.kind == .stream {
                     findHome(queue, &turn)
                 } else {
@@ -93,14 +93,13 @@ extension RabbitMQNode {
     // MARK: A new home
 
     /// This node becomes the home of a queue, with the copies that it has.
-    mutating func promote(_ queue: Int, _ turn: inout Turn) {
+    mutating func promote(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
         let mirror = mirrors.removeValue(forKey: symbol) ?? Mirror()
         let before = queues[queue].home
         let isReturn = before == me
         let isWhole = isReturn || queues[queue].synced.contains(me)
         queues[queue].move(to: me, isHere: true)
-        queues[queue].isDown = false
         copied[queue] = queues[queue].log == nil ? mirror.known : mirror.held
         copyWaits[queue] = nil
         elections[queue] = nil
@@ -136,9 +135,9 @@ extension RabbitMQNode {
     ///
     /// - Returns: how many are lost.
     private func reconcile(
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ mirror: Mirror,
-        from before: Int,
+        from before: PeerIndex,
         _ turn: inout Turn
     ) -> Int {
         let symbol = queues[queue].symbol
@@ -171,7 +170,7 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-MIR-04: all that a promoted mirror has counts as delivered before.
     private mutating func fill(
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ mirror: Mirror,
         isReturn: Bool,
         _ turn: inout Turn
@@ -224,12 +223,12 @@ extension RabbitMQNode {
     }
 
     /// Whether a publication that is sent once more is here already.
-    func wasCopied(_ message: MessageID, _ queue: Int) -> Bool {
+    func wasCopied(_ message: MessageID, _ queue: QueueIndex) -> Bool {
         copied[queue]?.contains(message.raw) ?? false
     }
 
     /// A queue lives somewhere else now, or has other copies.
-    mutating func relocate(_ queue: Int, _ place: QueuePlace, _ turn: inout Turn) {
+    mutating func relocate(_ queue: QueueIndex, _ place: QueuePlace, _ turn: inout Turn) {
         guard queues[queue].rules.isReplicated || !queues[queue].mirrors.isEmpty,
             !queues[queue].isHere,
             queues[queue].rules.kind != .stream || place.epoch >= UInt64(queues[queue].epoch)
@@ -242,15 +241,15 @@ extension RabbitMQNode {
         let isBack =
             queues[queue].isOrphan && place.home != me && isReachable(place.home, queue)
         if isNew {
-            if !queues[queue].isOrphan { makeGhosts(queue) }
+            if !queues[queue].isOrphan { leaveDeliveries(of: queue) }
             queues[queue].move(to: place.home, isHere: false)
-            queues[queue].isOrphan = place.home != me && !isReachable(place.home, queue)
+            if place.home != me, !isReachable(place.home, queue) { queues[queue].become(.orphan) }
         } else if isBack {
-            queues[queue].isOrphan = false
+            queues[queue].become(.elsewhere)
         }
         storeQueue(queue, &turn)
         guard (isNew || isBack) && !queues[queue].isOrphan, place.home != me else { return }
-        queues[queue].isDown = false
+        if queues[queue].isDown { queues[queue].become(.elsewhere) }
         router.forget()
         followHome(queue, &turn)
     }
@@ -258,14 +257,14 @@ extension RabbitMQNode {
     /// Has everything of this node that used a queue use it at its new home.
     ///
     /// - Source: RMQ-MIR-03 to -05.
-    private mutating func followHome(_ queue: Int, _ turn: inout Turn) {
+    private mutating func followHome(_ queue: QueueIndex, _ turn: inout Turn) {
         router.forget()
         for consumer in consumers.indices
-        where consumers[consumer].exists && consumers[consumer].queue == Int32(queue) {
+        where consumers[consumer].exists && consumers[consumer].queue == queue {
             attachAgain(consumer, queue, &turn)
         }
         for channel in channels.indices
-        where channels[channel].isWaiting && channels[channel].waitsFor == queue
+        where channels[channel].awaits == .queue(queue)
             && channels[channel].state == .open
         {
             let asked = channels[channel].asked
@@ -274,7 +273,7 @@ extension RabbitMQNode {
                 answer.port = channels[channel].port
                 answer.key = asked.key
                 answer.c = asked.c
-                let consumer = Int(asked.c)
+                let consumer = ConsumerIndex(wire: asked.c)
                 if !consumers[consumer].isQuiet {
                     turn.send(answer, on: channels[channel].connection)
                 }
@@ -297,9 +296,9 @@ extension RabbitMQNode {
 
     private mutating func publishAgain(
         _ packet: Packet,
-        _ queue: Int,
-        _ channel: Int,
-        _ slot: UInt32,
+        _ queue: QueueIndex,
+        _ channel: ChannelIndex,
+        _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
         guard queues[queue].isHere else {
@@ -309,7 +308,7 @@ extension RabbitMQNode {
         var plain = packet
         plain.x = 0
         if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
-            guard slot != .max else { return }
+            guard slot != .none else { return }
             // First what it waits for, then what it no longer waits for: else it is confirmed between the two.
             if queues[queue].log != nil {
                 awaitCopies(slot, queue, queues[queue].tailPosition - 1, &turn)
@@ -320,17 +319,21 @@ extension RabbitMQNode {
         let row = messages.put(MessageRow(plain, references: 1))
         let position = queues[queue].tailPosition
         let isTaken = enterAndStore(row, queue, slot, &turn)
-        guard slot != .max else { return }
+        guard slot != .none else { return }
         if isTaken != false { awaitCopies(slot, queue, position, &turn) }
         if let isTaken { settleConfirm(slot, refused: !isTaken, &turn) }
     }
 
-    private mutating func attachAgain(_ consumer: Int, _ queue: Int, _ turn: inout Turn) {
-        guard var word = attachments[Int32(consumer)] else { return }
-        let channel = Int(consumers[consumer].channel)
+    private mutating func attachAgain(
+        _ consumer: ConsumerIndex,
+        _ queue: QueueIndex,
+        _ turn: inout Turn
+    ) {
+        guard var word = attachments[consumer] else { return }
+        let channel = consumers[consumer].channel
         var options: ConsumeOptions = turn.parcels.get(word.parcel) ?? ConsumeOptions()
         if options["x-cancel-on-ha-failover"] == .bool(true) {
-            attachments[Int32(consumer)] = nil
+            attachments[consumer] = nil
             cancelByBroker(consumer, &turn)
             return
         }
@@ -347,18 +350,18 @@ extension RabbitMQNode {
             forward(word, channel, queue, waiting: false, &turn)
             return
         }
-        attachments[Int32(consumer)] = nil
+        attachments[consumer] = nil
         if queues[queue].log != nil {
             consumers[consumer].offset =
                 (try? firstOffset(queue, options["x-stream-offset"], turn.now)) ?? 0
         }
         consumers[consumer].inRotation = true
-        queues[queue].consumers.append(Int32(consumer))
-        place(Int32(consumer), queue, exclusive: word.has(Flag.exclusive), &turn)
+        queues[queue].consumers.append(consumer)
+        place(consumer, queue, exclusive: word.has(Flag.exclusive), &turn)
     }
 
     /// What a client has read of a stream that lives elsewhere, in case it moves.
-    mutating func noteOffset(_ packet: Packet, _ consumer: Int, _ turn: Turn) {
+    mutating func noteOffset(_ packet: Packet, _ consumer: ConsumerIndex, _ turn: Turn) {
         let properties: Properties? = turn.parcels.get(packet.parcel)
         if let offset = properties?.header("x-stream-offset")?.number {
             consumers[consumer].offset = UInt64(offset) + 1
@@ -370,39 +373,20 @@ extension RabbitMQNode {
     /// Deliveries of a queue that lost its home are nobody's any more, but their tags stay good.
     ///
     /// - Source: RMQ-MIR-06.
-    mutating func makeGhosts(_ queue: Int) {
+    mutating func leaveDeliveries(of queue: QueueIndex) {
         for channel in channels.indices where channels[channel].state == .open {
             for index in channels[channel].unacked.indices
-            where channels[channel].unacked[index].queue == Int32(queue) {
-                if queues[queue].ghost < 0 { addGhost(queue) }
-                channels[channel].unacked[index].queue = Int32(queues[queue].ghost)
-                channels[channel].unacked[index].consumer = -1
+            where channels[channel].unacked[index].queue == queue {
+                channels[channel].unacked[index].leaveHome()
             }
         }
     }
 
-    private mutating func addGhost(_ queue: Int) {
-        queues[queue].ghost = queues.count
-        var ghost = Queue(
-            symbol: .none,
-            scope: queues[queue].scope,
-            declaration: queues[queue].declaration,
-            rules: queues[queue].rules,
-            owner: -1,
-            home: -1,
-            isHere: false
-        )
-        ghost.exists = false
-        ghost.ghostOf = queue
-        ghost.log = nil
-        queues.append(ghost)
-    }
-
     /// Publications on their way to a node that is down, for queues that will live elsewhere.
-    mutating func keepInFlight(_ peer: Int) {
+    mutating func keepInFlight(_ peer: PeerIndex) {
         for one in peers[peer].inFlight {
-            if let count = outstanding[peer][one.slot] {
-                outstanding[peer][one.slot] = count > 1 ? count - 1 : nil
+            if let count = peers[peer].outstanding[one.slot] {
+                peers[peer].outstanding[one.slot] = count > 1 ? count - 1 : nil
             }
             var packet = one.packet
             packet.x = Self.resentBit
@@ -413,8 +397,8 @@ extension RabbitMQNode {
 
     /// A client settles a delivery of the old home.
     mutating func settleStale(
-        _ delivery: Unacked,
-        _ queue: Int,
+        _ message: MessageID,
+        _ queue: QueueIndex,
         _ method: Method,
         requeue: Bool,
         _ turn: inout Turn
@@ -422,7 +406,7 @@ extension RabbitMQNode {
         guard queues[queue].exists, queues[queue].log == nil else { return }
         var word = Packet(peerWord: .settleStale)
         word.d = queues[queue].symbol.raw
-        word.x = UInt64(delivery.row)
+        word.x = UInt64(message.raw)
         word.c = UInt32(method.rawValue)
         word.flags = requeue ? 1 : 0
         if queues[queue].isOrphan {
@@ -432,7 +416,7 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func sendStale(_ word: Packet, _ queue: Int, _ turn: inout Turn) {
+    private mutating func sendStale(_ word: Packet, _ queue: QueueIndex, _ turn: inout Turn) {
         if queues[queue].isHere {
             takeStale(word, queue, me, &turn)
         } else if !queues[queue].isDown {
@@ -443,18 +427,22 @@ extension RabbitMQNode {
     /// An old tag takes effect on the message if it is in somebody's hands again; else it has none.
     ///
     /// Whoever has it now may settle it, too, and nothing more happens.
-    mutating func takeStale(_ word: Packet, _ queue: Int, _ peer: Int, _ turn: inout Turn) {
+    mutating func takeStale(
+        _ word: Packet,
+        _ queue: QueueIndex,
+        _ peer: PeerIndex,
+        _ turn: inout Turn
+    ) {
         guard queues[queue].isHere else { return }
+        let message = MessageID(UInt32(word.x))
         for channel in channels.indices where channels[channel].state == .open {
-            for index in channels[channel].unacked.indices
-            where channels[channel].unacked[index].queue == Int32(queue)
-                && messages[channels[channel].unacked[index].row].message.raw == UInt32(word.x)
-            {
+            for index in channels[channel].unacked.indices {
                 let delivery = channels[channel].unacked[index]
-                if queues[queue].ghost < 0 { addGhost(queue) }
-                channels[channel].unacked[index].queue = Int32(queues[queue].ghost)
-                channels[channel].unacked[index].consumer = -1
-                channels[channel].unacked[index].row = UInt32(word.x)
+                guard delivery.isCopy(of: queue), messages[delivery.row].message == message else {
+                    continue
+                }
+                channels[channel].unacked[index].consumer = .none
+                channels[channel].unacked[index].holding = .stale(message)
                 settleAnyway(delivery, channel, word, &turn)
                 return
             }
@@ -463,11 +451,11 @@ extension RabbitMQNode {
 
     private mutating func settleAnyway(
         _ delivery: Unacked,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ word: Packet,
         _ turn: inout Turn
     ) {
-        let queue = Int(delivery.queue)
+        let queue = delivery.queue
         if word.c == UInt32(Method.basicAck.rawValue) {
             finishByRules(delivery, channel, &turn)
             return
@@ -480,7 +468,7 @@ extension RabbitMQNode {
             peer: channels[channel].peer.raw,
             variant: requeue ? 1 : 0
         )
-        if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+        if delivery.consumer != .none { consumers[delivery.consumer].unacked &-= 1 }
         if requeue {
             comeBack([takeBack(delivery, .nacked, &turn)], queue, .nacked, &turn)
         } else {

@@ -19,7 +19,7 @@ extension RabbitMQNode {
     }
 
     /// A peer is back that was never gone: each of the two went on without the other.
-    mutating func meetAgain(_ peer: Int, _ turn: inout Turn) {
+    mutating func meetAgain(_ peer: PeerIndex, _ turn: inout Turn) {
         turn.record(.peerFound, peer: peers[peer].node.raw, variant: 1)
         peers[peer].isPartitioned = true
         // Streams heal by themselves, as quorum queues do.
@@ -42,7 +42,7 @@ extension RabbitMQNode {
 
     /// This node and those that run together with it, a bit for each.
     private var mySide: UInt64 {
-        runningPeers.reduce(1 << UInt64(me)) { $0 | 1 << UInt64($1) }
+        runningPeers.reduce(me.bit) { $0 | $1.bit }
     }
 
     /// The side with the most connections wins, then the larger one, then the one with the lowest node; all
@@ -74,10 +74,10 @@ extension RabbitMQNode {
                 )
         }
         for peer in peers.indices { peers[peer].side = (0, 0) }
-        guard let winner, winner.nodes & 1 << UInt64(me) == 0 else { return }
+        guard let winner, winner.nodes & me.bit == 0 else { return }
         turn.record(.nodeYielded)
         // It comes back by taking over what the others have, and never by itself.
-        let others = peers.indices.reduce(UInt64(0)) { $1 == me ? $0 : $0 | 1 << UInt64($1) }
+        let others = peers.indices.reduce(UInt64(0)) { $1 == me ? $0 : $0 | $1.bit }
         turn.store(Packet(x: others), at: DiskKey.cluster, as: WriteID(writeCount))
         phase = .waiting
         turn.restart(after: .zero)

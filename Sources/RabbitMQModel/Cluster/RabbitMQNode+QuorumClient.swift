@@ -11,10 +11,10 @@ import WarrenTrace
 extension RabbitMQNode {
     /// Has the leader of a queue do something, now or when there is one.
     mutating func tell(
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ command: QuorumCommand,
-        slot: UInt32 = .max,
-        channel: Int = -1,
+        slot: ConfirmSlot = .none,
+        channel: ChannelIndex = .none,
         _ turn: inout Turn
     ) {
         var command = command
@@ -22,16 +22,16 @@ extension RabbitMQNode {
         command.sequence = quorums[quorum].nextSequence
         quorums[quorum].nextSequence += 1
         quorums[quorum].pending.append(
-            QuorumPart.Waiting(command: command, slot: slot, channel: Int32(channel))
+            QuorumPart.Waiting(command: command, slot: slot, channel: channel)
         )
         pass(command, quorum, &turn)
     }
 
-    mutating func pass(_ command: QuorumCommand, _ quorum: Int, _ turn: inout Turn) {
+    mutating func pass(_ command: QuorumCommand, _ quorum: QuorumIndex, _ turn: inout Turn) {
         let leader = quorums[quorum].leader
         if leader == me {
             submit(command, quorum, &turn)
-        } else if leader >= 0, peers[leader].connection != .none {
+        } else if leader != .none, peers[leader].connection != .none {
             send(command, to: leader, quorum, &turn)
         }
     }
@@ -39,8 +39,8 @@ extension RabbitMQNode {
     /// A command as it travels: the client is who sends it.
     func send(
         _ command: QuorumCommand,
-        to peer: Int,
-        _ quorum: Int,
+        to peer: PeerIndex,
+        _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
         var word = command.packet
@@ -60,12 +60,12 @@ extension RabbitMQNode {
 
     private static let enqueueFlag: UInt8 = 128
 
-    mutating func receiveCommand(_ packet: Packet, _ peer: Int, _ turn: inout Turn) {
+    mutating func receiveCommand(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
         let queue = queueIndex(packet.subject)
-        guard queue >= 0, queues[queue].quorum >= 0 else { return }
+        guard queue != .none, queues[queue].quorum != .none else { return }
         let quorum = queues[queue].quorum
         let member = quorums[quorum].member
-        guard member >= 0, members[member].raft.isLeader else { return }
+        guard member != .none, members[member].raft.isLeader else { return }
         let client = Self.clientKey(peer, peers[peer].life)
         var command: QuorumCommand
         if packet.has(Self.enqueueFlag) {
@@ -110,8 +110,8 @@ extension RabbitMQNode {
     /// A message comes to a quorum queue.
     mutating func enqueue(
         _ publication: Packet,
-        quorum: Int,
-        slot: UInt32,
+        quorum: QuorumIndex,
+        slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
         var packet = publication
@@ -123,7 +123,7 @@ extension RabbitMQNode {
     }
 
     /// The leader has done everything up to a number.
-    mutating func finish(_ quorum: Int, upTo sequence: UInt64, _ turn: inout Turn) {
+    mutating func finish(_ quorum: QuorumIndex, upTo sequence: UInt64, _ turn: inout Turn) {
         while let first = quorums[quorum].pending.first, first.command.sequence <= sequence {
             quorums[quorum].pending.removeFirst()
             complete(first, refused: false, &turn)
@@ -135,15 +135,15 @@ extension RabbitMQNode {
         refused: Bool,
         _ turn: inout Turn
     ) {
-        if waiting.slot != .max { settleConfirm(waiting.slot, refused: refused, &turn) }
+        if waiting.slot != .none { settleConfirm(waiting.slot, refused: refused, &turn) }
     }
 
     /// The queue is gone: whoever waits for something of it is told.
-    mutating func abandon(_ waiting: QuorumPart.Waiting, of queue: Int, _ turn: inout Turn) {
+    mutating func abandon(_ waiting: QuorumPart.Waiting, of queue: QueueIndex, _ turn: inout Turn) {
         complete(waiting, refused: true, &turn)
-        let channel = Int(waiting.channel)
-        guard channel >= 0, channels[channel].state == .open,
-            channels[channel].waitsFor == queue
+        let channel = waiting.channel
+        guard channel != .none, channels[channel].state == .open,
+            channels[channel].awaits == .queue(queue)
         else { return }
         guard waiting.command.kind == .deleteQueue else {
             let name = queues[queue].declaration.name
@@ -160,7 +160,7 @@ extension RabbitMQNode {
     /// The leader tells all nodes how full its queue is.
     mutating func announce(
         _ fullness: QuorumQueue.Fullness,
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
         quorums[quorum].publishers.hear(fullness)
@@ -171,8 +171,8 @@ extension RabbitMQNode {
 
     mutating func tell(
         _ fullness: QuorumQueue.Fullness,
-        _ quorum: Int,
-        toPeer peer: Int,
+        _ quorum: QuorumIndex,
+        toPeer peer: PeerIndex,
         _ turn: inout Turn
     ) {
         var word = Packet(peerWord: .filled)
@@ -187,14 +187,14 @@ extension RabbitMQNode {
     /// - Source: RMQ-QQ-16, -46; RMQ-QQ-47 (what no channel publishes is not refused).
     mutating func refuseIfFull(
         _ packet: Packet,
-        _ queue: Int,
-        _ channel: Int,
-        slot: UInt32,
+        _ queue: QueueIndex,
+        _ channel: ChannelIndex,
+        slot: ConfirmSlot,
         _ turn: inout Turn
     ) -> Bool {
         let quorum = queues[queue].quorum
-        guard channel >= 0, queues[queue].rules.overflow == .rejectPublish,
-            !quorums[quorum].publishers.mayPublish(Int32(channel))
+        guard channel != .none, queues[queue].rules.overflow == .rejectPublish,
+            !quorums[quorum].publishers.mayPublish(channel)
         else { return false }
         turn.record(
             .messageRouted,
@@ -204,15 +204,15 @@ extension RabbitMQNode {
             detail: UInt64(packet.size)
         )
         recordGone(packet.message, queue, .maxlen, .door, &turn)
-        if slot != .max { settleConfirm(slot, refused: true, &turn) }
+        if slot != .none { settleConfirm(slot, refused: true, &turn) }
         return true
     }
 
     /// Another node leads: what was not done is said again, in order.
     mutating func follow(
-        _ leader: Int,
+        _ leader: PeerIndex,
         _ term: UInt64,
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
         guard term >= quorums[quorum].leaderTerm else { return }
@@ -222,7 +222,7 @@ extension RabbitMQNode {
         if !isSame { sayAgain(quorum, &turn) }
     }
 
-    mutating func sayAgain(_ quorum: Int, _ turn: inout Turn) {
+    mutating func sayAgain(_ quorum: QuorumIndex, _ turn: inout Turn) {
         for waiting in quorums[quorum].pending { pass(waiting.command, quorum, &turn) }
         quorums[quorum].asking = []
         for consumer in quorums[quorum].latest.keys.sorted()
@@ -232,13 +232,13 @@ extension RabbitMQNode {
     }
 
     /// Asks the leader for what a consumer may not have got.
-    private mutating func askAgain(_ consumer: UInt32, _ quorum: Int, _ turn: inout Turn) {
+    mutating func askAgain(_ consumer: UInt32, _ quorum: QuorumIndex, _ turn: inout Turn) {
         guard isConsumer(consumer, of: quorum) else { return }
         let leader = quorums[quorum].leader
         let latest = quorums[quorum].latest[consumer] ?? 0
         if leader == me {
             deliverAgain(quorum, clientKey, consumer, after: latest, &turn)
-        } else if leader >= 0, quorums[quorum].asking.insert(consumer).inserted {
+        } else if leader != .none, quorums[quorum].asking.insert(consumer).inserted {
             var word = Packet(peerWord: .resume)
             word.subject = symbol(quorum)
             word.c = consumer
@@ -250,11 +250,11 @@ extension RabbitMQNode {
     mutating func receiveFromQuorum(
         _ packet: Packet,
         _ word: PeerWord,
-        _ peer: Int,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         let queue = queueIndex(packet.subject)
-        guard queue >= 0, queues[queue].quorum >= 0 else {
+        guard queue != .none, queues[queue].quorum != .none else {
             if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
             return
         }
@@ -290,33 +290,34 @@ extension RabbitMQNode {
     /// was fetched under the number of its delivery.
     ///
     /// - Source: RMQ-QQ-08, -28, -42, -44.
-    mutating func returnAll(of channel: Int, _ turn: inout Turn) {
-        var leaving: [Int: [(tag: String, command: QuorumCommand)]] = [:]
-        var seen: Set<Int32> = []
-        func drop(_ queue: Int, _ number: UInt32, _ tag: String, delivery: UInt64 = 0) {
+    mutating func returnAll(of channel: ChannelIndex, _ turn: inout Turn) {
+        var leaving: [QuorumIndex: [(tag: String, command: QuorumCommand)]] = [:]
+        var seen: Set<ConsumerIndex> = []
+        func drop(_ queue: QueueIndex, _ number: UInt32, _ tag: String, delivery: UInt64 = 0) {
             var command = QuorumCommand(kind: .drop)
             command.consumer = number
             command.number = delivery
             leaving[queues[queue].quorum, default: []].append((tag, command))
         }
-        func leave(_ consumer: Int32, _ queue: Int) {
+        func leave(_ consumer: ConsumerIndex, _ queue: QueueIndex) {
             guard seen.insert(consumer).inserted else { return }
-            let made = consumers[Int(consumer)]
+            let made = consumers[consumer]
             drop(queue, made.label, turn.names[made.tag])
         }
         for consumer in channels[channel].consumers {
-            let queue = Int(consumers[Int(consumer)].queue)
-            guard queues[queue].exists, queues[queue].quorum >= 0 else { continue }
+            let queue = consumers[consumer].queue
+            guard queues[queue].exists, queues[queue].quorum != .none else { continue }
             leave(consumer, queue)
         }
-        for (offset, delivery) in channels[channel].unacked.enumerated() where delivery.queue >= 0 {
-            let queue = Int(delivery.queue)
-            guard queues[queue].exists, queues[queue].quorum >= 0 else { continue }
-            if delivery.consumer >= 0 {
+        for (offset, delivery) in channels[channel].unacked.enumerated()
+        where delivery.queue != .none {
+            let queue = delivery.queue
+            guard queues[queue].exists, queues[queue].quorum != .none else { continue }
+            if delivery.consumer != .none {
                 leave(delivery.consumer, queue)
             } else {
                 let tag = channels[channel].baseTag + UInt64(offset)
-                let number = UInt32(channel) | QuorumTaker.fetching
+                let number = channel.wire | QuorumTaker.fetching
                 drop(queue, number, "\(tag)", delivery: delivery.position)
             }
         }
@@ -330,185 +331,6 @@ extension RabbitMQNode {
                 quorums[quorum].latest[one.command.consumer] = nil
             }
         }
-        for consumer in seen.sorted() { consumers[Int(consumer)].exists = false }
-    }
-
-    // MARK: At the consumer's node
-
-    mutating func takeDelivery(_ packet: Packet, _ quorum: Int, _ turn: inout Turn) {
-        let number = packet.port
-        if number & QuorumTaker.fetching != 0 {
-            takeFetched(packet, quorum, &turn)
-            return
-        }
-        let consumer = Int(number)
-        guard isConsumer(number, of: quorum),
-            channels[Int(consumers[consumer].channel)].state == .open
-        else {
-            if packet.custody != 0 {
-                recordGone(packet.message, packet.subject, &turn)
-            } else {
-                giveBack(packet, quorum, &turn)
-            }
-            return
-        }
-        let settled = packet.custody != 0
-        let channel = Int(consumers[consumer].channel)
-        let latest = quorums[quorum].latest[number] ?? 0
-        // A leader that has come to lead sends what the one before it may have sent.
-        guard packet.x > latest else { return }
-        if !settled, packet.x > latest + 1, !packet.has(Flag.again) {
-            // One before it was lost with a connection, and comes with it once more.
-            askAgain(number, quorum, &turn)
-            return
-        }
-        quorums[quorum].latest[number] = packet.x
-        var word = packet
-        word.word = Method.basicDeliver.rawValue
-        word.flags &= ~Flag.again
-        word.port = channels[channel].port
-        word.x = channels[channel].nextTag | UInt64(consumer) &<< 40
-        hold(packet.x, quorums[quorum].queue, channel, consumer, settled, &turn)
-        turn.send(word, on: channels[channel].connection)
-    }
-
-    /// What comes for a consumer that was cancelled meanwhile goes back.
-    ///
-    /// - Source: `rabbit_fifo_client:handle_delivery`.
-    private mutating func giveBack(_ packet: Packet, _ quorum: Int, _ turn: inout Turn) {
-        let consumer = Int(packet.port)
-        guard consumer < consumers.count,
-            consumers[consumer].queue == Int32(quorums[quorum].queue),
-            channels[Int(consumers[consumer].channel)].state == .open,
-            packet.x > quorums[quorum].latest[packet.port] ?? 0
-        else { return }
-        quorums[quorum].latest[packet.port] = packet.x
-        var command = QuorumCommand(kind: .giveBack)
-        command.consumer = packet.port
-        command.number = packet.x
-        tell(quorum, command, &turn)
-    }
-
-    private func isConsumer(_ number: UInt32, of quorum: Int) -> Bool {
-        let consumer = Int(number)
-        return consumer < consumers.count && consumers[consumer].exists
-            && consumers[consumer].queue == Int32(quorums[quorum].queue)
-    }
-
-    /// A consumer here has been sent all that it holds up to a number.
-    mutating func takeReach(_ last: UInt64, of consumer: UInt32, _ quorum: Int) {
-        guard isConsumer(consumer, of: quorum) else { return }
-        quorums[quorum].asking.remove(consumer)
-        quorums[quorum].latest[consumer] = max(quorums[quorum].latest[consumer] ?? 0, last)
-    }
-
-    mutating func hold(
-        _ delivery: UInt64,
-        _ queue: Int,
-        _ channel: Int,
-        _ consumer: Int,
-        _ settled: Bool,
-        _ turn: inout Turn
-    ) {
-        if settled {
-            channels[channel].spendTag()
-            return
-        }
-        if consumer >= 0 { consumers[consumer].holdOne() }
-        channels[channel].hold(
-            Unacked(
-                readySince: turn.now,
-                position: delivery,
-                row: 0,
-                queue: Int32(queue),
-                consumer: Int32(consumer),
-                sentAt: Unacked.stamp(turn.now)
-            )
-        )
-        ensureTick(&turn)
-    }
-
-    mutating func takeFetched(_ packet: Packet, _ quorum: Int, _ turn: inout Turn) {
-        let channel = Int(packet.port & ~QuorumTaker.fetching)
-        let delivery = packet.x & 0xFF_FFFF_FFFF
-        guard channel < channels.count, channels[channel].state == .open,
-            channels[channel].waitsFor == quorums[quorum].queue
-        else {
-            if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
-            return
-        }
-        let settled = packet.custody != 0
-        guard delivery > quorums[quorum].latest[packet.port] ?? 0 else { return }
-        quorums[quorum].latest[packet.port] = delivery
-        var word = packet
-        word.word = Method.basicGetOk.rawValue
-        word.port = channels[channel].port
-        word.x = channels[channel].nextTag | packet.x & ~0xFF_FFFF_FFFF
-        hold(delivery, quorums[quorum].queue, channel, -1, settled, &turn)
-        if !settled { channels[channel].fetchedFrom.insert(quorum) }
-        turn.send(word, on: channels[channel].connection)
-        resume(channel, with: nil, &turn)
-    }
-
-    /// A command that somebody waits for was done.
-    mutating func answer(
-        _ quorum: Int,
-        _ sequence: UInt64,
-        _ value: UInt64,
-        _ turn: inout Turn
-    ) {
-        guard
-            let waiting = quorums[quorum].pending.first(where: {
-                $0.command.sequence == sequence
-            })
-        else { return }
-        let channel = Int(waiting.channel)
-        if waiting.command.kind == .deleteQueue {
-            deletionsDone.append((quorums[quorum].queue, channel, UInt32(clamping: value)))
-            let member = quorums[quorum].member
-            if member < 0 || !members[member].isApplying { finishDeletions(&turn) }
-            return
-        }
-        guard channel >= 0 else { return }
-        guard channels[channel].state == .open,
-            channels[channel].waitsFor == quorums[quorum].queue
-        else { return }
-        let connection = channels[channel].connection
-        switch waiting.command.kind {
-        case .get:
-            var word = Packet(.basicGetEmpty, channel: channels[channel].number)
-            word.port = channels[channel].port
-            turn.send(word, on: connection)
-        case .checkout:
-            let consumer = Int(waiting.command.consumer)
-            var word = Packet(.basicConsumeOk, channel: channels[channel].number)
-            word.key = consumers[consumer].tag
-            word.c = UInt32(consumer)
-            if !consumers[consumer].isQuiet { turn.send(word, on: connection) }
-        case .purge:
-            var word = Packet(.queuePurgeOk, channel: channels[channel].number)
-            word.c = UInt32(truncatingIfNeeded: value)
-            self.answer(word, to: channel, &turn)
-        default: return
-        }
-        resume(channel, with: nil, &turn)
-    }
-
-    /// The logs of quorum queues say that they are deleted: all nodes forget them.
-    mutating func finishDeletions(_ turn: inout Turn) {
-        let done = deletionsDone
-        deletionsDone = []
-        for one in done where queues[one.queue].exists {
-            let isWanted =
-                one.channel >= 0 && channels[one.channel].state == .open
-                && channels[one.channel].waitsFor == one.queue
-            guard isWanted else {
-                forgetEverywhere(one.queue, &turn)
-                continue
-            }
-            var answer = Packet(.queueDeleteOk, channel: channels[one.channel].number)
-            answer.c = one.count
-            confirmDeletion(of: one.queue, one.channel, answer, &turn)
-        }
+        for consumer in seen.sorted() { consumers[consumer].exists = false }
     }
 }

@@ -9,7 +9,7 @@ extension RabbitMQNode {
     ///
     /// - Differs: a leader that goes through what it inherited does not dead-letter again what the one before
     ///   it may have dead-lettered already.
-    mutating func tell(_ effect: QuorumEffect, _ member: Int, _ turn: inout Turn) {
+    mutating func tell(_ effect: QuorumEffect, _ member: MemberIndex, _ turn: inout Turn) {
         let quorum = members[member].quorum
         let symbol = symbol(quorum)
         switch effect {
@@ -67,7 +67,7 @@ extension RabbitMQNode {
     mutating func bringAbout(
         _ effect: QuorumEffect,
         _ isNews: Bool,
-        _ member: Int,
+        _ member: MemberIndex,
         _ turn: inout Turn
     ) {
         let quorum = members[member].quorum
@@ -122,7 +122,7 @@ extension RabbitMQNode {
         _ party: QuorumEffect.Party,
         _ delivery: UInt64,
         _ settled: Bool,
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         countAlways: Bool,
         _ turn: inout Turn
     ) -> Packet {
@@ -150,7 +150,7 @@ extension RabbitMQNode {
         _ delivery: UInt64,
         _ settled: Bool,
         again: Bool = false,
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
         var packet = deliveryWord(
@@ -174,7 +174,7 @@ extension RabbitMQNode {
         _ settled: Bool,
         _ left: Int,
         _ answer: UInt64,
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
         var packet = deliveryWord(
@@ -194,7 +194,7 @@ extension RabbitMQNode {
     mutating func pass(
         _ packet: Packet,
         to client: UInt64,
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
         if client == clientKey {
@@ -213,14 +213,14 @@ extension RabbitMQNode {
     /// What a consumer holds and may not have got is sent once more, and then how far that reaches: what it
     /// was sent besides is settled, or has gone back.
     mutating func deliverAgain(
-        _ quorum: Int,
+        _ quorum: QuorumIndex,
         _ client: UInt64,
         _ consumer: UInt32,
         after latest: UInt64 = 0,
         _ turn: inout Turn
     ) {
         let member = quorums[quorum].member
-        guard member >= 0, members[member].raft.isLeader,
+        guard member != .none, members[member].raft.isLeader,
             let last = members[member].machine.lastDelivery(to: client, consumer)
         else { return }
         let party = QuorumEffect.Party(client: client, number: consumer, peer: 0)
@@ -243,7 +243,7 @@ extension RabbitMQNode {
 
     /// Tells what a queue no longer holds, and what it holds again: entries that had taken effect are gone,
     /// because a majority of disks has lost what it said was safe.
-    func tellLoss(_ member: Int, _ turn: inout Turn) {
+    func tellLoss(_ member: MemberIndex, _ turn: inout Turn) {
         let history = quorums[members[member].quorum].history
         let symbol = symbol(members[member].quorum)
         var held: [MessageID: Told] = [:]

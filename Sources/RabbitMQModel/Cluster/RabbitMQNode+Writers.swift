@@ -11,7 +11,7 @@ import WarrenTrace
 /// - Differs: real replicas ask a coordinator, which is a Raft group of its own; here they ask each other.
 extension RabbitMQNode {
     /// The replicas of a stream tell each other how far they reach.
-    mutating func tellEnd(_ queue: Int, _ turn: inout Turn) {
+    mutating func tellEnd(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].members.contains(me) else { return }
         let mine = reach(queue)
         elections[queue, default: Election()].ends[me] = mine
@@ -21,25 +21,25 @@ extension RabbitMQNode {
 
     /// The other nodes that have a replica of a stream and can be spoken to: a partition that is mended
     /// does not matter to streams.
-    func reachableMembers(_ queue: Int) -> [Int] {
+    func reachableMembers(_ queue: QueueIndex) -> [PeerIndex] {
         queues[queue].members.filter { $0 != me && isReachable($0, queue) }
     }
 
     /// Whether another node can be asked to do something with a queue.
-    func isReachable(_ peer: Int, _ queue: Int) -> Bool {
+    func isReachable(_ peer: PeerIndex, _ queue: QueueIndex) -> Bool {
         peers[peer].isRunning
             || queues[queue].rules.kind == .stream && peers[peer].isConnected
                 && peers[peer].isPartitioned
     }
 
-    private func reach(_ queue: Int) -> Reach {
+    private func reach(_ queue: QueueIndex) -> Reach {
         if queues[queue].isHere, let log = queues[queue].log {
             return Reach(epoch: log.records.last?.epoch ?? 0, end: queues[queue].tailPosition)
         }
         return mirrors[queues[queue].symbol]?.reach ?? Reach(epoch: 0, end: 0)
     }
 
-    private func about(_ queue: Int, _ word: PeerWord) -> Packet {
+    private func about(_ queue: QueueIndex, _ word: PeerWord) -> Packet {
         let reach = reach(queue)
         var word = Packet(peerWord: word)
         word.d = queues[queue].symbol.raw
@@ -49,7 +49,12 @@ extension RabbitMQNode {
         return word
     }
 
-    func tellEnd(_ queue: Int, to peer: Int, wantsAnswer: Bool = false, _ turn: inout Turn) {
+    func tellEnd(
+        _ queue: QueueIndex,
+        to peer: PeerIndex,
+        wantsAnswer: Bool = false,
+        _ turn: inout Turn
+    ) {
         var word = about(queue, .copyEnd)
         word.flags = wantsAnswer ? 1 : 0
         send(word, toPeer: peer, &turn)
@@ -58,8 +63,8 @@ extension RabbitMQNode {
     mutating func receiveAboutWriter(
         _ packet: Packet,
         _ word: PeerWord,
-        _ queue: Int,
-        _ peer: Int,
+        _ queue: QueueIndex,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         guard phase == .running, queues[queue].rules.kind == .stream else { return }
@@ -86,8 +91,8 @@ extension RabbitMQNode {
     private mutating func hearEnd(
         _ reach: Reach,
         _ epoch: UInt32,
-        _ queue: Int,
-        _ peer: Int,
+        _ queue: QueueIndex,
+        _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
         if queues[queue].isHere, epoch > queues[queue].epoch {
@@ -120,7 +125,7 @@ extension RabbitMQNode {
     }
 
     /// Of a majority of replicas, the one that reaches farthest asks to be the writer.
-    private mutating func chooseWriter(_ queue: Int, _ turn: inout Turn) {
+    private mutating func chooseWriter(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].isOrphan, phase == .running, let election = elections[queue],
             queues[queue].members.contains(me)
         else { return }
@@ -134,7 +139,8 @@ extension RabbitMQNode {
         let best = here.max { (election.ends[$0] ?? none, $1) < (election.ends[$1] ?? none, $0) }
         guard best == me else { return }
         queues[queue].epoch += 1
-        elections[queue]?.asked = queues[queue].epoch
+        let epoch = queues[queue].epoch
+        elections[queue]?.asked = epoch
         elections[queue]?.voters = others
         elections[queue]?.promises = []
         for peer in others { send(about(queue, .copyAsk), toPeer: peer, &turn) }
@@ -145,9 +151,9 @@ extension RabbitMQNode {
     /// reaches farther.
     private mutating func promise(
         _ epoch: UInt32,
-        to peer: Int,
+        to peer: PeerIndex,
         _ reach: Reach,
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
         guard epoch > queues[queue].epoch, !(reach < self.reach(queue)) else {
@@ -168,7 +174,7 @@ extension RabbitMQNode {
     }
 
     /// A promise counts when the disk has it.
-    private mutating func keepPromise(_ queue: Int, to peer: Int, _ turn: inout Turn) {
+    private mutating func keepPromise(_ queue: QueueIndex, to peer: PeerIndex, _ turn: inout Turn) {
         writeCount += 1
         storeQueue(queue, &turn)
         promises.append((writeCount, peer, queue, queues[queue].epoch))
@@ -191,7 +197,7 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func countPromises(_ queue: Int, _ turn: inout Turn) {
+    private mutating func countPromises(_ queue: QueueIndex, _ turn: inout Turn) {
         guard let election = elections[queue], queues[queue].isOrphan,
             election.asked == queues[queue].epoch, election.promises.contains(me),
             election.promises.count * 2 > queues[queue].members.count
@@ -200,7 +206,12 @@ extension RabbitMQNode {
     }
 
     /// Another replica of a stream writes, of a later epoch: this node follows it.
-    mutating func follow(_ peer: Int, _ queue: Int, _ epoch: UInt32, _ turn: inout Turn) {
+    mutating func follow(
+        _ peer: PeerIndex,
+        _ queue: QueueIndex,
+        _ epoch: UInt32,
+        _ turn: inout Turn
+    ) {
         if queues[queue].isHere { stepDown(queue, &turn) }
         elections[queue] = nil
         var place = record(of: queue).place
@@ -210,7 +221,7 @@ extension RabbitMQNode {
     }
 
     /// The writer of a stream learns that there is a later one: its records are copies from now on.
-    private mutating func stepDown(_ queue: Int, _ turn: inout Turn) {
+    private mutating func stepDown(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
         var mirror = Mirror()
         mirror.epoch = queues[queue].epoch
@@ -228,17 +239,17 @@ extension RabbitMQNode {
             messages.release(record.row)
         }
         for consumer in queues[queue].consumers {
-            let channel = Int(consumers[Int(consumer)].channel)
-            if sessions[Int(channels[channel].session)].isProxy {
-                consumers[Int(consumer)].exists = false
+            let channel = consumers[consumer].channel
+            if sessions[channels[channel].session].isProxy {
+                consumers[consumer].exists = false
                 channels[channel].consumers.removeAll { $0 == consumer }
                 continue
             }
             var word = Packet(.basicConsume, channel: 0)
             word.subject = symbol
-            word.key = consumers[Int(consumer)].tag
-            word.c = consumers[Int(consumer)].label
-            word.d = consumers[Int(consumer)].prefetch
+            word.key = consumers[consumer].tag
+            word.c = consumers[consumer].label
+            word.d = consumers[consumer].prefetch
             attachments[consumer] = word
         }
         queues[queue].consumers = []
@@ -248,23 +259,23 @@ extension RabbitMQNode {
         for one in copyWaits[queue] ?? [] { settleConfirm(one.slot, refused: true, &turn) }
         copyWaits[queue] = nil
         mirrorViews[queue] = nil
-        makeGhosts(queue)
+        leaveDeliveries(of: queue)
         mirrors[symbol] = mirror
-        queues[queue].move(to: -1, isHere: false)
+        queues[queue].move(to: .none, isHere: false)
     }
 }
 
 /// What a replica of a stream without a writer knows of the others.
 struct Election: Sendable {
     /// By node: how far its replica reaches.
-    var ends: [Int: Reach] = [:]
+    var ends: [PeerIndex: Reach] = [:]
     /// The epoch that this node asked for, of whom, and who promised it.
     var asked: UInt32 = 0
-    var voters: [Int] = []
-    var promises: Set<Int> = []
+    var voters: [PeerIndex] = []
+    var promises: Set<PeerIndex> = []
 
     /// A node went down: what it said is void.
-    mutating func forget(_ peer: Int) {
+    mutating func forget(_ peer: PeerIndex) {
         ends[peer] = nil
         promises.remove(peer)
     }

@@ -26,74 +26,14 @@ struct Raft: Sendable {
         var parcel: ParcelID
     }
 
-    /// What members say to each other.
-    struct Message: BitwiseCopyable, Sendable {
-        enum Kind: UInt8 {
-            case append, appended, preVote, preVoted, vote, voted, snapshot
-        }
-
-        var kind: Kind
-        var term: UInt64
-        /// append: the entry's index; votes: the index of the last entry; appended: what the follower has.
-        var index: UInt64 = 0
-        /// append: the term of the entry before; votes: the term of the last entry.
-        var logTerm: UInt64 = 0
-        var entryTerm: UInt64 = 0
-        var commit: UInt64 = 0
-        var parcel = ParcelID.none
-        /// appended, voted: yes; append without an entry: no answer is wanted.
-        var granted = false
-    }
-
-    /// What the owner is to do.
-    struct Wishes: Sendable {
-        enum Sync: Sendable, Hashable {
-            /// Then tell ``Raft/stored(_:_:_:)``.
-            case entry(index: UInt64, term: UInt64)
-            /// Then send the vote.
-            case vote(to: Int, term: UInt64)
-            /// Then ask for votes.
-            case candidacy(term: UInt64)
-        }
-
-        var sends: [(to: Int, message: Message)] = []
-        /// Entries to write, and what waits for each.
-        var entries: [UInt64] = []
-        /// Entries to erase: from the first up to, and not including, the second.
-        var erased: [(UInt64, UInt64)] = []
-        /// Whether term and vote are to be written.
-        var vote = false
-        /// Whether the snapshot is to be written.
-        var snapshot = false
-        /// What waits for all that was asked to be written.
-        var syncs: [Sync] = []
-        var becameLeader = false
-        var lostLeadership = false
-        /// Whether the timer for an election is to be set; nil leaves it as it is.
-        var election: Bool?
-
-        /// Forgets everything; asking first is cheaper than removing nothing.
-        mutating func clear() {
-            if !sends.isEmpty { sends.removeAll(keepingCapacity: true) }
-            if !entries.isEmpty { entries.removeAll(keepingCapacity: true) }
-            if !erased.isEmpty { erased.removeAll(keepingCapacity: true) }
-            if !syncs.isEmpty { syncs.removeAll(keepingCapacity: true) }
-            vote = false
-            snapshot = false
-            becameLeader = false
-            lostLeadership = false
-            election = nil
-        }
-    }
-
     /// The members, by their number in the cluster.
-    private(set) var members: [Int]
-    let me: Int
+    private(set) var members: [PeerIndex]
+    let me: PeerIndex
     private(set) var role = Role.follower
     private(set) var term: UInt64
-    private(set) var votedFor = -1
-    /// Who leads, as far as it is known; -1 if it is not.
-    private(set) var leader = -1
+    private(set) var votedFor = PeerIndex.none
+    /// Who leads, as far as it is known; none if it is not.
+    private(set) var leader = PeerIndex.none
     /// The entries behind the snapshot.
     private(set) var log = Deque<Entry>()
     private(set) var snapshotIndex: UInt64 = 0
@@ -114,7 +54,7 @@ struct Raft: Sendable {
     private var base: [UInt64] = []
     /// How much is committed, as far as the others were told.
     private var told: UInt64 = 0
-    private var votes: Set<Int> = []
+    private var votes: Set<PeerIndex> = []
     /// The last entry that was there when this member began to lead.
     private(set) var inherited: UInt64 = 0
 
@@ -122,7 +62,7 @@ struct Raft: Sendable {
     private static let window: UInt64 = 16
 
     /// A member of a new group, in which everybody knows who leads.
-    init(members: [Int], me: Int, leader: Int, term: UInt64) {
+    init(members: [PeerIndex], me: PeerIndex, leader: PeerIndex, term: UInt64) {
         self.members = members
         self.me = me
         self.term = term
@@ -133,10 +73,10 @@ struct Raft: Sendable {
 
     /// A member that comes back with what its disk kept.
     init(
-        members: [Int],
-        me: Int,
+        members: [PeerIndex],
+        me: PeerIndex,
         term: UInt64,
-        votedFor: Int,
+        votedFor: PeerIndex,
         snapshot: (index: UInt64, term: UInt64, parcel: ParcelID),
         log: Deque<Entry>
     ) {
@@ -170,7 +110,7 @@ struct Raft: Sendable {
         index == snapshotIndex ? snapshotTerm : self[index]?.term
     }
 
-    private func place(of member: Int) -> Int? { members.firstIndex(of: member) }
+    private func place(of member: PeerIndex) -> Int? { members.firstIndex(of: member) }
 
     // MARK: Leading
 
@@ -230,7 +170,7 @@ struct Raft: Sendable {
     }
 
     /// Asks a member where it stands: it was away, or is to hear what is committed.
-    mutating func probe(_ member: Int, _ wishes: inout Wishes) {
+    mutating func probe(_ member: PeerIndex, _ wishes: inout Wishes) {
         guard isLeader, member != me, let place = place(of: member) else { return }
         next[place] = lastIndex + 1
         base[place] = lastIndex
@@ -254,7 +194,7 @@ struct Raft: Sendable {
     }
 
     /// A member has everything up to an index on its disk.
-    private mutating func matched(_ member: Int, _ index: UInt64) {
+    private mutating func matched(_ member: PeerIndex, _ index: UInt64) {
         guard let place = place(of: member), match[place] < index else { return }
         match[place] = index
         guard isLeader else { return }
@@ -283,7 +223,7 @@ struct Raft: Sendable {
             durable = index
             if isLeader {
                 matched(me, index)
-            } else if leader >= 0 {
+            } else if leader != .none {
                 wishes.sends.append((leader, appended(min(durable, verified))))
             }
         case .vote(let member, let voteTerm):
@@ -319,7 +259,7 @@ struct Raft: Sendable {
     mutating func stand(_ wishes: inout Wishes) {
         guard role != .leader, members.contains(me) else { return }
         role = .preCandidate
-        leader = -1
+        leader = .none
         votes = [me]
         for member in members where member != me {
             wishes.sends.append((member, request(.preVote, term + 1)))
@@ -350,9 +290,9 @@ struct Raft: Sendable {
     private mutating func follow(_ newer: UInt64, _ wishes: inout Wishes) {
         if role == .leader { wishes.lostLeadership = true }
         role = .follower
-        leader = -1
+        leader = .none
         term = newer
-        votedFor = -1
+        votedFor = .none
         verified = commit
         wishes.vote = true
         wishes.election = true
@@ -361,7 +301,7 @@ struct Raft: Sendable {
     /// Its leader is out of reach.
     mutating func loseLeader(_ wishes: inout Wishes) {
         guard role == .follower else { return }
-        leader = -1
+        leader = .none
         wishes.election = true
     }
 
@@ -372,7 +312,7 @@ struct Raft: Sendable {
     /// `leaderIsAlive` says whether this member still hears its leader: then it wants no election.
     mutating func receive(
         _ word: Message,
-        from member: Int,
+        from member: PeerIndex,
         leaderIsAlive: Bool,
         _ wishes: inout Wishes
     ) {
@@ -381,7 +321,7 @@ struct Raft: Sendable {
             var answer = Message(kind: .preVoted, term: word.term)
             answer.granted =
                 word.term > term && isUpToDate(word) && role != .leader
-                && (leader < 0 || leader == member || !leaderIsAlive)
+                && (leader == .none || leader == member || !leaderIsAlive)
             // One that is behind may not even know the term.
             if !answer.granted { answer.term = term }
             wishes.sends.append((member, answer))
@@ -397,7 +337,7 @@ struct Raft: Sendable {
             }
         case .vote:
             if word.term > term { follow(word.term, &wishes) }
-            guard word.term == term, votedFor == -1 || votedFor == member, isUpToDate(word),
+            guard word.term == term, votedFor == .none || votedFor == member, isUpToDate(word),
                 role != .leader
             else {
                 wishes.sends.append((member, Message(kind: .voted, term: term)))
@@ -424,7 +364,9 @@ struct Raft: Sendable {
     }
 
     /// Whether `member` may lead in the term that it names; it does from now on.
-    private mutating func accept(_ word: Message, _ member: Int, _ wishes: inout Wishes) -> Bool {
+    private mutating func accept(_ word: Message, _ member: PeerIndex, _ wishes: inout Wishes)
+        -> Bool
+    {
         guard word.term >= term else {
             wishes.sends.append((member, appended(0, false)))
             return false
@@ -442,7 +384,7 @@ struct Raft: Sendable {
 
     private mutating func receiveEntry(
         _ word: Message,
-        _ member: Int,
+        _ member: PeerIndex,
         _ wishes: inout Wishes
     ) {
         guard accept(word, member, &wishes) else { return }
@@ -482,7 +424,7 @@ struct Raft: Sendable {
 
     private mutating func receiveSnapshot(
         _ word: Message,
-        _ member: Int,
+        _ member: PeerIndex,
         _ wishes: inout Wishes
     ) {
         guard accept(word, member, &wishes) else { return }
@@ -502,7 +444,7 @@ struct Raft: Sendable {
 
     private mutating func receiveAnswer(
         _ word: Message,
-        _ member: Int,
+        _ member: PeerIndex,
         _ wishes: inout Wishes
     ) {
         if word.term > term {
@@ -556,7 +498,7 @@ struct Raft: Sendable {
     }
 
     /// Goes on with other members.
-    mutating func setMembers(_ wanted: [Int]) {
+    mutating func setMembers(_ wanted: [PeerIndex]) {
         let old = members
         let (oldNext, oldMatch, oldBase) = (next, match, base)
         isProbing = wanted.map { _ in false }

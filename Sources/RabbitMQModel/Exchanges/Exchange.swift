@@ -2,8 +2,8 @@ import WarrenTrace
 
 /// Where a binding leads.
 package enum Destination: Hashable, Sendable {
-    case queue(Int32)
-    case exchange(Int32)
+    case queue(QueueIndex)
+    case exchange(ExchangeIndex)
 }
 
 /// What an exchange looks at in a message.

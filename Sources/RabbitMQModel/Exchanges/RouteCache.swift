@@ -13,11 +13,11 @@ struct RouteCache: Sendable {
         var isPlain = false
     }
 
-    private(set) var targets: ContiguousArray<Int32> = []
+    private(set) var targets: ContiguousArray<QueueIndex> = []
     /// By exchange, then by key.
     private var spans: ContiguousArray<ContiguousArray<Span>> = []
     /// By exchange: whether the way from it depends on headers, once somebody asked.
-    private var headers: [Int: Bool] = [:]
+    private var headers: [ExchangeIndex: Bool] = [:]
     private var lentAt: Int32 = 0
     private var lent = 0
 
@@ -29,7 +29,7 @@ struct RouteCache: Sendable {
     }
 
     /// Whether the way from an exchange depends on headers; `look` is asked once.
-    mutating func dependsOnHeaders(_ exchange: Int, _ look: () -> Bool) -> Bool {
+    mutating func dependsOnHeaders(_ exchange: ExchangeIndex, _ look: () -> Bool) -> Bool {
         if let known = headers[exchange] { return known }
         let answer = look()
         headers[exchange] = answer
@@ -37,14 +37,16 @@ struct RouteCache: Sendable {
     }
 
     @inline(__always)
-    func find(_ exchange: Int, _ key: Symbol) -> Span? {
-        guard exchange < spans.count, Int(key.raw) < spans[exchange].count else { return nil }
-        let span = spans[exchange][Int(key.raw)]
+    func find(_ exchange: ExchangeIndex, _ key: Symbol) -> Span? {
+        guard exchange.place < spans.count, Int(key.raw) < spans[exchange.place].count else {
+            return nil
+        }
+        let span = spans[exchange.place][Int(key.raw)]
         return span.first < 0 ? nil : span
     }
 
     /// Lends a place for an answer that holds for one message only; the next one overwrites it.
-    mutating func lend(_ queues: [Int32]) -> Span {
+    mutating func lend(_ queues: [QueueIndex]) -> Span {
         if lent > 0, Int(lentAt) + lent == targets.count { targets.removeLast(lent) }
         lentAt = Int32(targets.count)
         lent = queues.count
@@ -52,17 +54,24 @@ struct RouteCache: Sendable {
         return Span(first: lentAt, count: Int32(lent))
     }
 
-    mutating func keep(_ queues: [Int32], _ exchange: Int, _ key: Symbol, isPlain: Bool) -> Span {
-        while spans.count <= exchange { spans.append([]) }
-        let missing = Int(key.raw) + 1 - spans[exchange].count
-        if missing > 0 { spans[exchange].append(contentsOf: repeatElement(Span(), count: missing)) }
+    mutating func keep(
+        _ queues: [QueueIndex],
+        _ exchange: ExchangeIndex,
+        _ key: Symbol,
+        isPlain: Bool
+    ) -> Span {
+        while spans.count <= exchange.place { spans.append([]) }
+        let missing = Int(key.raw) + 1 - spans[exchange.place].count
+        if missing > 0 {
+            spans[exchange.place].append(contentsOf: repeatElement(Span(), count: missing))
+        }
         let span = Span(
             first: Int32(targets.count),
             count: Int32(queues.count),
             isPlain: isPlain
         )
         targets.append(contentsOf: queues)
-        spans[exchange][Int(key.raw)] = span
+        spans[exchange.place][Int(key.raw)] = span
         return span
     }
 }

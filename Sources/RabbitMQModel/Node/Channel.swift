@@ -2,17 +2,60 @@ import DequeModule
 import WarrenKernel
 import WarrenTrace
 
+/// What a delivery holds.
+enum Holding: BitwiseCopyable, Hashable, Sendable {
+    /// A copy here, of the message in this row.
+    case row(MessageIndex)
+    /// A copy that another node has, of this message.
+    case elsewhere(MessageID)
+    /// What another node may have of this message, since the queue lost the home that delivered it: RMQ-MIR-06.
+    case stale(MessageID)
+    /// Nothing any more: the copy went down with the home of its queue.
+    case nothing
+}
+
 /// A copy in a consumer's hands.
 struct Unacked: BitwiseCopyable, Sendable {
     var readySince: Instant
     var position: UInt64
-    var row: UInt32
-    /// The queue, or -1 once it was settled.
-    var queue: Int32
-    /// The consumer, or -1 for basic.get.
-    var consumer: Int32
+    /// What its settling takes effect on.
+    var holding: Holding
+    /// The queue, or none once it was settled.
+    var queue: QueueIndex
+    /// The consumer, or none for basic.get.
+    var consumer: ConsumerIndex
     /// When it was sent, in ticks of ``tick``: what the consumer timeout goes by.
     var sentAt: UInt32
+
+    /// Whether it waits to be settled, and holds a copy on this node.
+    @inline(__always)
+    var isHere: Bool {
+        if case .row = holding { queue != .none } else { false }
+    }
+
+    /// Whether it waits to be settled, and holds a copy that `queue` has on this node.
+    func isCopy(of queue: QueueIndex) -> Bool { self.queue == queue && isHere }
+
+    /// The queue has lost its home: nobody's any more, but its tag stays good.
+    ///
+    /// - Source: RMQ-MIR-06.
+    mutating func leaveHome() {
+        consumer = .none
+        switch holding {
+        case .elsewhere(let message): holding = .stale(message)
+        case .row, .nothing: holding = .nothing
+        case .stale: break
+        }
+    }
+
+    /// The copy's message; there must be a copy here.
+    @inline(__always)
+    var row: MessageIndex {
+        guard case .row(let row) = holding else {
+            preconditionFailure("a delivery holds no copy on this node")
+        }
+        return row
+    }
 
     /// A tick is 2^24 nanoseconds, about 17 ms.
     @inline(__always)
@@ -26,8 +69,17 @@ struct Channel: Sendable {
     /// The life of a channel.
     enum State: Sendable { case open, closing, closed }
 
+    /// What a channel may wait for.
+    enum Awaited: Hashable, Sendable {
+        case nothing
+        /// The node of a queue, or its leader.
+        case queue(QueueIndex)
+        /// A change of what all nodes know.
+        case change
+    }
+
     var connection: ConnectionID
-    var session: Int32
+    var session: SessionIndex
     /// The number as packets carry it.
     var port: UInt32
     var peer: NodeID
@@ -49,18 +101,18 @@ struct Channel: Sendable {
     var unacked = Deque<Unacked>()
     var baseTag: UInt64 = 1
     var unackedCount: UInt32 = 0
-    var consumers: [Int32] = []
+    var consumers: [ConsumerIndex] = []
     /// The queue last declared here.
-    var lastQueue: Int32 = -1
+    var lastQueue: QueueIndex = .none
     /// What waits for tx.commit; nil while the channel is not transactional.
     var transaction: Transaction?
     /// The consumer of direct replies: its tag, and the name that answers go to.
     var replies: (tag: Symbol, name: Symbol)?
     /// The exchanges and queues that were used with success: RMQ-PERM-13.
     var granted: Set<Grant> = []
-    /// Whether it waits for another node, and for which queue; -1 if for none.
-    var isWaiting = false
-    var waitsFor = -1
+    /// What it waits for: what its client says meanwhile waits, too.
+    var awaits = Awaited.nothing
+    var isWaiting: Bool { awaits != .nothing }
     /// What it asked that node, to ask again if the queue moves.
     var asked = Packet()
     /// Whether its client wants no answer to what it said last.
@@ -72,11 +124,11 @@ struct Channel: Sendable {
     /// Whether a packet is received again after a change of metadata.
     var isSecondTry = false
     /// The nodes that know it.
-    var openedAt: Set<Int> = []
+    var openedAt: Set<PeerIndex> = []
     /// The quorum queues that it fetched from.
-    var fetchedFrom: Set<Int> = []
+    var fetchedFrom: Set<QuorumIndex> = []
 
-    init(connection: ConnectionID, session: Int32, number: UInt16, peer: NodeID) {
+    init(connection: ConnectionID, session: SessionIndex, number: UInt16, peer: NodeID) {
         self.connection = connection
         self.session = session
         port = UInt32(number)
@@ -86,7 +138,14 @@ struct Channel: Sendable {
     /// Spends a tag on a delivery that is settled by sending: RMQ-GET-06.
     mutating func spendTag() {
         unacked.append(
-            Unacked(readySince: .zero, position: 0, row: 0, queue: -1, consumer: -1, sentAt: 0)
+            Unacked(
+                readySince: .zero,
+                position: 0,
+                holding: .nothing,
+                queue: .none,
+                consumer: .none,
+                sentAt: 0
+            )
         )
         trim()
     }
@@ -107,7 +166,7 @@ struct Channel: Sendable {
         guard tag >= baseTag, index < unacked.count else { return nil }
         if index == 0 {
             let delivery = unacked.removeFirst()
-            guard delivery.queue >= 0 else {
+            guard delivery.queue != .none else {
                 unacked.prepend(delivery)
                 return nil
             }
@@ -117,8 +176,8 @@ struct Channel: Sendable {
             return delivery
         }
         let delivery = unacked[index]
-        guard delivery.queue >= 0 else { return nil }
-        unacked[index].queue = -1
+        guard delivery.queue != .none else { return nil }
+        unacked[index].queue = .none
         unackedCount &-= 1
         return delivery
     }
@@ -175,13 +234,13 @@ struct Channel: Sendable {
     /// Deliveries are settled: those of consumers give back what they took of the window.
     mutating func widen(by deliveries: [Unacked]) {
         guard globalPrefetch != 0, volume != 0 else { return }
-        volume -= deliveries.count { $0.consumer >= 0 }
+        volume -= deliveries.count { $0.consumer != .none }
     }
 
     /// Drops settled deliveries from the front.
     @inline(__always)
     mutating func trim() {
-        while let first = unacked.first, first.queue < 0 {
+        while let first = unacked.first, first.queue == .none {
             unacked.removeFirst()
             baseTag &+= 1
         }
@@ -190,8 +249,8 @@ struct Channel: Sendable {
 
 /// A consumer of a channel.
 struct Consumer: Sendable {
-    var queue: Int32
-    var channel: Int32
+    var queue: QueueIndex
+    var channel: ChannelIndex
     var tag: Symbol
     var noAck: Bool
     var prefetch: UInt32
@@ -231,6 +290,15 @@ struct Consumer: Sendable {
     }
 }
 
+/// Who speaks on a connection.
+enum Speaker: Hashable, Sendable {
+    /// Nobody, or nobody any more.
+    case nobody
+    case client(SessionIndex)
+    /// Another node of the cluster.
+    case peer(PeerIndex)
+}
+
 /// A connection as the broker sees it.
 struct Session: Sendable {
     var connection: ConnectionID
@@ -261,5 +329,5 @@ struct Session: Sendable {
     var cutAt: Instant?
     /// The channels by number; the hot path finds the usual one or two at once.
     var numbers: [UInt16] = []
-    var indices: [Int32] = []
+    var indices: [ChannelIndex] = []
 }

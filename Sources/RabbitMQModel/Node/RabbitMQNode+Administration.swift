@@ -81,8 +81,9 @@ extension RabbitMQNode {
         guard let index = vhosts.firstIndex(where: { $0.name == name }) else { return }
         var state = vhosts[index]
         body(&state)
-        setVirtualHost(state, &turn)
+        // First the others: what follows from it here must not overtake it.
         if isClustered { propose(.setVirtualHost(state), then: .nothing, &turn) }
+        setVirtualHost(state, &turn)
     }
 
     /// A virtual host has other policies, permissions or limits from now on.
@@ -117,7 +118,7 @@ extension RabbitMQNode {
             detail: nanoseconds.magnitude
         )
         for queue in queues.indices where queues[queue].exists {
-            if queues[queue].quorum >= 0 {
+            if queues[queue].quorum != .none {
                 expire(quorum: queues[queue].quorum, &turn)
             } else if isHere(queue), !queues[queue].isPlain {
                 dropExpired(queue, &turn)
@@ -141,7 +142,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-PERM-12.
-    private mutating func force(_ reason: String, _ session: Int, _ turn: inout Turn) {
+    private mutating func force(_ reason: String, _ session: SessionIndex, _ turn: inout Turn) {
         let word = errorPacket(.connectionForced(reason), .connectionClose, 0, &turn)
         let connection = sessions[session].connection
         endSession(session, .connectionClosed, &turn)
@@ -168,7 +169,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-ALARM-06: alarms are cluster-wide.
-    mutating func setPeerAlarm(_ peer: Int, _ bits: UInt8, _ turn: inout Turn) {
+    mutating func setPeerAlarm(_ peer: PeerIndex, _ bits: UInt8, _ turn: inout Turn) {
         guard peers[peer].alarms != bits else { return }
         peers[peer].alarms = bits
         joinAlarms(&turn)
@@ -196,7 +197,7 @@ extension RabbitMQNode {
     /// to its end after the alarm. A reset takes with it what was not read.
     ///
     /// - Source: RMQ-ALARM-09.
-    mutating func lose(_ session: Int, _ how: Closure, _ turn: inout Turn) {
+    mutating func lose(_ session: SessionIndex, _ how: Closure, _ turn: inout Turn) {
         if sessions[session].isBlocked, how != .reset {
             sessions[session].hasLostClient = true
         } else {
@@ -208,8 +209,8 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-ALARM-01 to -04.
     /// - Differs: the publication that earns the block waits, too; a real one with an empty body does not.
-    mutating func holdBack(_ packet: Packet, _ session: Int, _ turn: inout Turn) -> Bool {
-        guard alarms != 0, session >= 0 else { return false }
+    mutating func holdBack(_ packet: Packet, _ session: SessionIndex, _ turn: inout Turn) -> Bool {
+        guard alarms != 0, session != .none else { return false }
         if !sessions[session].isBlocked {
             guard packet.word == Method.basicPublish.rawValue else { return false }
             sessions[session].isBlocked = true
@@ -238,7 +239,7 @@ extension RabbitMQNode {
         var used = messages.rows.reduce(UInt64(0)) {
             $1.message == .none ? $0 : $0 + UInt64($1.size) + 768
         }
-        for part in quorums where part.member >= 0 {
+        for part in quorums where part.member != .none {
             used += members[part.member].machine.presentCopies.reduce(0) {
                 $0 + UInt64($1.packet.size) + 768
             }

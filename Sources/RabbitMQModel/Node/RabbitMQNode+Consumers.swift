@@ -18,7 +18,9 @@ package struct ConsumeOptions: Sendable {
 /// Who consumes: exclusive, by priority, one at a time, and for how long.
 extension RabbitMQNode {
     /// - Source: RMQ-CONS-21, -22, -36; RMQ-QQ-12, -23; RMQ-STREAM-03, -07.
-    func checkConsume(_ queue: Int, _ channel: Int, exclusive: Bool, noAck: Bool) throws(Refusal) {
+    func checkConsume(_ queue: QueueIndex, _ channel: ChannelIndex, exclusive: Bool, noAck: Bool)
+        throws(Refusal)
+    {
         let name = queues[queue].declaration.name
         let what = "queue '\(name)' in vhost '\(vhostName(of: queues[queue].scope))'"
         switch queues[queue].rules.kind {
@@ -35,7 +37,7 @@ extension RabbitMQNode {
                 throw .notImplemented("\(what) does not support global qos")
             }
         case .classic:
-            let isTaken = queues[queue].exclusiveConsumer >= 0
+            let isTaken = queues[queue].exclusiveConsumer != .none
             let isAlone = queues[queue].consumers.isEmpty && !queues[queue].rules.singleActive
             if isTaken || exclusive && !isAlone {
                 throw .accessRefused("\(what) in exclusive use")
@@ -46,11 +48,16 @@ extension RabbitMQNode {
     /// Gives a new consumer its place in the line of its queue.
     ///
     /// - Source: RMQ-CONS-32.
-    mutating func place(_ consumer: Int32, _ queue: Int, exclusive: Bool, _ turn: inout Turn) {
+    mutating func place(
+        _ consumer: ConsumerIndex,
+        _ queue: QueueIndex,
+        exclusive: Bool,
+        _ turn: inout Turn
+    ) {
         if exclusive, queues[queue].rules.kind == .classic {
             queues[queue].exclusiveConsumer = consumer
         }
-        if consumers[Int(consumer)].priority != 0 {
+        if consumers[consumer].priority != 0 {
             queues[queue].honourPriorities(bytes: weighReady(queue))
             router.forget()
         }
@@ -59,51 +66,51 @@ extension RabbitMQNode {
             queues[queue].rotation.append(consumer)
             return
         }
-        if queues[queue].active < 0 {
+        if queues[queue].active == .none {
             activate(consumer, queue)
         } else if honoursPriority(queue),
-            consumers[Int(consumer)].priority > consumers[Int(queues[queue].active)].priority
+            consumers[consumer].priority > consumers[queues[queue].active].priority
         {
             // From 4.0 on a higher priority takes over at once; what the other holds stays with it.
             let old = queues[queue].active
             queues[queue].rotation.removeAll { $0 == old }
-            consumers[Int(old)].inRotation = false
-            consumers[Int(old)].waits = true
+            consumers[old].inRotation = false
+            consumers[old].waits = true
             activate(consumer, queue)
         } else {
-            consumers[Int(consumer)].waits = true
-            consumers[Int(consumer)].inRotation = false
+            consumers[consumer].waits = true
+            consumers[consumer].inRotation = false
         }
     }
 
     /// - Source: the section on versions: single active consumers and priorities.
-    private func honoursPriority(_ queue: Int) -> Bool {
+    private func honoursPriority(_ queue: QueueIndex) -> Bool {
         queues[queue].rules.kind == .quorum && settings.version >= .v4_0
     }
 
-    private mutating func activate(_ consumer: Int32, _ queue: Int) {
+    private mutating func activate(_ consumer: ConsumerIndex, _ queue: QueueIndex) {
         queues[queue].active = consumer
-        consumers[Int(consumer)].waits = false
-        if hasRoom(Int(consumer)) {
-            consumers[Int(consumer)].inRotation = true
+        consumers[consumer].waits = false
+        if hasRoom(consumer) {
+            consumers[consumer].inRotation = true
             queues[queue].rotation.append(consumer)
         } else {
-            consumers[Int(consumer)].inRotation = false
+            consumers[consumer].inRotation = false
         }
     }
 
     /// The active consumer is gone: the next in the order of subscription takes over.
     ///
     /// - Source: RMQ-CONS-33, -34, -38.
-    mutating func succeed(_ gone: Int, _ queue: Int, _ turn: inout Turn) {
+    mutating func succeed(_ gone: ConsumerIndex, _ queue: QueueIndex, _ turn: inout Turn) {
         if queues[queue].consumers.isEmpty { touch(queue, &turn) }
-        guard queues[queue].active == Int32(gone) else { return }
-        queues[queue].active = -1
-        let candidates = queues[queue].consumers.filter { !consumers[Int($0)].isEnding }
+        guard queues[queue].active == gone else { return }
+        queues[queue].active = .none
+        let candidates = queues[queue].consumers.filter { !consumers[$0].isEnding }
         var next = candidates.first
         if honoursPriority(queue) {
             for other in candidates
-            where consumers[Int(other)].priority > consumers[Int(next ?? other)].priority {
+            where consumers[other].priority > consumers[next ?? other].priority {
                 next = other
             }
         }
@@ -127,26 +134,26 @@ extension RabbitMQNode {
                 channel.state == .open && channel.unackedCount > 0
                     && (!onlyQuorum
                         || channel.unacked.contains {
-                            $0.queue >= 0 && queues[Int($0.queue)].rules.kind == .quorum
+                            $0.queue != .none && queues[$0.queue].rules.kind == .quorum
                         })
             }
         return somebodyHolds
             || queues.contains {
                 $0.exists
                     && ($0.rules.expires != nil && ($0.readyCount > 0 || holdsReady($0.quorum))
-                        || $0.quorum >= 0 && holdsDiscards($0.quorum) && !discardsAreStuck)
+                        || $0.quorum != .none && holdsDiscards($0.quorum) && !discardsAreStuck)
             } || isWaitingForQuorum
     }
 
-    private func holdsReady(_ quorum: Int) -> Bool {
-        guard quorum >= 0, quorums[quorum].member >= 0 else { return false }
+    private func holdsReady(_ quorum: QuorumIndex) -> Bool {
+        guard quorum != .none, quorums[quorum].member != .none else { return false }
         let member = quorums[quorum].member
         return members[member].raft.isLeader && members[member].machine.readyCount > 0
     }
 
-    private func holdsDiscards(_ quorum: Int) -> Bool {
+    private func holdsDiscards(_ quorum: QuorumIndex) -> Bool {
         let member = quorums[quorum].member
-        return member >= 0 && members[member].raft.isLeader
+        return member != .none && members[member].raft.isLeader
             && !members[member].machine.discards.isEmpty
     }
 
@@ -178,8 +185,8 @@ extension RabbitMQNode {
             let cancels = settings.version >= .v4_3
             guard
                 let late = channels[channel].unacked.first(where: {
-                    $0.queue >= 0 && $0.sentAt < limit
-                        && (!cancels || queues[Int($0.queue)].rules.kind == .quorum)
+                    $0.queue != .none && $0.sentAt < limit
+                        && (!cancels || queues[$0.queue].rules.kind == .quorum)
                 })
             else { continue }
             if cancels {
@@ -195,7 +202,7 @@ extension RabbitMQNode {
                 .preconditionFailed(text),
                 Packet(.channelClose, channel: number),
                 channel,
-                Int(channels[channel].session),
+                channels[channel].session,
                 &turn
             )
         }
@@ -204,20 +211,20 @@ extension RabbitMQNode {
 
     private mutating func cancelForTimeout(
         _ late: Unacked,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) {
-        let queue = Int(late.queue)
-        guard queues[queue].rules.kind == .quorum, late.consumer >= 0 else { return }
+        let queue = late.queue
+        guard queues[queue].rules.kind == .quorum, late.consumer != .none else { return }
         for index in channels[channel].unacked.indices
         where channels[channel].unacked[index].consumer == late.consumer
-            && channels[channel].unacked[index].queue >= 0
+            && channels[channel].unacked[index].queue != .none
         {
-            channels[channel].unacked[index].queue = -1
+            channels[channel].unacked[index].queue = .none
             channels[channel].unackedCount -= 1
         }
         channels[channel].trim()
-        let consumer = Int(late.consumer)
+        let consumer = late.consumer
         detach(consumer, &turn)
         consumers[consumer].unacked = 0
         channels[channel].consumers.removeAll { $0 == late.consumer }

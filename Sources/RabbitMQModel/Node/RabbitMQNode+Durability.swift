@@ -58,11 +58,11 @@ extension RabbitMQNode {
             let index = addQueue(
                 queue,
                 scope,
-                owner: -1,
+                owner: .nobody,
                 place: place(
                     for: queue,
                     rules(for: queue, scope),
-                    on: definition.homes[queue.name] ?? 0
+                    on: Index(definition.homes[queue.name] ?? 0)
                 ),
                 &turn
             )
@@ -80,14 +80,14 @@ extension RabbitMQNode {
         let destination: Destination
         if binding.toExchange {
             let index = exchangeIndex(binding.destination, scope, turn.names)
-            guard index >= 0 else { return }
-            destination = .exchange(Int32(index))
+            guard index != .none else { return }
+            destination = .exchange(index)
         } else {
             let index = queueIndex(binding.destination, scope, turn.names)
-            guard index >= 0 else { return }
-            destination = .queue(Int32(index))
+            guard index != .none else { return }
+            destination = .queue(index)
         }
-        guard source >= 0 else { return }
+        guard source != .none else { return }
         addBinding(binding, source, destination, &turn)
     }
 
@@ -108,7 +108,7 @@ extension RabbitMQNode {
                         record.packet.parcel
                     )
                 else { continue }
-                if exchangeIndex(stored.value.name, stored.scope, turn.names) < 0 {
+                if exchangeIndex(stored.value.name, stored.scope, turn.names) == .none {
                     addExchange(stored.value, stored.scope, turn: &turn)
                 }
             case .queue:
@@ -118,12 +118,12 @@ extension RabbitMQNode {
                 let queue = addQueue(
                     stored.declaration,
                     stored.scope,
-                    owner: -1,
+                    owner: .nobody,
                     place: stored.place,
                     isRecovered: true,
                     &turn
                 )
-                if queues[queue].quorum >= 0 { recoverQuorum(queue, recovery, &turn) }
+                if queues[queue].quorum != .none { recoverQuorum(queue, recovery, &turn) }
             case .binding:
                 guard
                     let stored: Stored<BindingDeclaration> = turn.parcels.get(
@@ -157,7 +157,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         let queue = queueIndex(DiskKey.queue(of: record.key))
-        guard queue >= 0 else { return }
+        guard queue != .none else { return }
         let packet = record.packet
         let row = messages.put(
             MessageRow(packet, references: 1)
@@ -239,8 +239,8 @@ extension RabbitMQNode {
         }
         leaveHoldings(&turn)
         for channel in channels where channel.state == .open {
-            for delivery in channel.unacked where delivery.queue >= 0 {
-                let queue = queues[Int(delivery.queue)]
+            for delivery in channel.unacked where delivery.isHere {
+                let queue = queues[delivery.queue]
                 guard queue.exists, queue.isAlone, queue.rules.kind != .stream else { continue }
                 let message = messages[delivery.row].message
                 if survives(delivery.row, queue, delivery.position, disk) {
@@ -282,7 +282,7 @@ extension RabbitMQNode {
 
     /// A quorum queue lives on its other members; if this was the only one, its disk decides.
     private func perishQuorums(_ disk: Recovery, _ turn: inout Turn) {
-        for part in quorums where part.member >= 0 && part.members == [me] {
+        for part in quorums where part.member != .none && part.members == [me] {
             let symbol = queues[part.queue].symbol
             guard queues[part.queue].exists, disk.record(DiskKey.queue(symbol)) == nil else {
                 continue
@@ -305,10 +305,8 @@ extension RabbitMQNode {
         var held: Set<UInt64> = []
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked
-            where delivery.queue >= 0 && queues[Int(delivery.queue)].isHere
-                && queues[Int(delivery.queue)].rules.kind != .stream
-            {
-                let symbol = queues[Int(delivery.queue)].symbol
+            where delivery.isHere && queues[delivery.queue].rules.kind != .stream {
+                let symbol = queues[delivery.queue].symbol
                 held.insert(DiskKey.message(symbol, delivery.position))
             }
         }
@@ -334,7 +332,7 @@ extension RabbitMQNode {
         }
     }
 
-    private func survives(_ row: UInt32, _ queue: Queue, _ position: UInt64, _ disk: Recovery)
+    private func survives(_ row: MessageIndex, _ queue: Queue, _ position: UInt64, _ disk: Recovery)
         -> Bool
     {
         (messages[row].persistent || queue.rules.kind == .stream) && queue.declaration.durable

@@ -6,7 +6,7 @@ extension RabbitMQNode {
     mutating func receiveExchangeMethod(
         _ packet: Packet,
         _ method: Method,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
         let connection = channels[channel].connection
@@ -40,10 +40,10 @@ extension RabbitMQNode {
     private mutating func declareExchange(
         _ wanted: ExchangeDeclaration,
         _ packet: Packet,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
-        let session = sessions[Int(channels[channel].session)]
+        let session = sessions[channels[channel].session]
         var wanted = wanted
         wanted.name = wanted.name.withoutLineBreaks
         if !wanted.passive, Exchange.type(named: wanted.type) == nil {
@@ -52,13 +52,13 @@ extension RabbitMQNode {
         try refuseDefault(wanted.name)
         let known = exchangeIndex(wanted.name, session.scope, turn.names)
         if wanted.passive {
-            guard known >= 0 else {
+            guard known != .none else {
                 throw .notFound("no exchange '\(wanted.name)' in vhost '\(session.vhost)'")
             }
             return
         }
         try permit(.configure, .exchange, wanted.name, channel)
-        if known >= 0 {
+        if known != .none {
             try compare(wanted, exchanges[known].declaration, session.vhost)
             return
         }
@@ -141,8 +141,7 @@ extension RabbitMQNode {
         let symbol = turn.names.intern(.exchange, declaration.name, in: scope)
         let type =
             Exchange.type(named: declaration.type, declaration.arguments) ?? DirectExchange()
-        while exchangeOf.count <= Int(symbol.raw) { exchangeOf.append(-1) }
-        exchangeOf[Int(symbol.raw)] = Int32(exchanges.count)
+        exchangeOf[symbol] = exchanges.endIndex
         var made = Exchange(symbol: symbol, scope: scope, declaration: declaration, type: type)
         made.alternate = alternate(for: declaration, scope)
         exchanges.append(made)
@@ -160,10 +159,10 @@ extension RabbitMQNode {
     /// - Source: RMQ-DECL-35 to -37.
     private mutating func deleteExchange(
         _ packet: Packet,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
-        let session = sessions[Int(channels[channel].session)]
+        let session = sessions[channels[channel].session]
         let name = turn.names[packet.subject].withoutLineBreaks
         try refuseDefault(name)
         if name.hasPrefix("amq.") {
@@ -173,7 +172,7 @@ extension RabbitMQNode {
         }
         try permit(.configure, .exchange, name, channel)
         let exchange = exchangeIndex(name, session.scope, turn.names)
-        guard exchange >= 0 else { return }
+        guard exchange != .none else { return }
         if packet.has(Flag.ifUnused), !exchanges[exchange].bindings.isEmpty {
             throw .preconditionFailed("exchange '\(name)' in vhost '\(session.vhost)' in use")
         }
@@ -188,18 +187,18 @@ extension RabbitMQNode {
     private mutating func change(
         _ change: MetadataChange,
         _ packet: Packet,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) {
         guard !channels[channel].isSecondTry else { return }
-        wait(channel, for: -2)
+        wait(channel, for: .change)
         propose(change, then: .again(channel: channel, packet), &turn)
     }
 
-    mutating func removeExchange(_ exchange: Int, _ turn: inout Turn) {
+    mutating func removeExchange(_ exchange: ExchangeIndex, _ turn: inout Turn) {
         guard exchanges[exchange].exists else { return }
         exchanges[exchange].exists = false
-        exchangeOf[Int(exchanges[exchange].symbol.raw)] = -1
+        exchangeOf[exchanges[exchange].symbol] = .none
         for binding in exchanges[exchange].bindings {
             turn.erase(binding.diskKey)
             if !isClustered { tellRemoval(binding, exchange, &turn) }
@@ -207,12 +206,12 @@ extension RabbitMQNode {
         exchanges[exchange].removeAll()
         turn.erase(DiskKey.exchange(exchanges[exchange].symbol))
         router.forget()
-        removeBindings(to: .exchange(Int32(exchange)), &turn)
+        removeBindings(to: .exchange(exchange), &turn)
     }
 
     /// The two ends of a binding.
     private struct Ends {
-        var source: Int
+        var source: ExchangeIndex
         var destination: Destination
     }
 
@@ -220,7 +219,7 @@ extension RabbitMQNode {
     /// last declared, if that is meant, its name.
     ///
     /// - Source: RMQ-DECL-04; `rabbit_channel:expand_shortcuts`, `binding_action`.
-    private func complete(_ wanted: BindingDeclaration, _ channel: Int) throws(Refusal)
+    private func complete(_ wanted: BindingDeclaration, _ channel: ChannelIndex) throws(Refusal)
         -> BindingDeclaration
     {
         var binding = wanted
@@ -240,10 +239,10 @@ extension RabbitMQNode {
     /// - Source: RMQ-PERM-05, -14, -15; RMQ-DECL-41.
     private mutating func findEnds(
         _ binding: BindingDeclaration,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ names: Names
     ) throws(Refusal) -> Result<Ends, Refusal> {
-        let session = sessions[Int(channels[channel].session)]
+        let session = sessions[channels[channel].session]
         try permit(
             .write,
             binding.toExchange ? .exchange : .queue,
@@ -254,7 +253,7 @@ extension RabbitMQNode {
         try refuseDefault(binding.source)
         try permit(.read, .exchange, binding.source, channel)
         let source = exchangeIndex(binding.source, session.scope, names)
-        guard source >= 0 else {
+        guard source != .none else {
             return .failure(
                 .notFound("no exchange '\(binding.source)' in vhost '\(session.vhost)'")
             )
@@ -262,24 +261,24 @@ extension RabbitMQNode {
         try permitTopic(false, source, binding.key, channel)
         if binding.toExchange {
             let other = exchangeIndex(binding.destination, session.scope, names)
-            guard other >= 0 else {
+            guard other != .none else {
                 return .failure(
                     .notFound("no exchange '\(binding.destination)' in vhost '\(session.vhost)'")
                 )
             }
-            return .success(Ends(source: source, destination: .exchange(Int32(other))))
+            return .success(Ends(source: source, destination: .exchange(other)))
         }
         do throws(Refusal) {
             let queue = try findQueue(binding.destination, channel, names)
-            return .success(Ends(source: source, destination: .queue(Int32(queue))))
+            return .success(Ends(source: source, destination: .queue(queue)))
         } catch {
             return .failure(error)
         }
     }
 
     /// Only the connection that owns an exclusive queue may bind it.
-    private func checkAccess(_ destination: Destination, _ channel: Int) throws(Refusal) {
-        if case .queue(let queue) = destination { try checkAccess(Int(queue), channel) }
+    private func checkAccess(_ destination: Destination, _ channel: ChannelIndex) throws(Refusal) {
+        if case .queue(let queue) = destination { try checkAccess(queue, channel) }
     }
 
     /// - Source: RMQ-HDR-02.
@@ -301,7 +300,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-DECL-04, -41, -44; RMQ-ROUTE-07, -08, -19; RMQ-HDR-02.
-    mutating func bind(_ wanted: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
+    mutating func bind(_ wanted: BindingDeclaration, _ channel: ChannelIndex, _ turn: inout Turn)
         throws(Refusal)
     {
         let binding = try complete(wanted, channel)
@@ -340,7 +339,7 @@ extension RabbitMQNode {
     private func tell(
         _ kind: FactKind,
         _ binding: BindingDeclaration,
-        _ source: Int,
+        _ source: ExchangeIndex,
         _ turn: inout Turn
     ) {
         var text = JSONFields()
@@ -356,7 +355,7 @@ extension RabbitMQNode {
 
     mutating func addBinding(
         _ binding: BindingDeclaration,
-        _ source: Int,
+        _ source: ExchangeIndex,
         _ destination: Destination,
         _ turn: inout Turn
     ) {
@@ -375,7 +374,7 @@ extension RabbitMQNode {
         guard exchanges[source].declaration.durable, isDurable(destination) else { return }
         var stored = binding
         if case .queue(let queue) = destination {
-            stored.destination = queues[Int(queue)].declaration.name
+            stored.destination = queues[queue].declaration.name
         }
         var packet = Packet()
         let scope = turn.names.entries[Int(exchanges[source].symbol.raw)].scope
@@ -386,16 +385,16 @@ extension RabbitMQNode {
     private func isDurable(_ destination: Destination) -> Bool {
         switch destination {
         case .queue(let queue):
-            queues[Int(queue)].declaration.durable && queues[Int(queue)].owner == -1
+            queues[queue].declaration.durable && queues[queue].owner == .nobody
         case .exchange(let exchange):
-            exchanges[Int(exchange)].declaration.durable
+            exchanges[exchange].declaration.durable
         }
     }
 
     /// Takes a binding away; what is not there need not be taken away, and is nobody's to lock.
     ///
     /// - Source: RMQ-DECL-39, -42, -43.
-    mutating func unbind(_ wanted: BindingDeclaration, _ channel: Int, _ turn: inout Turn)
+    mutating func unbind(_ wanted: BindingDeclaration, _ channel: ChannelIndex, _ turn: inout Turn)
         throws(Refusal)
     {
         let binding = try complete(wanted, channel)
@@ -424,7 +423,7 @@ extension RabbitMQNode {
         removeBinding(index, of: source, &turn)
     }
 
-    mutating func removeBinding(_ index: Int, of source: Int, _ turn: inout Turn) {
+    mutating func removeBinding(_ index: Int, of source: ExchangeIndex, _ turn: inout Turn) {
         let binding = exchanges[source].remove(at: index)
         turn.erase(binding.diskKey)
         if !isClustered { tellRemoval(binding, source, &turn) }
@@ -436,13 +435,17 @@ extension RabbitMQNode {
     }
 
     /// - Differs: in a cluster it is told only of what a client unbinds.
-    private func tellRemoval(_ binding: Exchange.Binding, _ source: Int, _ turn: inout Turn) {
+    private func tellRemoval(
+        _ binding: Exchange.Binding,
+        _ source: ExchangeIndex,
+        _ turn: inout Turn
+    ) {
         var gone = BindingDeclaration(source: "", destination: "", key: binding.key)
         gone.arguments = binding.arguments
         switch binding.destination {
-        case .queue(let queue): gone.destination = queues[Int(queue)].declaration.name
+        case .queue(let queue): gone.destination = queues[queue].declaration.name
         case .exchange(let exchange):
-            gone.destination = exchanges[Int(exchange)].declaration.name
+            gone.destination = exchanges[exchange].declaration.name
             gone.toExchange = true
         }
         tell(.bindingDeleted, gone, source, &turn)

@@ -64,7 +64,7 @@ extension RabbitMQNode {
     private static let silence = Interval.seconds(3)
 
     /// - Source: RMQ-CONN-01, -03, -04, -05, -25.
-    mutating func authenticate(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+    mutating func authenticate(_ packet: Packet, _ session: SessionIndex, _ turn: inout Turn) {
         guard let wish: ConnectionParameters = turn.parcels.get(packet.parcel) else { return }
         let connection = sessions[session].connection
         guard wish.protocolHeader == ConnectionParameters().protocolHeader else {
@@ -91,7 +91,7 @@ extension RabbitMQNode {
                     "Login was refused using authentication mechanism \(wish.mechanism). For details "
                         + "see the broker logfile."
                 )
-                refuse(refusal, packet, -1, session, &turn)
+                refuse(refusal, packet, .none, session, &turn)
             } else {
                 cutLater(session, &turn)
             }
@@ -106,7 +106,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-CONN-02, -08, -11, -23; the section on versions (frame_max at least 8192 from 4.1).
-    mutating func tune(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+    mutating func tune(_ packet: Packet, _ session: SessionIndex, _ turn: inout Turn) {
         guard let wish: ConnectionParameters = turn.parcels.get(packet.parcel) else { return }
         let smallest: UInt32 = settings.version >= Version(4, 1) ? 8192 : 4096
         let tooManyChannels =
@@ -122,13 +122,13 @@ extension RabbitMQNode {
         setHeartbeat(wish.heartbeat, session, &turn)
     }
 
-    mutating func setHeartbeat(_ seconds: UInt16, _ session: Int, _ turn: inout Turn) {
+    mutating func setHeartbeat(_ seconds: UInt16, _ session: SessionIndex, _ turn: inout Turn) {
         sessions[session].heartbeat = seconds
         sessions[session].heardAt = turn.now
         if seconds > 0 { armHeartbeat(Self.nextBeat(seconds, after: turn.now), &turn) }
     }
 
-    private mutating func cutLater(_ session: Int, _ turn: inout Turn) {
+    private mutating func cutLater(_ session: SessionIndex, _ turn: inout Turn) {
         sessions[session].cutAt = turn.now + Self.silence
         turn.arm(NodeTimer.silentClose, after: Self.silence)
     }
@@ -163,9 +163,9 @@ extension RabbitMQNode {
     }
 
     /// When something came last over a connection: the short way of packets notes it at its channel.
-    private func heard(_ session: Int) -> Instant {
+    private func heard(_ session: SessionIndex) -> Instant {
         sessions[session].indices.reduce(sessions[session].heardAt) {
-            max($0, channels[Int($1)].heardAt)
+            max($0, channels[$1].heardAt)
         }
     }
 
@@ -179,7 +179,7 @@ extension RabbitMQNode {
         where sessions[session].heartbeat > 0 && sessions[session].isOpen {
             let seconds = sessions[session].heartbeat
             let connection = sessions[session].connection
-            guard sessionOf[Int(connection.raw)] == Int32(session) else { continue }
+            guard speakers[connection] == .client(session) else { continue }
             if turn.now.nanoseconds % Self.half(seconds) == 0 {
                 let limit = Interval.seconds(UInt64(seconds) * 2)
                 let isSilent = (turn.now - heard(session)).nanoseconds >= limit.nanoseconds

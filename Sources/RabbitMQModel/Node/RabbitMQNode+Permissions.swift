@@ -25,15 +25,15 @@ extension RabbitMQNode {
         _ permission: Permission,
         _ resource: Resource,
         _ name: String,
-        _ channel: Int
+        _ channel: ChannelIndex
     ) throws(Refusal) {
         // Who speaks for another node was asked there.
-        guard settings.hasRestrictions, !sessions[Int(channels[channel].session)].isProxy else {
+        guard settings.hasRestrictions, !sessions[channels[channel].session].isProxy else {
             return
         }
         let grant = Grant(permission: permission, resource: resource, name: name)
         if channels[channel].granted.contains(grant) { return }
-        let session = sessions[Int(channels[channel].session)]
+        let session = sessions[channels[channel].session]
         let vhost = vhosts.first { $0.scope == session.scope }
         let rule = vhost?.permissions.first { $0.user == session.user }
         let pattern =
@@ -54,12 +54,16 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-PERM-14.
-    func permitTopic(_ write: Bool, _ exchange: Int, _ key: String, _ channel: Int) throws(Refusal)
-    {
+    func permitTopic(
+        _ write: Bool,
+        _ exchange: ExchangeIndex,
+        _ key: String,
+        _ channel: ChannelIndex
+    ) throws(Refusal) {
         guard settings.hasRestrictions, exchanges[exchange].declaration.type == "topic" else {
             return
         }
-        let session = sessions[Int(channels[channel].session)]
+        let session = sessions[channels[channel].session]
         let name = exchanges[exchange].declaration.name
         let vhost = vhosts.first { $0.scope == session.scope }
         guard
@@ -86,7 +90,11 @@ extension RabbitMQNode {
     /// What a new queue needs beside a good declaration.
     ///
     /// - Source: RMQ-PERM-07, -09; RMQ-DLX-29; the section on versions (4.3: transient queues).
-    mutating func checkDeclare(_ wanted: QueueDeclaration, _ session: Session, _ channel: Int)
+    mutating func checkDeclare(
+        _ wanted: QueueDeclaration,
+        _ session: Session,
+        _ channel: ChannelIndex
+    )
         throws(Refusal)
     {
         if !wanted.durable, !wanted.exclusive, settings.version >= .v4_3 {

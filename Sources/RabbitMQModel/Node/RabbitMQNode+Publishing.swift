@@ -4,7 +4,7 @@ import WarrenTrace
 
 /// A confirm that waits for disks.
 struct PendingConfirm: BitwiseCopyable, Sendable {
-    var channel: Int32
+    var channel: ChannelIndex
     var waiting: Int32
     var sequence: UInt64
     var message: MessageID
@@ -15,7 +15,7 @@ struct PendingConfirm: BitwiseCopyable, Sendable {
 /// A write that a confirm waits for.
 struct PendingWrite: BitwiseCopyable, Sendable {
     var write: UInt64
-    var confirm: UInt32
+    var confirm: ConfirmSlot
 }
 
 /// basic.publish: routing, returns, confirms.
@@ -23,11 +23,13 @@ extension RabbitMQNode {
     /// The common publication: transient, without headers, to an exchange that is there and a key that
     /// was seen before; false if it is not that simple.
     @inline(__always)
-    mutating func publishPlain(_ packet: Packet, _ channel: Int, _ turn: inout Turn) -> Bool {
+    mutating func publishPlain(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn)
+        -> Bool
+    {
         let exchange = exchangeIndex(packet.subject)
         guard let sequence = channels[channel].hearPublish(at: turn.now),
             packet.flags & (Flag.persistent | Flag.immediate) == 0, packet.parcel == .none,
-            packet.replyTo == .none, exchange >= 0,
+            packet.replyTo == .none, exchange != .none,
             let span = router.find(exchange, packet.key), span.count > 0, span.isPlain
         else { return false }
         let message = MessageRow(packet, references: span.count)
@@ -36,7 +38,7 @@ extension RabbitMQNode {
         var index = Int(span.first)
         let end = index &+ Int(span.count)
         while index < end {
-            enqueue(row, message, Int(router.targets[index]), &turn)
+            enqueue(row, message, router.targets[index], &turn)
             index &+= 1
         }
         if sequence > 0 {
@@ -49,15 +51,17 @@ extension RabbitMQNode {
     /// Any publication.
     ///
     /// - Source: RMQ-ROUTE-10, -11; RMQ-PUB-01 to -05, -14.
-    mutating func publish(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+    mutating func publish(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn)
+        throws(Refusal)
+    {
         if packet.has(Flag.immediate) { throw .notImplemented("immediate=true") }
         try checkSize(packet)
         let exchange = exchangeIndex(packet.subject)
         let name = turn.names[packet.subject]
         try permit(.write, .exchange, name, channel)
-        if exchange < 0 { throw noExchange(packet.subject, channel, turn.names) }
+        if exchange == .none { throw noExchange(packet.subject, channel, turn.names) }
         if exchanges[exchange].declaration.isInternal {
-            let vhost = sessions[Int(channels[channel].session)].vhost
+            let vhost = sessions[channels[channel].session].vhost
             throw .accessRefused(
                 "cannot publish to internal exchange '\(name)' in vhost '\(vhost)'"
             )
@@ -68,9 +72,9 @@ extension RabbitMQNode {
         try checkProperties(packet, channel, turn)
         let span = try route(exchange, packet.key, packet.parcel, &turn)
         if span.count == 1, channels[channel].transaction == nil,
-            queues[Int(router.targets[Int(span.first)])].quorum >= 0
+            queues[router.targets[Int(span.first)]].quorum != .none
         {
-            let queue = Int(router.targets[Int(span.first)])
+            let queue = router.targets[Int(span.first)]
             publishToQuorum(packet, queue, channel, &turn)
             return
         }
@@ -99,10 +103,12 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-PUB-30, -31.
-    private func checkProperties(_ packet: Packet, _ channel: Int, _ turn: Turn) throws(Refusal) {
+    private func checkProperties(_ packet: Packet, _ channel: ChannelIndex, _ turn: Turn)
+        throws(Refusal)
+    {
         guard packet.parcel != .none, let properties: Properties = turn.parcels.get(packet.parcel)
         else { return }
-        let user = sessions[Int(channels[channel].session)].user
+        let user = sessions[channels[channel].session].user
         if let claimed = properties.userID, claimed != user,
             settings.users.first(where: { $0.name == user })?.tags.contains("impersonator") != true
         {
@@ -130,8 +136,8 @@ extension RabbitMQNode {
         return nil
     }
 
-    private func noExchange(_ symbol: Symbol, _ channel: Int, _ names: Names) -> Refusal {
-        let vhost = sessions[Int(channels[channel].session)].vhost
+    private func noExchange(_ symbol: Symbol, _ channel: ChannelIndex, _ names: Names) -> Refusal {
+        let vhost = sessions[channels[channel].session].vhost
         return .notFound("no exchange '\(names[symbol])' in vhost '\(vhost)'")
     }
 
@@ -142,33 +148,33 @@ extension RabbitMQNode {
     ///   would have reached it, and not at the ack.
     mutating func distribute(
         _ packet: Packet,
-        _ targets: [Int32],
-        _ channel: Int,
+        _ targets: [QueueIndex],
+        _ channel: ChannelIndex,
         _ sequence: UInt64,
         _ turn: inout Turn
     ) {
         guard !targets.isEmpty else {
             let exchange = exchangeIndex(packet.subject)
-            if exchange < 0 || !answerDirectly(packet, exchange, channel, &turn) {
+            if exchange == .none || !answerDirectly(packet, exchange, channel, &turn) {
                 publishUnroutable(packet, channel, &turn)
             }
             if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
             return
         }
-        if targets.contains(where: { !queues[Int($0)].isAlone }) {
+        if targets.contains(where: { !queues[$0].isAlone }) {
             distributeWidely(packet, targets, channel, sequence, &turn)
             return
         }
         let row = messages.put(MessageRow(packet, references: Int32(targets.count)))
         if packet.parcel != .none { prepare(row, targets, &turn) }
         let message = messages[row]
-        let taken = targets.filter { !wouldOverflow(Int($0), message.size) }
-        let stored = taken.count { isStored(row, Int($0)) }
-        var slot: UInt32 = .max
+        let taken = targets.filter { !wouldOverflow($0, message.size) }
+        let stored = taken.count { isStored(row, $0) }
+        var slot: ConfirmSlot = .none
         if sequence > 0, stored > 0, taken.count == targets.count {
             slot = wait(
                 PendingConfirm(
-                    channel: Int32(channel),
+                    channel: channel,
                     waiting: Int32(stored),
                     sequence: sequence,
                     message: message.message
@@ -178,7 +184,7 @@ extension RabbitMQNode {
         var isRejected = false
         isDistributing = targets.count > 1
         for target in targets {
-            let queue = Int(target)
+            let queue = target
             if isStored(row, queue), !wouldOverflow(queue, message.size) {
                 store(row, message, queue, slot, &turn)
             }
@@ -188,7 +194,7 @@ extension RabbitMQNode {
         guard sequence > 0 else { return }
         if isRejected {
             confirm(channel, sequence, message.message, as: .basicNack, &turn)
-        } else if slot == .max {
+        } else if slot == .none {
             confirm(channel, sequence, message.message, &turn)
         }
     }
@@ -196,16 +202,16 @@ extension RabbitMQNode {
     /// Hands a message to one quorum queue, the common case of a replicated topology.
     private mutating func publishToQuorum(
         _ packet: Packet,
-        _ queue: Int,
-        _ channel: Int,
+        _ queue: QueueIndex,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) {
-        var slot: UInt32 = .max
+        var slot: ConfirmSlot = .none
         if channels[channel].confirming {
             channels[channel].publishSequence &+= 1
             slot = wait(
                 PendingConfirm(
-                    channel: Int32(channel),
+                    channel: channel,
                     waiting: 1,
                     sequence: channels[channel].publishSequence,
                     message: packet.message
@@ -226,54 +232,54 @@ extension RabbitMQNode {
     /// - Source: RMQ-PUB-12, -14: the confirm comes when all of them have it.
     private mutating func distributeWidely(
         _ packet: Packet,
-        _ targets: [Int32],
-        _ channel: Int,
+        _ targets: [QueueIndex],
+        _ channel: ChannelIndex,
         _ sequence: UInt64,
         _ turn: inout Turn
     ) {
         let packet = withoutBCC(packet, &turn)
-        var slot: UInt32 = .max
+        var slot: ConfirmSlot = .none
         if sequence > 0 {
             // One more than there are targets: nothing is over before all were told.
             slot = wait(
                 PendingConfirm(
-                    channel: Int32(channel),
+                    channel: channel,
                     waiting: Int32(targets.count + 1),
                     sequence: sequence,
                     message: packet.message
                 )
             )
         }
-        let here = targets.filter { isHere(Int($0)) }
+        let here = targets.filter { isHere($0) }
         isDistributing = targets.count > 1
         if !here.isEmpty {
             let row = messages.put(MessageRow(packet, references: Int32(here.count)))
             if packet.parcel != .none { prepare(row, here, &turn) }
             for target in here {
-                let position = queues[Int(target)].tailPosition
-                let isTaken = enterAndStore(row, Int(target), slot, &turn)
-                if slot != .max, isTaken != nil {
+                let position = queues[target].tailPosition
+                let isTaken = enterAndStore(row, target, slot, &turn)
+                if slot != .none, isTaken != nil {
                     settleConfirm(slot, refused: isTaken == false, &turn)
                 }
-                if slot != .max, isTaken != false {
-                    awaitCopies(slot, Int(target), position, &turn)
+                if slot != .none, isTaken != false {
+                    awaitCopies(slot, target, position, &turn)
                 }
             }
         }
-        for target in targets where !isHere(Int(target)) {
-            publishElsewhere(packet, Int(target), channel, slot, &turn)
+        for target in targets where !isHere(target) {
+            publishElsewhere(packet, target, channel, slot, &turn)
         }
         endDistribution(&turn)
-        if slot != .max { settleConfirm(slot, refused: false, &turn) }
+        if slot != .none { settleConfirm(slot, refused: false, &turn) }
     }
 
     /// Puts a copy into a queue of this node.
     ///
     /// - Returns: whether the queue took it; nil if it did and the disk has yet to confirm it.
     mutating func enterAndStore(
-        _ row: UInt32,
-        _ queue: Int,
-        _ slot: UInt32,
+        _ row: MessageIndex,
+        _ queue: QueueIndex,
+        _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) -> Bool? {
         let message = messages[row]
@@ -295,32 +301,32 @@ extension RabbitMQNode {
     }
 
     /// Takes in what the properties of a publication mean for the broker.
-    private mutating func prepare(_ row: UInt32, _ targets: [Int32], _ turn: inout Turn) {
+    private mutating func prepare(_ row: MessageIndex, _ targets: [QueueIndex], _ turn: inout Turn)
+    {
         removeBCC(row, &turn)
         guard let properties: Properties = turn.parcels.get(messages[row].parcel) else { return }
         if let priority = properties.priority { messages.setPriority(priority, of: row) }
         guard properties.expiration != nil else { return }
-        for target in targets where queues[Int(target)].isPlain {
-            queues[Int(target)].honourExpirations(bytes: weighReady(Int(target)))
+        for target in targets where queues[target].isPlain {
+            queues[target].honourExpirations(bytes: weighReady(target))
             router.forget()
         }
     }
 
-    private mutating func wait(_ waiting: PendingConfirm) -> UInt32 {
+    private mutating func wait(_ waiting: PendingConfirm) -> ConfirmSlot {
         if let free = freeConfirms.popLast() {
-            confirms[Int(free)] = waiting
+            confirms[free] = waiting
             return free
         }
-        confirms.append(waiting)
-        return UInt32(confirms.count - 1)
+        return confirms.append(waiting)
     }
 
     /// Writes a message that is about to enter a queue.
     mutating func store(
-        _ row: UInt32,
+        _ row: MessageIndex,
         _ message: MessageRow,
-        _ queue: Int,
-        _ slot: UInt32,
+        _ queue: QueueIndex,
+        _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
         writeCount += 1
@@ -332,11 +338,11 @@ extension RabbitMQNode {
                 (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
         }
         turn.store(packet, at: key, as: WriteID(writeCount))
-        if slot != .max { writes.append(PendingWrite(write: writeCount, confirm: slot)) }
+        if slot != .none { writes.append(PendingWrite(write: writeCount, confirm: slot)) }
     }
 
     /// What is written of a message.
-    func diskPacket(_ row: UInt32, redelivered: Bool) -> Packet {
+    func diskPacket(_ row: MessageIndex, redelivered: Bool) -> Packet {
         var packet = Packet(messages[row])
         if redelivered { packet.flags |= Flag.redelivered }
         return packet
@@ -352,7 +358,7 @@ extension RabbitMQNode {
 
     @inline(__always)
     func confirm(
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ sequence: UInt64,
         _ message: MessageID,
         as method: Method = .basicAck,
@@ -368,7 +374,7 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-PUB-01, -02, -04: the return goes out before the confirm.
     @inline(never)
-    private func publishUnroutable(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
+    private func publishUnroutable(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn) {
         turn.record(
             .messageUnroutable,
             message: packet.message,
@@ -385,7 +391,7 @@ extension RabbitMQNode {
         let properties: Properties? = turn.parcels.get(packet.parcel)
         let copies = (try? Self.carbonCopies(properties?.headers ?? [])) ?? []
         let keys = [turn.names[packet.key]] + copies
-        return exchange >= 0 && isHindered(from: exchange, keys, properties, turn.names)
+        return exchange != .none && isHindered(from: exchange, keys, properties, turn.names)
     }
 
     private var hasDownQueues: Bool {
@@ -396,7 +402,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-PUB-36, RMQ-CLUS-03: nothing is stored, and the message counts as unroutable.
     func isHindered(
-        from exchange: Int,
+        from exchange: ExchangeIndex,
         _ keys: [String],
         _ properties: Properties?,
         _ names: Names
@@ -413,7 +419,7 @@ extension RabbitMQNode {
     }
 
     /// basic.return.
-    func sendBack(_ packet: Packet, _ channel: Int, _ turn: inout Turn) {
+    func sendBack(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn) {
         var back = packet
         back.word = Method.basicReturn.rawValue
         back.d = 312
@@ -421,7 +427,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-ROUTE-29.
-    private mutating func removeBCC(_ row: UInt32, _ turn: inout Turn) {
+    private mutating func removeBCC(_ row: MessageIndex, _ turn: inout Turn) {
         guard let properties: Properties = turn.parcels.get(messages[row].parcel),
             properties.header("BCC") != nil
         else { return }

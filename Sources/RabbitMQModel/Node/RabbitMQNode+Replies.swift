@@ -15,7 +15,7 @@ extension RabbitMQNode {
     mutating func consumeReplies(
         _ packet: Packet,
         _ options: ConsumeOptions,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
         if channels[channel].replies != nil {
@@ -28,32 +28,31 @@ extension RabbitMQNode {
         if turn.names[tag].isEmpty {
             tag = turn.names.intern(.text, "amq.ctag-\(randomName(&turn))")
         }
-        let scope = sessions[Int(channels[channel].session)].scope
+        let scope = sessions[channels[channel].session].scope
         let name = "\(DirectReply.pseudoQueue).g1.\(randomName(&turn))"
         let symbol = turn.names.intern(.queue, name, in: scope)
         channels[channel].replies = (tag, symbol)
-        while repliesOf.count <= Int(symbol.raw) { repliesOf.append(-1) }
-        repliesOf[Int(symbol.raw)] = Int32(channel)
+        repliesOf[symbol] = channel
         var answer = Packet(.basicConsumeOk, channel: packet.channel)
         answer.key = tag
         answer.c = UInt32.max
         if !options.nowait { turn.send(answer, on: channels[channel].connection) }
     }
 
-    /// The channel that waits for answers under a name, or -1.
-    private func replyChannel(_ symbol: Symbol) -> Int {
-        guard Int(symbol.raw) < repliesOf.count else { return -1 }
-        let channel = Int(repliesOf[Int(symbol.raw)])
-        guard channel >= 0, channels[channel].state == .open,
+    /// The channel that waits for answers under a name, or none.
+    private func replyChannel(_ symbol: Symbol) -> ChannelIndex {
+        let channel = repliesOf[symbol]
+        guard channel != .none, channels[channel].state == .open,
             channels[channel].replies?.name == symbol
-        else { return -1 }
+        else { return .none }
         return channel
     }
 
     /// Puts the name of the channel's reply consumer where the client wrote the pseudo-queue's.
     ///
     /// - Source: RMQ-DRT-01, -04, -05.
-    func rewriteReplyTo(_ packet: inout Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal)
+    func rewriteReplyTo(_ packet: inout Packet, _ channel: ChannelIndex, _ turn: inout Turn)
+        throws(Refusal)
     {
         var properties: Properties? = turn.parcels.get(packet.parcel)
         let isAsked =
@@ -76,17 +75,17 @@ extension RabbitMQNode {
     /// - Source: RMQ-DRT-06, -07, -10, -12, -13.
     mutating func answerDirectly(
         _ packet: Packet,
-        _ exchange: Int,
-        _ channel: Int,
+        _ exchange: ExchangeIndex,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) -> Bool {
         guard exchanges[exchange].declaration.name.isEmpty,
             DirectReply.isReplyName(turn.names[packet.key])
         else { return false }
-        let scope = sessions[Int(channels[channel].session)].scope
+        let scope = sessions[channels[channel].session].scope
         let symbol = turn.names.intern(.queue, turn.names[packet.key], in: scope)
         let target = replyChannel(symbol)
-        guard target >= 0 else { return false }
+        guard target != .none else { return false }
         turn.record(
             .messageRouted,
             message: packet.message,
@@ -121,14 +120,14 @@ extension RabbitMQNode {
     /// - Source: RMQ-DRT-08, -09.
     mutating func answerForReplies(
         _ wanted: QueueDeclaration,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) -> Bool {
-        let session = sessions[Int(channels[channel].session)]
+        let session = sessions[channels[channel].session]
         let isPlainName = wanted.name == DirectReply.pseudoQueue
         guard isPlainName || DirectReply.isReplyName(wanted.name) else { return false }
         let symbol = turn.names.intern(.queue, wanted.name, in: session.scope)
-        if !isPlainName, replyChannel(symbol) < 0 {
+        if !isPlainName, replyChannel(symbol) == .none {
             throw .notFound("no queue '\(wanted.name)' in vhost '\(session.vhost)'")
         }
         guard !wanted.nowait else { return true }

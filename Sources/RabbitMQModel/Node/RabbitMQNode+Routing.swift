@@ -3,20 +3,20 @@ import WarrenTrace
 
 /// From an exchange to queues: bindings between exchanges, alternates, carbon copies.
 extension RabbitMQNode {
-    func exchangeIndex(_ symbol: Symbol) -> Int {
-        Int(symbol.raw) < exchangeOf.count ? Int(exchangeOf[Int(symbol.raw)]) : -1
+    func exchangeIndex(_ symbol: Symbol) -> ExchangeIndex {
+        exchangeOf[symbol]
     }
 
-    func queueIndex(_ symbol: Symbol) -> Int {
-        Int(symbol.raw) < queueOf.count ? Int(queueOf[Int(symbol.raw)]) : -1
+    func queueIndex(_ symbol: Symbol) -> QueueIndex {
+        queueOf[symbol]
     }
 
-    func exchangeIndex(_ name: String, _ scope: Symbol, _ names: Names) -> Int {
-        names.find(.exchange, name, in: scope).map(exchangeIndex) ?? -1
+    func exchangeIndex(_ name: String, _ scope: Symbol, _ names: Names) -> ExchangeIndex {
+        names.find(.exchange, name, in: scope).map(exchangeIndex) ?? .none
     }
 
-    func queueIndex(_ name: String, _ scope: Symbol, _ names: Names) -> Int {
-        names.find(.queue, name, in: scope).map(queueIndex) ?? -1
+    func queueIndex(_ name: String, _ scope: Symbol, _ names: Names) -> QueueIndex {
+        names.find(.queue, name, in: scope).map(queueIndex) ?? .none
     }
 
     /// The queues that a message reaches, each once.
@@ -26,20 +26,20 @@ extension RabbitMQNode {
     ///
     /// `includingDown`: with queues whose node is down, which get nothing.
     func reach(
-        from exchange: Int,
+        from exchange: ExchangeIndex,
         keys: [String],
         properties: Properties?,
         includingDown: Bool = false,
         _ names: Names
-    ) -> [Int32] {
+    ) -> [QueueIndex] {
         let headers = properties?.headers ?? []
-        var reached: [Int32] = []
-        var seenQueues: Set<Int32> = []
-        var seenExchanges: Set<Int32> = [Int32(exchange)]
-        var line = [Int32(exchange)]
+        var reached: [QueueIndex] = []
+        var seenQueues: Set<QueueIndex> = []
+        var seenExchanges: Set<ExchangeIndex> = [exchange]
+        var line = [exchange]
         var next = 0
         while next < line.count {
-            let current = Int(line[next])
+            let current = line[next]
             next += 1
             var targets: [Destination] = []
             for key in keys {
@@ -50,7 +50,7 @@ extension RabbitMQNode {
                         names.entries[Int(exchanges[current].symbol.raw)].scope,
                         names
                     )
-                    if queue >= 0 { targets.append(.queue(Int32(queue))) }
+                    if queue != .none { targets.append(.queue(queue)) }
                 } else {
                     let letter = Letter(
                         key: key,
@@ -64,14 +64,14 @@ extension RabbitMQNode {
             if targets.isEmpty, let alternate = exchanges[current].alternate {
                 let scope = names.entries[Int(exchanges[current].symbol.raw)].scope
                 let index = exchangeIndex(alternate, scope, names)
-                if index >= 0 { targets.append(.exchange(Int32(index))) }
+                if index != .none { targets.append(.exchange(index)) }
             }
             for target in targets {
                 switch target {
                 case .queue(let queue):
                     // RMQ-PUB-36, RMQ-CLUS-03: a queue whose node is down takes nothing.
                     if seenQueues.insert(queue).inserted,
-                        includingDown || !queues[Int(queue)].isDown
+                        includingDown || !queues[queue].isDown
                     {
                         reached.append(queue)
                     }
@@ -83,7 +83,7 @@ extension RabbitMQNode {
         return reached
     }
 
-    private mutating func isHeaderDependent(_ exchange: Int, _ names: Names) -> Bool {
+    private mutating func isHeaderDependent(_ exchange: ExchangeIndex, _ names: Names) -> Bool {
         var cache = RouteCache()
         swap(&cache, &router)
         defer { swap(&cache, &router) }
@@ -91,21 +91,21 @@ extension RabbitMQNode {
     }
 
     /// Whether the way from an exchange depends on anything but the key.
-    private func dependsOnHeaders(_ exchange: Int, _ names: Names) -> Bool {
-        var seen: Set<Int> = [exchange]
+    private func dependsOnHeaders(_ exchange: ExchangeIndex, _ names: Names) -> Bool {
+        var seen: Set<ExchangeIndex> = [exchange]
         var line = [exchange]
         while let current = line.popLast() {
             let type = exchanges[current].declaration.type
             if type == "headers" || type == "x-consistent-hash" { return true }
-            var others = exchanges[current].bindings.compactMap { binding -> Int? in
+            var others = exchanges[current].bindings.compactMap { binding -> ExchangeIndex? in
                 guard case .exchange(let index) = binding.destination else { return nil }
-                return Int(index)
+                return index
             }
             if let alternate = exchanges[current].alternate {
                 let scope = names.entries[Int(exchanges[current].symbol.raw)].scope
                 others.append(exchangeIndex(alternate, scope, names))
             }
-            for other in others where other >= 0 && seen.insert(other).inserted {
+            for other in others where other != .none && seen.insert(other).inserted {
                 line.append(other)
             }
         }
@@ -114,7 +114,12 @@ extension RabbitMQNode {
 
     /// The queues that a message reaches, from memory if it can be.
     @inline(__always)
-    mutating func route(_ exchange: Int, _ key: Symbol, _ parcel: ParcelID, _ turn: inout Turn)
+    mutating func route(
+        _ exchange: ExchangeIndex,
+        _ key: Symbol,
+        _ parcel: ParcelID,
+        _ turn: inout Turn
+    )
         throws(Refusal) -> RouteCache.Span
     {
         if parcel == .none, let span = router.find(exchange, key) { return span }
@@ -123,7 +128,7 @@ extension RabbitMQNode {
 
     @inline(never)
     private mutating func routeAnew(
-        _ exchange: Int,
+        _ exchange: ExchangeIndex,
         _ key: Symbol,
         _ parcel: ParcelID,
         _ turn: inout Turn
@@ -138,7 +143,7 @@ extension RabbitMQNode {
         if keys.count == 1, !dependent, let span = router.find(exchange, key) { return span }
         let queues = reach(from: exchange, keys: keys, properties: properties, turn.names)
         if keys.count == 1, !dependent {
-            let isPlain = queues.allSatisfy { self.queues[Int($0)].isPlain }
+            let isPlain = queues.allSatisfy { self.queues[$0].isPlain }
             return router.keep(queues, exchange, key, isPlain: isPlain)
         }
         return router.lend(queues)

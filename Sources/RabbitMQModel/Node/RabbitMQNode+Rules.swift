@@ -11,7 +11,12 @@ extension RabbitMQNode {
     /// A copy comes to a queue of any kind.
     ///
     /// - Returns: whether the queue took it; a queue that rejects publications may not.
-    mutating func enter(_ row: UInt32, _ message: MessageRow, _ queue: Int, _ turn: inout Turn)
+    mutating func enter(
+        _ row: MessageIndex,
+        _ message: MessageRow,
+        _ queue: QueueIndex,
+        _ turn: inout Turn
+    )
         -> Bool
     {
         if queues[queue].isPlain {
@@ -28,10 +33,12 @@ extension RabbitMQNode {
     /// Whether a queue would refuse a message of this size.
     ///
     /// - Source: RMQ-LEN-07, -12; RMQ-PUB-15. Publishers of a quorum queue are told to stop: RMQ-QQ-46.
-    func wouldOverflow(_ queue: Int, _ size: UInt32) -> Bool {
+    func wouldOverflow(_ queue: QueueIndex, _ size: UInt32) -> Bool {
         let rules = queues[queue].rules
         guard rules.overflow != .dropHead else { return false }
-        if queues[queue].quorum >= 0 { return quorums[queues[queue].quorum].publishers.isStopped }
+        if queues[queue].quorum != .none {
+            return quorums[queues[queue].quorum].publishers.isStopped
+        }
         guard isHere(queue) else { return false }
         let count = UInt64(queues[queue].readyCount)
         if let limit = rules.maxLength, count + 1 > limit { return true }
@@ -41,9 +48,9 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-TTL-01 to -07; RMQ-LEN-01 to -12; RMQ-PRIO-01 to -03.
     private mutating func enqueueByRules(
-        _ row: UInt32,
+        _ row: MessageIndex,
         _ message: MessageRow,
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ turn: inout Turn
     ) -> Bool {
         let isRefused = wouldOverflow(queue, message.size)
@@ -87,7 +94,7 @@ extension RabbitMQNode {
     /// How many milliseconds a message may stay in a queue.
     ///
     /// - Source: RMQ-TTL-03.
-    func timeToLive(_ message: MessageRow, _ queue: Int, _ turn: Turn) -> UInt64? {
+    func timeToLive(_ message: MessageRow, _ queue: QueueIndex, _ turn: Turn) -> UInt64? {
         var life = queues[queue].rules.ttl
         if message.parcel != .none, let properties: Properties = turn.parcels.get(message.parcel),
             let own = properties.expiration.flatMap({ UInt64($0) })
@@ -102,7 +109,8 @@ extension RabbitMQNode {
     /// A priority queue sorts first and drops then; a message larger than the limit is dropped last.
     ///
     /// - Returns: whether it dropped anything.
-    private mutating func makeRoom(_ size: UInt32, _ queue: Int, _ turn: inout Turn) -> Bool {
+    private mutating func makeRoom(_ size: UInt32, _ queue: QueueIndex, _ turn: inout Turn) -> Bool
+    {
         let rules = queues[queue].rules
         guard rules.overflow == .dropHead, rules.maxPriority == 0 else { return false }
         let before = queues[queue].readyCount
@@ -121,7 +129,7 @@ extension RabbitMQNode {
     /// - Returns: whether it dropped anything.
     /// - Source: RMQ-LEN-01 to -05, -10, -11; RMQ-PRIO-09; RMQ-QQ-14.
     @discardableResult
-    mutating func keepLimits(_ queue: Int, _ turn: inout Turn) -> Bool {
+    mutating func keepLimits(_ queue: QueueIndex, _ turn: inout Turn) -> Bool {
         let rules = queues[queue].rules
         guard rules.overflow == .dropHead, rules.maxLength != nil || rules.maxBytes != nil else {
             return false
@@ -140,7 +148,7 @@ extension RabbitMQNode {
     /// Takes expired copies off the head, in order, and sees to the next.
     ///
     /// - Source: RMQ-TTL-04, -05; RMQ-DLX-20; RMQ-PRIO-08; RMQ-QQ-17.
-    mutating func dropExpired(_ queue: Int, _ turn: inout Turn) {
+    mutating func dropExpired(_ queue: QueueIndex, _ turn: inout Turn) {
         while let head = queues[queue].head, let expiry = queues[queue].expiries[head.position],
             expiry <= clock(turn.now)
         {
@@ -151,7 +159,7 @@ extension RabbitMQNode {
     }
 
     /// Sets the timer for the head of a queue.
-    private mutating func watchHead(_ queue: Int, _ turn: inout Turn) {
+    private mutating func watchHead(_ queue: QueueIndex, _ turn: inout Turn) {
         let wakes = queues[queue].head.flatMap { queues[queue].expiries[$0.position] }
         guard wakes != queues[queue].wakesAt else { return }
         queues[queue].wakesAt = wakes
@@ -165,7 +173,7 @@ extension RabbitMQNode {
     }
 
     /// Takes the next ready copy, and keeps the books.
-    mutating func takeReady(_ queue: Int) -> ReturnedEntry {
+    mutating func takeReady(_ queue: QueueIndex) -> ReturnedEntry {
         let taken = queues[queue].takeAny()
         queues[queue].readyBytes -= min(
             queues[queue].readyBytes,
@@ -177,7 +185,7 @@ extension RabbitMQNode {
     /// A ready copy leaves its queue for another one, or for good.
     private mutating func leave(
         _ taken: ReturnedEntry,
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ reason: DropReason,
         _ turn: inout Turn
     ) {
@@ -189,7 +197,7 @@ extension RabbitMQNode {
     // MARK: Delivering
 
     /// Sends ready copies to consumers, by their priority and in turn.
-    mutating func dispatchByRules(_ queue: Int, _ turn: inout Turn) {
+    mutating func dispatchByRules(_ queue: QueueIndex, _ turn: inout Turn) {
         if queues[queue].rules.kind == .stream {
             readLog(queue, &turn)
             return
@@ -204,17 +212,17 @@ extension RabbitMQNode {
     /// The consumer whose turn it is, taken from the rotation.
     ///
     /// - Source: RMQ-CONS-17 to -19 (priorities), RMQ-CONS-32, -35 (single active consumer).
-    private mutating func nextConsumer(_ queue: Int) -> Int32? {
+    private mutating func nextConsumer(_ queue: QueueIndex) -> ConsumerIndex? {
         while let first = queues[queue].rotation.first {
             var best = 0
-            var highest = consumers[Int(first)].priority
+            var highest = consumers[first].priority
             for (index, consumer) in queues[queue].rotation.enumerated()
-            where consumers[Int(consumer)].priority > highest {
+            where consumers[consumer].priority > highest {
                 best = index
-                highest = consumers[Int(consumer)].priority
+                highest = consumers[consumer].priority
             }
             let consumer = queues[queue].rotation.remove(at: best)
-            if hasRoom(Int(consumer)) { return consumer }
+            if hasRoom(consumer) { return consumer }
             suspend(consumer)
         }
         return nil
@@ -223,13 +231,13 @@ extension RabbitMQNode {
     // MARK: Settling
 
     /// A copy of a queue with rules has done its work.
-    mutating func finishByRules(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
-        let queue = Int(delivery.queue)
-        guard isHere(queue) else {
+    mutating func finishByRules(_ delivery: Unacked, _ channel: ChannelIndex, _ turn: inout Turn) {
+        let queue = delivery.queue
+        guard delivery.isHere else {
             settleElsewhere(delivery, channel, .basicAck, requeue: false, &turn)
             return
         }
-        let hasRoom = delivery.consumer >= 0 && consumers[Int(delivery.consumer)].settleOne()
+        let hasRoom = delivery.consumer != .none && consumers[delivery.consumer].settleOne()
         if queues[queue].rules.kind == .stream {
             // RMQ-STREAM-08: an ack only gives back credit.
             guard queues[queue].exists else { return }
@@ -248,7 +256,7 @@ extension RabbitMQNode {
             peer: channels[channel].peer.raw
         )
         queues[queue].forget(delivery.position)
-        if queues[queue].settleOne(hasRoom ? delivery.consumer : -1) { dispatch(queue, &turn) }
+        if queues[queue].settleOne(hasRoom ? delivery.consumer : .none) { dispatch(queue, &turn) }
     }
 
     /// Deliveries of one queue come back to it.
@@ -256,7 +264,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-REQ-01, RMQ-PRIO-06, RMQ-TTL-08, RMQ-LEN-05.
     mutating func comeBack(
         _ entries: [ReturnedEntry],
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ reason: ReturnReason,
         _ turn: inout Turn
     ) {
@@ -279,7 +287,7 @@ extension RabbitMQNode {
     }
 
     /// Whether a copy of a message lies on the disk for a queue.
-    func isStored(_ row: UInt32, _ queue: Int) -> Bool {
+    func isStored(_ row: MessageIndex, _ queue: QueueIndex) -> Bool {
         queues[queue].declaration.durable
             && (messages[row].persistent || queues[queue].rules.kind == .stream)
     }
@@ -335,7 +343,7 @@ extension RabbitMQNode {
             if wasReplicated != rules.isReplicated { rewrite(queue, &turn) }
             refreshMirrors(queue, &turn)
             let quorum = queues[queue].quorum
-            if quorum >= 0, quorums[quorum].member >= 0 {
+            if quorum != .none, quorums[quorum].member != .none {
                 members[quorums[quorum].member].mustConfigure = true
                 expire(quorum: quorum, &turn)
             } else if isHere(queue) {
@@ -352,7 +360,7 @@ extension RabbitMQNode {
     }
 
     /// The body bytes of what is ready in a queue.
-    func weighReady(_ queue: Int) -> UInt64 {
+    func weighReady(_ queue: QueueIndex) -> UInt64 {
         queues[queue].readyEntries.reduce(0) { $0 + UInt64(messages[$1.entry.row].size) }
     }
 
@@ -363,7 +371,7 @@ extension RabbitMQNode {
     /// A quorum queue keeps its own.
     ///
     /// - Source: RMQ-DECL-48 to -52, -61; RMQ-QQ-49.
-    mutating func touch(_ queue: Int, _ turn: inout Turn) {
+    mutating func touch(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].rules.expires != nil else { return }
         queues[queue].lastUse = turn.now
         watchExpires(queue, &turn)
@@ -372,16 +380,16 @@ extension RabbitMQNode {
     /// How often the leader of a quorum queue looks whether it has expired.
     private static let quorumTick = Interval.seconds(5)
 
-    func watchExpires(_ queue: Int, _ turn: inout Turn) {
+    func watchExpires(_ queue: QueueIndex, _ turn: inout Turn) {
         guard let life = queues[queue].rules.expires else { return }
         let timer = NodeTimer.end(ofQueue: queue)
-        guard queues[queue].quorum >= 0 else {
+        guard queues[queue].quorum != .none else {
             let end = queues[queue].lastUse + Interval.milliseconds(life)
             turn.arm(timer, after: end - turn.now, background: true)
             return
         }
         let member = quorums[queues[queue].quorum].member
-        guard member >= 0, members[member].raft.isLeader else { return }
+        guard member != .none, members[member].raft.isLeader else { return }
         let tick = Self.quorumTick.nanoseconds
         let age = (turn.now - members[member].startedAt).nanoseconds
         let wait = Interval(nanoseconds: tick - age % tick)
@@ -389,11 +397,11 @@ extension RabbitMQNode {
     }
 
     /// The clock of a queue ran out, unless it was used meanwhile.
-    mutating func expireQueue(_ queue: Int, _ turn: inout Turn) {
+    mutating func expireQueue(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].exists, decides(queue), let life = queues[queue].rules.expires else {
             return
         }
-        if queues[queue].quorum >= 0 {
+        if queues[queue].quorum != .none {
             let machine = members[quorums[queues[queue].quorum].member].machine
             if machine.isUnused(for: .milliseconds(life), at: clock(turn.now)) {
                 dropQueue(queue, &turn)
@@ -436,18 +444,18 @@ enum NodeTimer {
     /// What a timer of a queue is for.
     enum OfQueue: UInt32 { case expiry, end, election }
 
-    static func expiry(ofQueue queue: Int) -> TimerID { timer(queue, .expiry) }
-    static func end(ofQueue queue: Int) -> TimerID { timer(queue, .end) }
-    static func election(ofQueue queue: Int) -> TimerID { timer(queue, .election) }
+    static func expiry(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .expiry) }
+    static func end(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .end) }
+    static func election(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .election) }
 
-    private static func timer(_ queue: Int, _ what: OfQueue) -> TimerID {
-        TimerID(firstOfQueues + UInt32(queue) * 3 + what.rawValue)
+    private static func timer(_ queue: QueueIndex, _ what: OfQueue) -> TimerID {
+        TimerID(firstOfQueues + queue.wire * 3 + what.rawValue)
     }
 
     /// The queue of a timer, and what it is for; nil for the node's own.
-    static func queue(of timer: TimerID) -> (queue: Int, what: OfQueue)? {
+    static func queue(of timer: TimerID) -> (queue: QueueIndex, what: OfQueue)? {
         guard timer.raw >= firstOfQueues else { return nil }
         let number = timer.raw - firstOfQueues
-        return (Int(number / 3), OfQueue(rawValue: number % 3) ?? .expiry)
+        return (Index(Int(number / 3)), OfQueue(rawValue: number % 3) ?? .expiry)
     }
 }

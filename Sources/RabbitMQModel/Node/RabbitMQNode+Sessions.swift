@@ -16,7 +16,7 @@ extension RabbitMQNode {
     /// Answers what was said on a channel last, unless its client wants no answer.
     ///
     /// - Source: RMQ-DECL-45.
-    mutating func answer(_ packet: Packet, to channel: Int, _ turn: inout Turn) {
+    mutating func answer(_ packet: Packet, to channel: ChannelIndex, _ turn: inout Turn) {
         guard !channels[channel].wantsNoAnswer else {
             channels[channel].wantsNoAnswer = false
             return
@@ -25,24 +25,24 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-CONN-06; RMQ-PERM-01, -10.
-    mutating func openConnection(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
+    mutating func openConnection(_ packet: Packet, _ session: SessionIndex, _ turn: inout Turn) {
         let vhost = turn.names[packet.key]
         if packet.subject != .none { sessions[session].user = turn.names[packet.subject] }
         guard let known = vhosts.first(where: { $0.name == vhost }) else {
-            refuse(.notAllowed("vhost \(vhost) not found"), packet, -1, session, &turn)
+            refuse(.notAllowed("vhost \(vhost) not found"), packet, .none, session, &turn)
             return
         }
         let user = sessions[session].user
         let refused = "access to vhost '\(vhost)' refused for user '\(user)'"
         if settings.hasRestrictions, !known.permissions.contains(where: { $0.user == user }) {
-            refuse(.notAllowed(refused), packet, -1, session, &turn)
+            refuse(.notAllowed(refused), packet, .none, session, &turn)
             return
         }
         if let limit = known.maxConnections, limit >= 0,
             sessions.count(where: { $0.isOpen && $0.scope == known.scope }) >= Int(limit)
         {
             let reached = "\(refused): connection limit (\(limit)) is reached"
-            refuse(.notAllowed(reached), packet, -1, session, &turn)
+            refuse(.notAllowed(reached), packet, .none, session, &turn)
             return
         }
         sessions[session].vhost = known.name
@@ -56,7 +56,7 @@ extension RabbitMQNode {
     mutating func openChannel(
         _ number: UInt16,
         owner: NodeID?,
-        _ session: Int,
+        _ session: SessionIndex,
         _ turn: inout Turn
     ) {
         let connection = sessions[session].connection
@@ -69,21 +69,21 @@ extension RabbitMQNode {
             refuse(
                 .notAllowed(text),
                 Packet(.channelOpen, channel: number),
-                -1,
+                .none,
                 session,
                 &turn
             )
             return
         }
         if sessions[session].numbers.isEmpty {
-            firstChannel[Int(connection.raw)] = Int32(channels.count)
+            firstChannel[connection] = channels.endIndex
         }
         sessions[session].numbers.append(number)
-        sessions[session].indices.append(Int32(channels.count))
+        sessions[session].indices.append(channels.endIndex)
         channels.append(
             Channel(
                 connection: connection,
-                session: Int32(session),
+                session: session,
                 number: number,
                 peer: owner ?? sessions[session].peer
             )
@@ -97,14 +97,14 @@ extension RabbitMQNode {
     }
 
     /// Frees the number of a channel that is closed.
-    mutating func forget(_ channel: Int, _ session: Int) {
+    mutating func forget(_ channel: ChannelIndex, _ session: SessionIndex) {
         let number = channels[channel].number
         guard let index = sessions[session].numbers.firstIndex(of: number) else { return }
         sessions[session].numbers.remove(at: index)
         sessions[session].indices.remove(at: index)
         channels[channel].state = .closed
-        let connection = Int(sessions[session].connection.raw)
-        if Int(firstChannel[connection]) == channel { firstChannel[connection] = -1 }
+        let connection = sessions[session].connection
+        if firstChannel[connection] == channel { firstChannel[connection] = .none }
     }
 
     /// Tells a client that it did something wrong, and closes what the error says.
@@ -121,17 +121,17 @@ extension RabbitMQNode {
     mutating func refuse(
         _ refusal: Refusal,
         _ packet: Packet,
-        _ channel: Int,
-        _ session: Int,
+        _ channel: ChannelIndex,
+        _ session: SessionIndex,
         _ turn: inout Turn
     ) {
         let connection = sessions[session].connection
-        let hard = refusal.isHard || channel < 0
+        let hard = refusal.isHard || channel == .none
         turn.record(
             .errorRaised,
             message: packet.message,
             subject: turn.names.intern(.text, refusal.text),
-            peer: (channel < 0 ? sessions[session].peer : channels[channel].peer).raw,
+            peer: (channel == .none ? sessions[session].peer : channels[channel].peer).raw,
             variant: hard ? 1 : 0,
             detail: UInt64(refusal.code)
         )
@@ -150,7 +150,7 @@ extension RabbitMQNode {
     /// Ends a channel: its consumers go, and what was unacknowledged returns in order.
     ///
     /// - Source: RMQ-REQ-05, RMQ-REQ-17, RMQ-DLX-24.
-    mutating func endChannel(_ channel: Int, _ reason: ReturnReason, _ turn: inout Turn) {
+    mutating func endChannel(_ channel: ChannelIndex, _ reason: ReturnReason, _ turn: inout Turn) {
         guard channels[channel].state == .open else { return }
         channels[channel].state = .closed
         turn.record(
@@ -160,13 +160,13 @@ extension RabbitMQNode {
                 | UInt64(channels[channel].number)
         )
         returnAll(of: channel, &turn)
-        var touched: [Int32] = []
+        var touched: [QueueIndex] = []
         // RMQ-DECL-60: a queue that nobody consumed from does not go with who fetched from it.
-        var left: Set<Int32> = []
+        var left: Set<QueueIndex> = []
         for consumer in channels[channel].consumers {
-            let queue = consumers[Int(consumer)].queue
-            detach(Int(consumer), &turn)
-            if isHere(Int(queue)), !touched.contains(queue) { touched.append(queue) }
+            let queue = consumers[consumer].queue
+            detach(consumer, &turn)
+            if isHere(queue), !touched.contains(queue) { touched.append(queue) }
             left.insert(queue)
         }
         channels[channel].consumers = []
@@ -174,12 +174,12 @@ extension RabbitMQNode {
         let unacked = channels[channel].unacked
         channels[channel].unacked.removeAll()
         channels[channel].unackedCount = 0
-        var returns: [Int32: [ReturnedEntry]] = [:]
-        for delivery in unacked where delivery.queue >= 0 && isHere(Int(delivery.queue)) {
-            let isStream = queues[Int(delivery.queue)].rules.kind == .stream
-            guard queues[Int(delivery.queue)].exists, !isStream else {
+        var returns: [QueueIndex: [ReturnedEntry]] = [:]
+        for delivery in unacked where delivery.isHere {
+            let isStream = queues[delivery.queue].rules.kind == .stream
+            guard queues[delivery.queue].exists, !isStream else {
                 if isStream {
-                    queues[Int(delivery.queue)].unackedCount -= 1
+                    queues[delivery.queue].unackedCount -= 1
                 } else {
                     messages.release(delivery.row)
                 }
@@ -193,44 +193,44 @@ extension RabbitMQNode {
             )
         }
         for queue in touched {
-            let goes = left.contains(queue) && isAutoDeleted(Int(queue))
+            let goes = left.contains(queue) && isAutoDeleted(queue)
             if let entries = returns[queue] {
                 // RMQ-DECL-62: a queue that goes takes with it what comes back.
                 if goes {
-                    queues[Int(queue)].putBack(entries)
+                    queues[queue].putBack(entries)
                 } else {
-                    comeBack(entries, Int(queue), reason, &turn)
+                    comeBack(entries, queue, reason, &turn)
                 }
             }
-            if goes { dropQueue(Int(queue), &turn) }
+            if goes { dropQueue(queue, &turn) }
         }
-        for queue in touched where queues[Int(queue)].exists { dispatch(Int(queue), &turn) }
+        for queue in touched where queues[queue].exists { dispatch(queue, &turn) }
     }
 
     /// A consumer whose connection is at its end gets nothing more.
-    private mutating func stop(_ consumer: Int) {
-        let queue = Int(consumers[consumer].queue)
+    private mutating func stop(_ consumer: ConsumerIndex) {
+        let queue = consumers[consumer].queue
         guard consumers[consumer].exists, isHere(queue) else { return }
         consumers[consumer].inRotation = false
         consumers[consumer].waits = true
         consumers[consumer].isEnding = true
-        queues[queue].rotation.removeAll { $0 == Int32(consumer) }
+        queues[queue].rotation.removeAll { $0 == consumer }
     }
 
     /// Ends all that a connection owns.
     ///
     /// - Source: RMQ-CONN-24, RMQ-DECL-16.
-    mutating func endSession(_ session: Int, _ reason: ReturnReason, _ turn: inout Turn) {
-        guard sessionOf[Int(sessions[session].connection.raw)] >= 0 else { return }
+    mutating func endSession(_ session: SessionIndex, _ reason: ReturnReason, _ turn: inout Turn) {
+        guard case .client = speakers[sessions[session].connection] else { return }
         // Nothing goes to a consumer of the same connection: they all end at once.
         for index in sessions[session].indices {
-            for consumer in channels[Int(index)].consumers { stop(Int(consumer)) }
+            for consumer in channels[index].consumers { stop(consumer) }
         }
-        for index in sessions[session].indices { endChannel(Int(index), reason, &turn) }
+        for index in sessions[session].indices { endChannel(index, reason, &turn) }
         sessions[session].numbers = []
         sessions[session].indices = []
         sessions[session].isOpen = false
-        for queue in queues.indices where queues[queue].owner == Int32(session) {
+        for queue in queues.indices where queues[queue].owner == .session(session) {
             dropQueue(queue, &turn)
         }
     }

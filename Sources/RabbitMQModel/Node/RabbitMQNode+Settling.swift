@@ -6,7 +6,8 @@ import WarrenTrace
 extension RabbitMQNode {
     /// The common ack, of one delivery; false if it is not that simple.
     @inline(__always)
-    mutating func acknowledgeOne(_ tag: UInt64, _ channel: Int, _ turn: inout Turn) -> Bool {
+    mutating func acknowledgeOne(_ tag: UInt64, _ channel: ChannelIndex, _ turn: inout Turn) -> Bool
+    {
         guard let (delivery, peer) = channels[channel].hear(ack: tag, at: turn.now) else {
             return false
         }
@@ -15,7 +16,7 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-ACK-01 to -13.
-    mutating func acknowledge(_ packet: Packet, _ channel: Int, _ turn: inout Turn)
+    mutating func acknowledge(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn)
         throws(Refusal)
     {
         if channels[channel].transaction != nil {
@@ -26,7 +27,8 @@ extension RabbitMQNode {
     }
 
     /// Deliveries have done their work.
-    mutating func acknowledge(_ deliveries: [Unacked], _ channel: Int, _ turn: inout Turn) {
+    mutating func acknowledge(_ deliveries: [Unacked], _ channel: ChannelIndex, _ turn: inout Turn)
+    {
         for delivery in deliveries { finish(delivery, channel, &turn) }
         channels[channel].widen(by: deliveries)
         if deliveries.count > 1 || channels[channel].globalPrefetch != 0 {
@@ -39,7 +41,7 @@ extension RabbitMQNode {
     }
 
     /// The deliveries that an ack or nack speaks of; they are settled from now on.
-    mutating func collect(_ packet: Packet, _ channel: Int) throws(Refusal) -> [Unacked] {
+    mutating func collect(_ packet: Packet, _ channel: ChannelIndex) throws(Refusal) -> [Unacked] {
         guard packet.has(Flag.multiple) else {
             guard let delivery = channels[channel].settle(packet.tag) else {
                 throw unknownTag(packet.tag)
@@ -53,13 +55,13 @@ extension RabbitMQNode {
         } else {
             let index = last >= base ? Int(last - base) : -1
             guard index >= 0, index < channels[channel].unacked.count,
-                channels[channel].unacked[index].queue >= 0
+                channels[channel].unacked[index].queue != .none
             else { throw unknownTag(last) }
         }
         var collected: [Unacked] = []
         while channels[channel].baseTag <= last, let first = channels[channel].unacked.popFirst() {
             channels[channel].baseTag += 1
-            if first.queue >= 0 { collected.append(first) }
+            if first.queue != .none { collected.append(first) }
         }
         channels[channel].trim()
         channels[channel].unackedCount -= UInt32(collected.count)
@@ -72,24 +74,24 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONS-16.
     @inline(__always)
-    private mutating func finish(_ delivery: Unacked, _ channel: Int, _ turn: inout Turn) {
+    private mutating func finish(_ delivery: Unacked, _ channel: ChannelIndex, _ turn: inout Turn) {
         finish(delivery, channel, channels[channel].peer, &turn)
     }
 
     @inline(__always)
     private mutating func finish(
         _ delivery: Unacked,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ peer: NodeID,
         _ turn: inout Turn
     ) {
-        let queue = Int(delivery.queue)
-        if !queues[queue].isPlain {
+        let queue = delivery.queue
+        guard queues[queue].isPlain, case .row(let held) = delivery.holding else {
             finishByRules(delivery, channel, &turn)
             return
         }
-        let row = messages.release(delivery.row)
-        let hasRoom = delivery.consumer >= 0 && consumers[Int(delivery.consumer)].settleOne()
+        let row = messages.release(held)
+        let hasRoom = delivery.consumer != .none && consumers[delivery.consumer].settleOne()
         guard queues[queue].exists else { return }
         turn.record(
             .deliveryAcked,
@@ -98,31 +100,33 @@ extension RabbitMQNode {
             peer: peer.raw
         )
         if row.persistent { erase(queue, delivery.position, &turn) }
-        if queues[queue].settleOne(hasRoom ? delivery.consumer : -1) { dispatch(queue, &turn) }
+        if queues[queue].settleOne(hasRoom ? delivery.consumer : .none) { dispatch(queue, &turn) }
     }
 
     /// Puts every consumer of a channel that has room back into its rotation.
-    mutating func offerAgain(_ channel: Int, _ turn: inout Turn) {
+    mutating func offerAgain(_ channel: ChannelIndex, _ turn: inout Turn) {
         let suspended = channels[channel].consumers.filter {
-            !consumers[Int($0)].inRotation && hasRoom(Int($0))
-                && isHere(Int(consumers[Int($0)].queue))
+            !consumers[$0].inRotation && hasRoom($0)
+                && isHere(consumers[$0].queue)
         }
         for consumer in suspended.sorted(by: {
-            consumers[Int($0)].suspendedAs < consumers[Int($1)].suspendedAs
+            consumers[$0].suspendedAs < consumers[$1].suspendedAs
         }) {
-            consumers[Int(consumer)].inRotation = true
-            queues[Int(consumers[Int(consumer)].queue)].rotation.append(consumer)
+            consumers[consumer].inRotation = true
+            queues[consumers[consumer].queue].rotation.append(consumer)
         }
         for consumer in channels[channel].consumers
-        where isHere(Int(consumers[Int(consumer)].queue)) {
-            dispatch(Int(consumers[Int(consumer)].queue), &turn)
+        where isHere(consumers[consumer].queue) {
+            dispatch(consumers[consumer].queue, &turn)
         }
     }
 
     /// basic.nack and basic.reject.
     ///
     /// - Source: RMQ-REQ-01 to -04, -10, -15, -16; RMQ-DLX-01, -03, -04.
-    mutating func reject(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+    mutating func reject(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn)
+        throws(Refusal)
+    {
         var single = packet
         if packet.method == .basicReject { single.flags &= ~Flag.multiple }
         if channels[channel].transaction != nil {
@@ -137,20 +141,20 @@ extension RabbitMQNode {
     mutating func reject(
         _ deliveries: [Unacked],
         requeue: Bool,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
-        var touched: [Int32] = []
-        var returns: [Int32: [ReturnedEntry]] = [:]
+        var touched: [QueueIndex] = []
+        var returns: [QueueIndex: [ReturnedEntry]] = [:]
         for delivery in deliveries {
-            let queue = Int(delivery.queue)
-            guard isHere(queue) else {
+            let queue = delivery.queue
+            guard delivery.isHere else {
                 let method: Method = requeue ? .basicNack : .basicReject
                 settleElsewhere(delivery, channel, method, requeue: requeue, &turn)
                 continue
             }
             guard queues[queue].exists else {
-                if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+                if delivery.consumer != .none { consumers[delivery.consumer].unacked &-= 1 }
                 messages.release(delivery.row)
                 continue
             }
@@ -166,7 +170,7 @@ extension RabbitMQNode {
                 peer: channels[channel].peer.raw,
                 variant: requeue ? 1 : 0
             )
-            if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
+            if delivery.consumer != .none { consumers[delivery.consumer].unacked &-= 1 }
             if requeue {
                 if !touched.contains(delivery.queue) { touched.append(delivery.queue) }
                 returns[delivery.queue, default: []].append(takeBack(delivery, .nacked, &turn))
@@ -177,35 +181,37 @@ extension RabbitMQNode {
                 deadLetter(delivery.row, queue, .rejected, from: .unacked, &turn)
             }
         }
-        for queue in touched { comeBack(returns[queue] ?? [], Int(queue), .nacked, &turn) }
+        for queue in touched { comeBack(returns[queue] ?? [], queue, .nacked, &turn) }
         channels[channel].widen(by: deliveries)
         offerAgain(channel, &turn)
-        for queue in touched { dispatch(Int(queue), &turn) }
+        for queue in touched { dispatch(queue, &turn) }
     }
 
     /// - Source: RMQ-REQ-12, -13.
-    mutating func recover(_ packet: Packet, _ channel: Int, _ turn: inout Turn) throws(Refusal) {
+    mutating func recover(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn)
+        throws(Refusal)
+    {
         guard packet.has(Flag.requeue) else { throw .notImplemented("requeue=false") }
         let deliveries = channels[channel].settleAll()
-        var touched: [Int32] = []
+        var touched: [QueueIndex] = []
         for delivery in deliveries {
-            guard isHere(Int(delivery.queue)) else {
+            guard delivery.isHere else {
                 settleElsewhere(delivery, channel, .basicNack, requeue: true, &turn)
                 continue
             }
-            if delivery.consumer >= 0 { consumers[Int(delivery.consumer)].unacked &-= 1 }
-            guard queues[Int(delivery.queue)].exists else {
+            if delivery.consumer != .none { consumers[delivery.consumer].unacked &-= 1 }
+            guard queues[delivery.queue].exists else {
                 messages.release(delivery.row)
                 continue
             }
             let entry = takeBack(delivery, .recovered, &turn)
-            comeBack([entry], Int(delivery.queue), .recovered, &turn)
+            comeBack([entry], delivery.queue, .recovered, &turn)
             if !touched.contains(delivery.queue) { touched.append(delivery.queue) }
         }
         reply(.basicRecoverOk, packet.channel, channels[channel].connection, &turn)
         channels[channel].widen(by: deliveries)
         offerAgain(channel, &turn)
-        for queue in touched { dispatch(Int(queue), &turn) }
+        for queue in touched { dispatch(queue, &turn) }
     }
 
     /// The entry with which a delivery goes back to its queue.
@@ -220,11 +226,11 @@ extension RabbitMQNode {
     mutating func takeBack(_ delivery: Unacked, _ reason: ReturnReason, _ turn: inout Turn)
         -> ReturnedEntry
     {
-        queues[Int(delivery.queue)].unackedCount -= 1
+        queues[delivery.queue].unackedCount -= 1
         turn.record(
             .deliveryRequeued,
             message: messages[delivery.row].message,
-            subject: queues[Int(delivery.queue)].symbol,
+            subject: queues[delivery.queue].symbol,
             variant: reason.rawValue
         )
         return takeBackEntry(delivery, turn.now)

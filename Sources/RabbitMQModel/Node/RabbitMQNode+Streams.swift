@@ -7,9 +7,9 @@ import WarrenTrace
 /// - Source: RMQ-STREAM-01 to RMQ-STREAM-15.
 extension RabbitMQNode {
     mutating func appendToLog(
-        _ row: UInt32,
+        _ row: MessageIndex,
         _ message: MessageRow,
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
         turn.record(
@@ -31,7 +31,7 @@ extension RabbitMQNode {
     }
 
     /// Puts a record at the end of a log: what retention no longer allows goes.
-    mutating func write(_ record: StreamLog.Record, _ queue: Int, _ turn: inout Turn) {
+    mutating func write(_ record: StreamLog.Record, _ queue: QueueIndex, _ turn: inout Turn) {
         let rules = queues[queue].rules
         for old in queues[queue].log?.append(record, rules) ?? [] {
             if !queues[queue].isAlone { dropCopy(queue, old.position, &turn) }
@@ -41,11 +41,11 @@ extension RabbitMQNode {
     }
 
     /// Sends each consumer with room what follows its offset.
-    mutating func readLog(_ queue: Int, _ turn: inout Turn) {
+    mutating func readLog(_ queue: QueueIndex, _ turn: inout Turn) {
         guard let end = committedEnd(queue) else { return }
-        var waiting = Deque<Int32>()
+        var waiting = Deque<ConsumerIndex>()
         while let next = queues[queue].rotation.popFirst() {
-            let consumer = Int(next)
+            let consumer = next
             while hasRoom(consumer), consumers[consumer].offset < end {
                 readOne(queue, consumer, &turn)
             }
@@ -59,12 +59,16 @@ extension RabbitMQNode {
     }
 
     /// - Source: RMQ-STREAM-04, -13.
-    private mutating func readOne(_ queue: Int, _ consumer: Int, _ turn: inout Turn) {
+    private mutating func readOne(
+        _ queue: QueueIndex,
+        _ consumer: ConsumerIndex,
+        _ turn: inout Turn
+    ) {
         let first = queues[queue].log?.first ?? 0
         let offset = max(consumers[consumer].offset, first)
         consumers[consumer].offset = offset + 1
         guard let record = queues[queue].log?[offset] else { return }
-        let channel = Int(consumers[consumer].channel)
+        let channel = consumers[consumer].channel
         var message = messages[record.row]
         var properties: Properties = turn.parcels.get(message.parcel) ?? Properties()
         properties.setHeader("x-stream-offset", .integer(Int64(offset), .long))
@@ -83,9 +87,9 @@ extension RabbitMQNode {
             Unacked(
                 readySince: record.time,
                 position: offset,
-                row: record.row,
-                queue: Int32(queue),
-                consumer: Int32(consumer),
+                holding: .row(record.row),
+                queue: queue,
+                consumer: consumer,
                 sentAt: Unacked.stamp(turn.now)
             )
         )
@@ -97,7 +101,8 @@ extension RabbitMQNode {
     /// Where a consumer of a stream begins.
     ///
     /// - Source: RMQ-STREAM-05, -06, -11. Timestamps count seconds of simulated time.
-    func firstOffset(_ queue: Int, _ wanted: FieldValue?, _ now: Instant) throws(Refusal) -> UInt64
+    func firstOffset(_ queue: QueueIndex, _ wanted: FieldValue?, _ now: Instant) throws(Refusal)
+        -> UInt64
     {
         guard let log = queues[queue].log else { return 0 }
         var wanted = wanted
@@ -121,7 +126,7 @@ extension RabbitMQNode {
     /// What a stream does not do.
     ///
     /// - Source: RMQ-STREAM-02, -07, -09, -12.
-    func refuseForStream(_ queue: Int, _ what: String) throws(Refusal) {
+    func refuseForStream(_ queue: QueueIndex, _ what: String) throws(Refusal) {
         guard queues[queue].rules.kind == .stream else { return }
         let session = vhostName(of: queues[queue].scope)
         throw .notImplemented(

@@ -7,7 +7,7 @@ struct Transaction: Sendable {
     /// A publication with the way that it will take: it was found when it came (RMQ-PUB-27).
     struct Publication: Sendable {
         var packet: Packet
-        var targets: [Int32]
+        var targets: [QueueIndex]
     }
 
     /// An ack or a rejection with the deliveries that it spoke of when it came.
@@ -30,7 +30,7 @@ extension RabbitMQNode {
     mutating func receiveTransactionMethod(
         _ packet: Packet,
         _ method: Method,
-        _ channel: Int,
+        _ channel: ChannelIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
         let connection = channels[channel].connection
@@ -81,7 +81,7 @@ extension RabbitMQNode {
     }
 
     /// Keeps an ack or a rejection for the commit; its tag must be good now.
-    mutating func settleLater(_ packet: Packet, _ channel: Int) throws(Refusal) {
+    mutating func settleLater(_ packet: Packet, _ channel: ChannelIndex) throws(Refusal) {
         let base = channels[channel].baseTag
         let last = packet.tag == 0 ? channels[channel].nextTag - 1 : packet.tag
         var tags: [UInt64] = []
@@ -98,10 +98,10 @@ extension RabbitMQNode {
         )
     }
 
-    private func isOutstanding(_ tag: UInt64, _ channel: Int) -> Bool {
+    private func isOutstanding(_ tag: UInt64, _ channel: ChannelIndex) -> Bool {
         let base = channels[channel].baseTag
         guard tag >= base, Int(tag - base) < channels[channel].unacked.count else { return false }
-        return channels[channel].unacked[Int(tag - base)].queue >= 0
+        return channels[channel].unacked[Int(tag - base)].queue != .none
             && channels[channel].transaction?.tags.contains(tag) == false
     }
 }

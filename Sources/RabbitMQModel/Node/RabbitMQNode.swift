@@ -20,28 +20,29 @@ struct RabbitMQNode: Machine {
     var discardsAreStuck = false
     /// Whether each packet must be looked at: permissions or an alarm.
     var isGuarded = false
-    /// By symbol of a reply name: the channel that waits there, or -1.
-    var repliesOf: ContiguousArray<Int32> = []
-    var sessions: ContiguousArray<Session> = []
-    var sessionOf: ContiguousArray<Int32> = []
-    /// By connection: the channel that was opened first, or -1 once it is gone.
-    var firstChannel: ContiguousArray<Int32> = []
-    var channels: ContiguousArray<Channel> = []
-    var consumers: ContiguousArray<Consumer> = []
+    /// By symbol of a reply name: the channel that waits there.
+    var repliesOf = Directory<Symbol, ChannelIndex>(.none)
+    var sessions: Table<Session> = []
+    /// By connection: who speaks on it.
+    var speakers = Directory<ConnectionID, Speaker>(.nobody)
+    /// By connection: the channel that was opened first, or none once it is gone.
+    var firstChannel = Directory<ConnectionID, ChannelIndex>(.none)
+    var channels: Table<Channel> = []
+    var consumers: Table<Consumer> = []
     /// How often a consumer left the rotation of its queue.
     var suspensions: UInt64 = 0
     /// Whether a message is being handed to several queues, and what died of it meanwhile.
     var isDistributing = false
     var postponed: [(message: MessageRow, death: Death)] = []
-    var queues: ContiguousArray<Queue> = []
-    var exchanges: ContiguousArray<Exchange> = []
-    /// By symbol: the queue or exchange of that name, or -1.
-    var queueOf: ContiguousArray<Int32> = []
-    var exchangeOf: ContiguousArray<Int32> = []
+    var queues: Table<Queue> = []
+    var exchanges: Table<Exchange> = []
+    /// By symbol: the queue or exchange of that name.
+    var queueOf = Directory<Symbol, QueueIndex>(.none)
+    var exchangeOf = Directory<Symbol, ExchangeIndex>(.none)
     var messages = MessageSlab()
     var router = RouteCache()
-    var confirms = ContiguousArray<PendingConfirm>()
-    var freeConfirms: ContiguousArray<UInt32> = []
+    var confirms = Table<PendingConfirm>()
+    var freeConfirms: ContiguousArray<ConfirmSlot> = []
     var writes = Deque<PendingWrite>()
     var writeCount: UInt64 = 0
     var bindingCount: UInt64 = 0
@@ -51,7 +52,7 @@ struct RabbitMQNode: Machine {
     // The cluster.
     let plan: ClusterPlan
     /// Which of its nodes this is.
-    let me: Int
+    let me: PeerIndex
     var phase = NodePhase.running
     /// Since when it runs: another life has another number.
     var life: UInt64 = 0
@@ -62,9 +63,7 @@ struct RabbitMQNode: Machine {
     /// The nodes that were running when this one went down, a bit for each.
     var lastRunning: UInt64 = 0
     /// All nodes; the place of this one stays unused.
-    var peers: [Peer]
-    /// By peer: the confirms that wait for it, and how often.
-    var outstanding: [[UInt32: UInt32]]
+    var peers: Table<Peer>
     /// Which alarms this node itself has: 1 memory, 2 disk.
     var ownAlarms: UInt8 = 0
     var wanted: [UInt64: WantedChange] = [:]
@@ -72,7 +71,7 @@ struct RabbitMQNode: Machine {
     var unsettled: [UInt64: Unsettled] = [:]
     var changeCount: UInt64 = 0
     /// Channels that are refused at a moment, because their queue could not be made.
-    var refusals = Deque<(moment: Instant, channel: Int)>()
+    var refusals = Deque<(moment: Instant, channel: ChannelIndex)>()
     /// Whether it looks for a peer that it lost.
     var isSeeking = false
     /// How far the clock is off, in nanoseconds.
@@ -81,27 +80,28 @@ struct RabbitMQNode: Machine {
     // Copies of queues that live elsewhere, and what their moving takes.
     var mirrors: [Symbol: Mirror] = [:]
     /// By queue that lives here: how the nodes with copies stand.
-    var mirrorViews: [Int: [MirrorView]] = [:]
+    var mirrorViews: [QueueIndex: [MirrorView]] = [:]
     /// By queue that lives here: confirms that wait for copies, by rising position.
-    var copyWaits: [Int: Deque<CopyWait>] = [:]
+    var copyWaits: [QueueIndex: Deque<CopyWait>] = [:]
     /// By queue that moved here: the messages that it had then or shortly before.
-    var copied: [Int: Set<UInt32>] = [:]
+    var copied: [QueueIndex: Set<UInt32>] = [:]
     /// By stream without a writer: how the choice of one stands.
-    var elections: [Int: Election] = [:]
+    var elections: [QueueIndex: Election] = [:]
     /// Promises to candidates, which the disk has yet to take.
-    var promises = Deque<(write: UInt64, peer: Int, queue: Int, epoch: UInt32)>()
+    var promises = Deque<(write: UInt64, peer: PeerIndex, queue: QueueIndex, epoch: UInt32)>()
     /// By consumer of a queue elsewhere: how it was attached.
-    var attachments: [Int32: Packet] = [:]
+    var attachments: [ConsumerIndex: Packet] = [:]
     /// Publications and settlements for queues that have no home at the moment.
-    var orphans: [(queue: Int, channel: Int, slot: UInt32, packet: Packet)] = []
-    var staleWords: [(queue: Int, packet: Packet)] = []
+    var orphans: [(queue: QueueIndex, channel: ChannelIndex, slot: ConfirmSlot, packet: Packet)] =
+        []
+    var staleWords: [(queue: QueueIndex, packet: Packet)] = []
 
     // Quorum queues.
-    var quorums: ContiguousArray<QuorumPart> = []
-    var members: ContiguousArray<QuorumMember> = []
+    var quorums: Table<QuorumPart> = []
+    var members: Table<QuorumMember> = []
     var syncs = Deque<PendingSync>()
     /// Quorum queues whose logs say that they are deleted, the channel that asked for it, and what it is told.
-    var deletionsDone: [(queue: Int, channel: Int, count: UInt32)] = []
+    var deletionsDone: [(queue: QueueIndex, channel: ChannelIndex, count: UInt32)] = []
     var wishes = Raft.Wishes()
     var effects: [QuorumEffect] = []
 
@@ -111,18 +111,19 @@ struct RabbitMQNode: Machine {
         definitions: [Definitions],
         settings: BrokerSettings = BrokerSettings(),
         plan: ClusterPlan? = nil,
-        me: Int = 0
+        me: PeerIndex = Index(0)
     ) {
         let plan = plan ?? .single(name)
         self.plan = plan
         self.me = me
-        peers = plan.names.indices.map {
-            Peer(
-                node: $0 < plan.nodes.count ? plan.nodes[$0] : .outside,
-                name: plan.names[$0]
-            )
-        }
-        outstanding = plan.names.map { _ in [:] }
+        peers = Table(
+            plan.names.indices.map {
+                Peer(
+                    node: $0 < plan.nodes.count ? plan.nodes[$0] : .outside,
+                    name: plan.names[$0]
+                )
+            }
+        )
         self.settings = settings
         self.broker = broker
         brokerName = name
@@ -143,12 +144,10 @@ struct RabbitMQNode: Machine {
         case .accepted(let connection, let peer):
             accept(connection, peer, &turn)
         case .closed(let connection, let how):
-            guard Int(connection.raw) < sessionOf.count else { return }
-            let session = Int(sessionOf[Int(connection.raw)])
-            if session >= 0 {
-                lose(session, how, &turn)
-            } else if session < -1 {
-                endPeer(connection, -2 - session, how, &turn)
+            switch speakers[connection] {
+            case .nobody: break
+            case .client(let session): lose(session, how, &turn)
+            case .peer(let peer): endPeer(connection, peer, how, &turn)
             }
         case .stopping:
             shutDown(&turn)
@@ -167,7 +166,7 @@ struct RabbitMQNode: Machine {
             switch what {
             case .end: expireQueue(queue, &turn)
             case .election: holdElection(queue, &turn)
-            case .expiry where queues[queue].quorum >= 0:
+            case .expiry where queues[queue].quorum != .none:
                 expire(quorum: queues[queue].quorum, &turn)
             case .expiry:
                 queues[queue].wakesAt = nil
@@ -199,7 +198,6 @@ struct RabbitMQNode: Machine {
         _ peer: NodeID,
         _ turn: inout Turn
     ) {
-        makeRoom(for: connection)
         if let other = peers.firstIndex(where: { $0.node == peer }) {
             if isAlone {
                 turn.close(connection, .refused)
@@ -212,27 +210,20 @@ struct RabbitMQNode: Machine {
             turn.close(connection, .refused)
             return
         }
-        sessionOf[Int(connection.raw)] = Int32(sessions.count)
-        sessions.append(
+        let session = sessions.append(
             Session(connection: connection, peer: peer, scope: broker, vhost: "/")
         )
+        speakers[connection] = .client(session)
     }
 
-    mutating func makeRoom(for connection: ConnectionID) {
-        while sessionOf.count <= Int(connection.raw) {
-            sessionOf.append(-1)
-            firstChannel.append(-1)
-        }
-    }
-
-    /// The channel of a session with this number, or -1.
+    /// The channel of a session with this number, or none.
     @inline(__always)
-    func channelIndex(_ session: Int, _ number: UInt16) -> Int {
+    func channelIndex(_ session: SessionIndex, _ number: UInt16) -> ChannelIndex {
         let numbers = sessions[session].numbers
         for index in numbers.indices where numbers[index] == number {
-            return Int(sessions[session].indices[index])
+            return sessions[session].indices[index]
         }
-        return -1
+        return .none
     }
 
     /// The session's first channel is found by the connection; the others by their number.
@@ -242,8 +233,8 @@ struct RabbitMQNode: Machine {
         _ connection: ConnectionID,
         _ turn: inout Turn
     ) {
-        let first = Int(firstChannel[Int(connection.raw)])
-        if first >= 0, !isGuarded, channels[first].port == packet.port,
+        let first = firstChannel[connection]
+        if first != .none, !isGuarded, channels[first].port == packet.port,
             channels[first].state == .open
         {
             if packet.word == Method.basicAck.rawValue, packet.flags == 0 {
@@ -252,23 +243,22 @@ struct RabbitMQNode: Machine {
                 if publishPlain(packet, first, &turn) { return }
             }
         }
-        let session = Int(sessionOf[Int(connection.raw)])
-        if session < -1 {
-            receiveFromPeer(packet, -2 - session, &turn)
-        } else {
-            receive(packet, session, &turn)
+        switch speakers[connection] {
+        case .nobody: break
+        case .client(let session): receive(packet, session, &turn)
+        case .peer(let peer): receiveFromPeer(packet, peer, &turn)
         }
     }
 
     @inline(never)
-    mutating func receive(_ packet: Packet, _ session: Int, _ turn: inout Turn) {
-        guard let method = packet.method, session >= 0 else { return }
+    mutating func receive(_ packet: Packet, _ session: SessionIndex, _ turn: inout Turn) {
+        guard let method = packet.method else { return }
         sessions[session].heardAt = turn.now
         if sessions[session].cutAt != nil { return }
         if isGuarded, holdBack(packet, session, &turn) { return }
         if method == .heartbeat { return }
         let channel = channelIndex(session, packet.channel)
-        guard channel >= 0 else {
+        guard channel != .none else {
             receiveOutside(packet, method, session, &turn)
             return
         }
@@ -304,8 +294,8 @@ struct RabbitMQNode: Machine {
     private mutating func receiveRare(
         _ packet: Packet,
         _ method: Method,
-        _ channel: Int,
-        _ session: Int,
+        _ channel: ChannelIndex,
+        _ session: SessionIndex,
         _ turn: inout Turn
     ) throws(Refusal) {
         switch method {
@@ -368,7 +358,7 @@ struct RabbitMQNode: Machine {
     private mutating func receiveOutside(
         _ packet: Packet,
         _ method: Method,
-        _ session: Int,
+        _ session: SessionIndex,
         _ turn: inout Turn
     ) {
         let connection = sessions[session].connection
@@ -393,90 +383,7 @@ struct RabbitMQNode: Machine {
             openChannel(packet.channel, owner: packet.channelOwner, session, &turn)
         } else if method != .channelCloseOk, sessions[session].isOpen {
             // RMQ-CONN-15.
-            refuse(.channelError("expected 'channel.open'"), packet, -1, session, &turn)
+            refuse(.channelError("expected 'channel.open'"), packet, .none, session, &turn)
         }
-    }
-
-    // MARK: Looking
-
-    func inventory(_ report: inout Inventory) {
-        // What a node that comes up has not looked at yet is where it was.
-        if let delayedRecovery { inventory(onDisk: delayedRecovery.records, &report) }
-        for queue in queues where queue.exists && queue.isHere {
-            report.add(
-                queue: queue.symbol,
-                ready: UInt64(queue.log?.records.count ?? queue.readyCount),
-                unacked: queue.log == nil ? UInt64(queue.unackedCount) : 0
-            )
-        }
-        for part in quorums where part.member >= 0 {
-            let member = members[part.member]
-            report.add(
-                replicaOf: part.symbol,
-                epoch: part.epoch,
-                index: member.applied,
-                ready: UInt64(member.machine.presentCount),
-                unacked: UInt64(member.machine.unackedCount)
-            )
-        }
-    }
-
-    func inventory(onDisk records: [Disk.Record], _ report: inout Inventory) {
-        var counts: [Symbol: UInt64] = [:]
-        var order: [Symbol] = []
-        for record in records {
-            if DiskKey.kind(of: record.key) == .vote {
-                let queue = Symbol(UInt32(truncatingIfNeeded: record.key))
-                report.add(
-                    replicaOf: queue,
-                    epoch: UInt64(record.packet.d),
-                    index: 0,
-                    ready: 0,
-                    unacked: 0
-                )
-            }
-            guard DiskKey.kind(of: record.key) == .message else { continue }
-            let queue = DiskKey.queue(of: record.key)
-            if counts[queue] == nil { order.append(queue) }
-            counts[queue, default: 0] += 1
-        }
-        for queue in order { report.add(queue: queue, ready: counts[queue] ?? 0, unacked: 0) }
-    }
-
-    func parcels(_ holding: inout ParcelMarks) {
-        for row in messages.rows { holding.keep(row.parcel) }
-        for member in members {
-            member.machine.parcels(&holding)
-            for entry in member.raft.log { holding.keep(entry.parcel) }
-            holding.keep(member.raft.snapshot)
-            for command in member.gathering { holding.keep(command.packet.parcel) }
-        }
-        for part in quorums {
-            for waiting in part.pending { holding.keep(waiting.command.packet.parcel) }
-        }
-        copyParcels(&holding)
-        // In any order: each is kept.
-        for change in wanted.values { holding.keep(change.parcel) }
-        for channel in channels { for packet in channel.backlog { holding.keep(packet.parcel) } }
-        for session in sessions { for packet in session.backlog { holding.keep(packet.parcel) } }
-        for record in delayedRecovery?.records ?? [] { holding.keep(record.packet.parcel) }
-    }
-
-    func checkInvariants() {
-        var unacked = 0
-        for channel in channels where channel.state == .open {
-            unacked += channel.unacked.count { $0.queue >= 0 }
-            precondition(
-                channel.unacked.count { $0.queue >= 0 } == Int(channel.unackedCount),
-                "a channel miscounts what is unacknowledged"
-            )
-        }
-        for queue in queues where queue.exists { queue.checkInvariants() }
-        for part in quorums where part.member >= 0 {
-            members[part.member].raft.checkInvariants()
-            members[part.member].machine.checkInvariants()
-        }
-        let counted = queues.reduce(0) { $0 + ($1.exists ? $1.unackedCount : 0) }
-        precondition(unacked >= counted, "queues count more unacknowledged than channels hold")
     }
 }

@@ -7,9 +7,9 @@ extension RabbitMQNode {
     /// Where a dead message goes, and how it looks then.
     struct Death {
         var properties: Properties
-        var exchange: Int
+        var exchange: ExchangeIndex
         var key: Symbol
-        var targets: [Int32]
+        var targets: [QueueIndex]
         /// Why it goes nowhere, if it does.
         var hindrance = DropReason.noDeadLetterRoute
     }
@@ -19,8 +19,8 @@ extension RabbitMQNode {
     /// - Source: RMQ-DLX-01, -02, -05 to -08, -11 to -13, -16, -20 to -23, -26; RMQ-REQ-15; RMQ-TTL-10, -11.
     /// - Differs: nothing is lost between queues of one node here (RMQ-DLX-28).
     mutating func deadLetter(
-        _ row: UInt32,
-        _ queue: Int,
+        _ row: MessageIndex,
+        _ queue: QueueIndex,
         _ reason: DropReason,
         from place: CopyPlace,
         _ turn: inout Turn
@@ -47,7 +47,7 @@ extension RabbitMQNode {
     /// A copy of a quorum queue is dead.
     mutating func deadLetter(
         _ copy: QuorumQueue.Copy,
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ reason: DropReason,
         from place: CopyPlace,
         _ turn: inout Turn
@@ -59,7 +59,7 @@ extension RabbitMQNode {
 
     private func death(
         of message: MessageRow,
-        _ queue: Int,
+        _ queue: QueueIndex,
         _ reason: DropReason,
         _ turn: inout Turn
     ) -> Death? {
@@ -81,8 +81,8 @@ extension RabbitMQNode {
         )
         let newKeys = properties.deathKeys(keys, rules.deadLetterKey)
         let newKey = rules.deadLetterKey.map { turn.names.intern(.key, $0) } ?? message.key
-        var targets: [Int32] = []
-        if exchange >= 0 {
+        var targets: [QueueIndex] = []
+        if exchange != .none {
             targets = reach(
                 from: exchange,
                 keys: newKeys,
@@ -92,13 +92,13 @@ extension RabbitMQNode {
         }
         // RMQ-DLX-11 to -13.
         var hindrance = DropReason.noDeadLetterRoute
-        if targets.isEmpty, exchange >= 0,
+        if targets.isEmpty, exchange != .none,
             isHindered(from: exchange, newKeys, properties, turn.names)
         {
             hindrance = .queueDown
         } else if reason != .rejected {
             targets.removeAll {
-                guard properties.wouldGoRound(queues[Int($0)].declaration.name) else {
+                guard properties.wouldGoRound(queues[$0].declaration.name) else {
                     return false
                 }
                 hindrance = .deadLetterCircle
@@ -132,14 +132,14 @@ extension RabbitMQNode {
         dead.parcel = turn.parcels.put(death.properties)
         dead.exchange = exchanges[death.exchange].symbol
         dead.key = death.key
-        let here = death.targets.filter { isHere(Int($0)) }
+        let here = death.targets.filter { isHere($0) }
         if !here.isEmpty {
             dead.references = UInt32(here.count)
             let row = messages.put(dead)
-            for target in here { _ = enterAndStore(row, Int(target), .max, &turn) }
+            for target in here { _ = enterAndStore(row, target, .none, &turn) }
         }
-        for target in death.targets where !isHere(Int(target)) {
-            publishElsewhere(Packet(dead), Int(target), -1, .max, &turn)
+        for target in death.targets where !isHere(target) {
+            publishElsewhere(Packet(dead), target, .none, .none, &turn)
         }
     }
 
@@ -164,7 +164,7 @@ extension RabbitMQNode {
     /// Hands the dead copies that a quorum queue keeps to their targets, as far as these take them.
     ///
     /// - Source: RMQ-QQ-20: at-least-once.
-    mutating func passOnDiscards(_ member: Int, _ turn: inout Turn) {
+    mutating func passOnDiscards(_ member: MemberIndex, _ turn: inout Turn) {
         let quorum = members[member].quorum
         let queue = quorums[quorum].queue
         let window = members[member].machine.discards.prefix(Self.discardWindow)
@@ -176,7 +176,7 @@ extension RabbitMQNode {
             message.hasPriority = dead.copy.hasPriority
             guard let death = death(of: message, queue, dead.reason, &turn),
                 !death.targets.isEmpty,
-                !death.targets.contains(where: { wouldOverflow(Int($0), message.size) })
+                !death.targets.contains(where: { wouldOverflow($0, message.size) })
             else {
                 turn.arm(NodeTimer.discards, after: Self.discardPause, background: true)
                 continue
@@ -196,7 +196,7 @@ extension RabbitMQNode {
 
     /// Asks the targets of all dead copies that wait once more.
     mutating func retryDiscards(_ turn: inout Turn) {
-        for part in quorums where part.member >= 0 && members[part.member].raft.isLeader {
+        for part in quorums where part.member != .none && members[part.member].raft.isLeader {
             members[part.member].triedDiscards = members[part.member].discardsUnderWay
             passOnDiscards(part.member, &turn)
         }
@@ -204,8 +204,8 @@ extension RabbitMQNode {
 
     /// A copy is gone for good.
     mutating func drop(
-        _ row: UInt32,
-        _ queue: Int,
+        _ row: MessageIndex,
+        _ queue: QueueIndex,
         _ reason: DropReason,
         _ place: CopyPlace,
         _ turn: inout Turn

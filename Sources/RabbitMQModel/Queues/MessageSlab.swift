@@ -34,8 +34,8 @@ struct MessageRow: BitwiseCopyable, Sendable {
     }
 
     @inline(__always)
-    mutating func free(next: UInt32) {
-        references = next
+    mutating func free(next: MessageIndex) {
+        references = next.wire
         parcel = .none
         message = .none
     }
@@ -58,48 +58,47 @@ extension Packet {
 
 /// The messages of a broker; a row is freed with its last copy.
 struct MessageSlab: Sendable {
-    private(set) var rows: ContiguousArray<MessageRow> = []
-    private var free: UInt32 = .max
+    private(set) var rows: Table<MessageRow> = []
+    private var free = MessageIndex.none
 
     /// How many messages are kept.
     private(set) var count = 0
 
-    subscript(row: UInt32) -> MessageRow {
-        @inline(__always) get { rows[Int(row)] }
+    subscript(row: MessageIndex) -> MessageRow {
+        @inline(__always) get { rows[row] }
     }
 
     @inline(__always)
-    mutating func put(_ message: MessageRow) -> UInt32 {
+    mutating func put(_ message: MessageRow) -> MessageIndex {
         count &+= 1
-        if free != .max {
+        if free != .none {
             let row = free
-            free = rows[Int(row)].references
-            rows[Int(row)] = message
+            free = MessageIndex(wire: rows[row].references)
+            rows[row] = message
             return row
         }
-        rows.append(message)
-        return UInt32(truncatingIfNeeded: rows.count &- 1)
+        return rows.append(message)
     }
 
-    mutating func setParcel(_ parcel: ParcelID, of row: UInt32) {
-        rows[Int(row)].parcel = parcel
+    mutating func setParcel(_ parcel: ParcelID, of row: MessageIndex) {
+        rows[row].parcel = parcel
     }
 
-    mutating func setPriority(_ priority: UInt8, of row: UInt32) {
-        rows[Int(row)].priority = priority
-        rows[Int(row)].hasPriority = true
+    mutating func setPriority(_ priority: UInt8, of row: MessageIndex) {
+        rows[row].priority = priority
+        rows[row].hasPriority = true
     }
 
     /// Gives up one copy, and says what the message was.
     @inline(__always)
     @discardableResult
-    mutating func release(_ row: UInt32) -> MessageRow {
-        let message = rows[Int(row)]
+    mutating func release(_ row: MessageIndex) -> MessageRow {
+        let message = rows[row]
         if message.references > 1 {
-            rows[Int(row)].references = message.references &- 1
+            rows[row].references = message.references &- 1
             return message
         }
-        rows[Int(row)].free(next: free)
+        rows[row].free(next: free)
         free = row
         count &-= 1
         return message

@@ -66,7 +66,7 @@ struct Reach: Comparable, Sendable {
 
 /// How the home of a queue sees a node that keeps copies of it.
 struct MirrorView: Sendable {
-    var peer: Int
+    var peer: PeerIndex
     /// All copies up to, and not including, this position are safe there.
     var stored: UInt64
     /// The first position that it was sent.
@@ -78,5 +78,5 @@ struct MirrorView: Sendable {
 /// A confirm that waits for copies of a message.
 struct CopyWait: Sendable {
     var position: UInt64
-    var slot: UInt32
+    var slot: ConfirmSlot
 }

@@ -6,7 +6,7 @@ struct Entry: BitwiseCopyable, Sendable {
     /// When it became ready.
     var readySince: Instant
     /// The message, in the broker's slab.
-    var row: UInt32
+    var row: MessageIndex
     /// Whether it was sent to a consumer before.
     var redelivered: Bool
 }
@@ -23,48 +23,62 @@ struct ReturnedEntry: BitwiseCopyable, Sendable {
 /// lie in a ring, where the position is implied; copies that came back lie beside it, sorted, and are
 /// all older than the ring's head.
 /// - Source: RMQ-REQ-01, RMQ-REQ-02 (back to the original position).
-struct Queue: Sendable {
+package struct Queue: Sendable {
+    /// Where a queue lives, as a node sees it.
+    enum Placement: Hashable, Sendable {
+        /// On this node, which takes and hands out its messages.
+        case here
+        /// On another node, which is there.
+        case elsewhere
+        /// On a node that is down, and for which it waits: RMQ-CLUS-02.
+        case down
+        /// Its node is down and another one is to take over: whoever uses it waits.
+        case orphan
+        /// On a majority of its members.
+        case quorum(QuorumIndex)
+        /// Nowhere any more; deliveries of one that was here still hold their copies.
+        case deleted(wasHere: Bool)
+    }
+
+    /// To whom a queue belongs.
+    enum Owner: Hashable, Sendable {
+        /// To nobody: anyone may use it.
+        case nobody
+        /// An exclusive one, to a connection of this node.
+        case session(SessionIndex)
+        /// An exclusive one, to a connection of another node.
+        case elsewhere
+    }
+
     var symbol: Symbol
     var scope: Symbol
     var declaration: QueueDeclaration
-    /// The session that owns an exclusive queue, or -1.
-    var owner: Int32
-    var exists = true
+    /// Who may use it.
+    var owner: Owner
     /// The node that it lives on; of a replicated queue the one that led first.
-    private(set) var home: Int
-    /// Whether it is this node that takes and hands out its messages.
-    private(set) var isHere: Bool
+    private(set) var home: PeerIndex
+    private(set) var placement: Placement
     /// Whether no other node keeps a copy of what it holds.
     private(set) var isAlone: Bool
-    /// Whether its node is down.
-    var isDown = false
-    /// Whether its node is down and another one is to take over: whoever uses it waits.
-    var isOrphan = false
     /// The nodes that have a copy of it, the one that has had it longest first.
-    var mirrors: [Int] = []
+    var mirrors: [PeerIndex] = []
     /// Those of them that have all of it.
-    var synced: [Int] = []
+    var synced: [PeerIndex] = []
     /// How often it has found a new home: RMQ-STREAM-14.
     var epoch: UInt32 = 1
     /// Behind the last record of a stream that a majority is known to have.
     var committed: UInt64 = 0
     /// The nodes that may keep a stream.
-    var members: [Int] = []
-    /// The place of deliveries that were made before it moved, or -1.
-    var ghost = -1
-    /// The queue whose ghost this is, or -1.
-    var ghostOf = -1
-    /// Its part in ``RabbitMQNode/quorums``, or -1.
-    var quorum = -1
+    var members: [PeerIndex] = []
     var ready = Deque<Entry>()
     /// The position of the ring's head.
     var headPosition: UInt64 = 0
     /// Copies that came back, the oldest last.
     var returned: [ReturnedEntry] = []
     /// Consumers that have room, the next in turn first.
-    var rotation = Deque<Int32>()
+    var rotation = Deque<ConsumerIndex>()
     /// All consumers in the order of their subscription.
-    var consumers: [Int32] = []
+    var consumers: [ConsumerIndex] = []
     var unackedCount = 0
 
     /// What its arguments and policies say.
@@ -78,10 +92,10 @@ struct Queue: Sendable {
     private(set) var laneCount = 0
     /// Body bytes of the ready copies; not kept for a plain queue.
     var readyBytes: UInt64 = 0
-    /// The consumer that gets everything, or -1; single active consumer only.
-    var active: Int32 = -1
-    /// The exclusive consumer, or -1.
-    var exclusiveConsumer: Int32 = -1
+    /// The consumer that gets everything, or none; single active consumer only.
+    var active: ConsumerIndex = .none
+    /// The exclusive consumer, or none.
+    var exclusiveConsumer: ConsumerIndex = .none
     /// Whether a consumer said that it comes before or after others.
     private var hasPriorities = false
     /// Whether a message said when it expires.
@@ -98,12 +112,12 @@ struct Queue: Sendable {
         scope: Symbol,
         declaration: QueueDeclaration,
         rules: QueueRules,
-        owner: Int32,
-        home: Int = 0,
+        owner: Owner = .nobody,
+        home: PeerIndex = Index(0),
         isHere: Bool = true
     ) {
         self.home = home
-        self.isHere = isHere
+        placement = isHere ? .here : .elsewhere
         isAlone = isHere && !rules.isReplicated
         self.symbol = symbol
         self.scope = scope
@@ -120,11 +134,44 @@ struct Queue: Sendable {
     @inline(__always)
     var readyCount: Int { ready.count &+ returned.count &+ laneCount }
 
+    /// Whether it is there, wherever.
+    @inline(__always)
+    var exists: Bool {
+        if case .deleted = placement { false } else { true }
+    }
+
+    /// Whether its node is down, and it waits for it.
+    var isDown: Bool { placement == .down }
+
+    /// Whether its node is down, and another one is to take over.
+    var isOrphan: Bool { placement == .orphan }
+
+    /// Whether it is this node that takes and hands out its messages, or did until it was deleted.
+    @inline(__always)
+    var isHere: Bool { placement == .here || placement == .deleted(wasHere: true) }
+
+    /// Its part in ``RabbitMQNode/quorums``, or none.
+    @inline(__always)
+    var quorum: QuorumIndex {
+        if case .quorum(let quorum) = placement { quorum } else { .none }
+    }
+
+    /// Its home, another node, is there again, or gone; or it turns out to be a quorum queue, or to be deleted.
+    mutating func become(_ placement: Placement) {
+        precondition(exists, "a deleted queue stays deleted")
+        precondition(placement != .here, "a queue moves to its home")
+        precondition(
+            self.placement != .here || placement == .deleted(wasHere: true),
+            "the home of a queue is where it lives"
+        )
+        self.placement = placement
+    }
+
     /// Lives somewhere else from now on.
-    mutating func move(to home: Int, isHere: Bool) {
+    mutating func move(to home: PeerIndex, isHere: Bool) {
+        precondition(exists && quorum == .none, "no other queue moves")
         self.home = home
-        self.isHere = isHere
-        isOrphan = false
+        placement = isHere ? .here : .elsewhere
         follow(rules, bytes: readyBytes)
     }
 
@@ -232,7 +279,7 @@ struct Queue: Sendable {
     /// The consumer whose turn it is, taken from the rotation, if nothing stands in line before a copy
     /// that arrives now.
     @inline(__always)
-    mutating func passThrough() -> Int32? { readyCount == 0 ? rotation.popFirst() : nil }
+    mutating func passThrough() -> ConsumerIndex? { readyCount == 0 ? rotation.popFirst() : nil }
 
     /// The position of a copy that never joins the ring.
     @inline(__always)
@@ -245,9 +292,9 @@ struct Queue: Sendable {
     ///
     /// - Returns: whether there is something to deliver and somebody to take it.
     @inline(__always)
-    mutating func settleOne(_ consumer: Int32) -> Bool {
+    mutating func settleOne(_ consumer: ConsumerIndex) -> Bool {
         unackedCount &-= 1
-        if consumer >= 0 { rotation.append(consumer) }
+        if consumer != .none { rotation.append(consumer) }
         return readyCount > 0 && !rotation.isEmpty
     }
 
@@ -263,9 +310,6 @@ struct Queue: Sendable {
             returned.sort { $0.position > $1.position }
         }
     }
-
-    /// The owner of an exclusive queue that belongs to a connection of another node.
-    static let foreignOwner = Int32.max
 
     /// Every ready copy with its position, the oldest first.
     var readyEntries: [ReturnedEntry] {

@@ -8,7 +8,7 @@ import WarrenTrace
 struct StreamLog: Sendable {
     /// One message of a stream.
     struct Record: BitwiseCopyable, Sendable {
-        var row: UInt32
+        var row: MessageIndex
         var time: Instant
         var size: UInt32
         /// Which writer wrote it.

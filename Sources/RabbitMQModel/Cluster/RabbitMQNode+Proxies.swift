@@ -1,0 +1,192 @@
+import DequeModule
+import WarrenKernel
+import WarrenTrace
+
+/// Channels of other nodes' clients at the node of a queue, and what comes back to the node of the channel.
+extension RabbitMQNode {
+    // MARK: At the queue's node
+
+    mutating func openProxy(_ packet: Packet, _ peer: PeerIndex) {
+        var session = Session(
+            connection: peers[peer].connection,
+            peer: NodeID(packet.c),
+            scope: packet.subject,
+            vhost: vhostName(of: packet.subject)
+        )
+        session.isProxy = true
+        session.isOpen = true
+        var channel = Channel(
+            connection: peers[peer].connection,
+            session: sessions.endIndex,
+            number: 0,
+            peer: NodeID(packet.c)
+        )
+        channel.port = packet.port | Self.answerBit
+        channel.limit(to: packet.d)
+        peers[peer].proxies[packet.port] = channels.endIndex
+        sessions.append(session)
+        channels.append(channel)
+    }
+
+    mutating func endProxy(_ channel: ChannelIndex, _ turn: inout Turn) {
+        endChannel(channel, .connectionClosed, &turn)
+        sessions[channels[channel].session].isOpen = false
+    }
+
+    /// A peer is gone, with all channels that it used queues for.
+    mutating func endProxies(_ peer: PeerIndex, _ turn: inout Turn) {
+        for port in peers[peer].proxies.keys.sorted() {
+            if let proxy = peers[peer].proxies[port] { endProxy(proxy, &turn) }
+        }
+        peers[peer].proxies = [:]
+    }
+
+    /// A method of AMQP, from the node of a channel or to it.
+    mutating func receiveProxied(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
+        if packet.port & Self.answerBit != 0, packet.port != .max {
+            receiveAnswer(packet, peer, &turn)
+            return
+        }
+        guard let method = packet.method else { return }
+        if method == .basicPublish {
+            takePublication(packet, peer, &turn)
+            return
+        }
+        guard let proxy = peers[peer].proxies[packet.port] else { return }
+        let channel = proxy
+        do throws(Refusal) {
+            switch method {
+            case .basicAck: try acknowledge(packet, channel, &turn)
+            case .basicNack, .basicReject: try reject(packet, channel, &turn)
+            case .basicGet: try get(packet, channel, &turn)
+            case .basicConsume: try attach(packet, channel, &turn)
+            case .basicQos:
+                channels[channel].limit(to: packet.c)
+                offerAgain(channel, &turn)
+            case .basicCancel:
+                if let consumer = channels[channel].consumers.first(where: {
+                    consumers[$0].label == packet.c
+                }) {
+                    endConsumer(consumer, channel, &turn)
+                }
+            case .queuePurge:
+                let queue = try findQueue(turn.names[packet.subject], channel, turn.names)
+                try refuseForStream(queue, "queue.purge")
+                var answer = Packet(.queuePurgeOk, channel: 0)
+                answer.port = channels[channel].port
+                answer.c = UInt32(purge(queue, .purged, &turn))
+                turn.send(answer, on: channels[channel].connection)
+            case .queueDelete: try deleteQueue(packet, channel, &turn)
+            default: return
+            }
+        } catch {
+            var word = Packet(peerWord: .refused)
+            word.port = channels[channel].port
+            word.c = UInt32(error.code)
+            word.flags = error.isHard ? 1 : 0
+            word.subject = turn.names.intern(.text, error.text)
+            send(word, toPeer: peer, &turn)
+        }
+    }
+
+    private mutating func takePublication(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
+        let queue = queueIndex(Symbol(packet.d))
+        var publication = packet
+        publication.custody = 0
+        publication.d = 0
+        publication.x = 0
+        let number = packet.x & ~Self.resentBit
+        let channel = peers[peer].proxies[packet.port] ?? .none
+        guard queue != .none, isHere(queue) else {
+            // It was deleted meanwhile, which is no loss; or it lives elsewhere now, and nobody has the message.
+            recordUnrouted(packet, queue == .none ? .unroutable : .queueDown, &turn)
+            if number > 0, channel != .none {
+                let word: Method = queue == .none ? .basicAck : .basicNack
+                confirm(channel, number, packet.message, as: word, &turn)
+            }
+            return
+        }
+        if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
+            // It came before the queue moved here.
+            if number > 0, channel != .none { confirm(channel, number, packet.message, &turn) }
+            return
+        }
+        distribute(publication, [queue], channel, number, &turn)
+    }
+
+    // MARK: Back at the channel's node
+
+    private mutating func receiveAnswer(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
+        let channel = ChannelIndex(wire: packet.port & ~Self.answerBit)
+        guard let method = packet.method, channels.has(channel) else { return }
+        if method == .basicAck || method == .basicNack {
+            let slot = ConfirmSlot(wire: UInt32(truncatingIfNeeded: packet.tag - 1))
+            guard let count = peers[peer].outstanding[slot] else { return }
+            if let index = peers[peer].inFlight.firstIndex(where: { $0.slot == slot }) {
+                peers[peer].inFlight.remove(at: index)
+            }
+            peers[peer].outstanding[slot] = count > 1 ? count - 1 : nil
+            settleConfirm(slot, refused: method == .basicNack, &turn)
+            return
+        }
+        guard channels[channel].state == .open else {
+            if packet.custody != 0 { turn.loseUnsent(packet) }
+            return
+        }
+        var word = packet
+        word.port = channels[channel].port
+        let connection = channels[channel].connection
+        switch method {
+        case .basicDeliver, .basicGetOk:
+            let isGet = method == .basicGetOk
+            let consumer = isGet ? .none : ConsumerIndex(wire: packet.consumerNumber)
+            let queue = queueIndex(packet.subject)
+            word.x = channels[channel].nextTag | packet.x & ~0xFF_FFFF_FFFF
+            let isReplicated = queue != .none && queues[queue].rules.isReplicated
+            if isReplicated, queues[queue].isHere || queues[queue].home != peer {
+                // A home of before, which does not know that there is another one.
+                if packet.custody != 0 { turn.loseUnsent(packet) }
+                channels[channel].openedAt.remove(peer)
+                var shut = Packet(peerWord: .shut)
+                shut.port = channel.wire
+                send(shut, toPeer: peer, &turn)
+                return
+            }
+            if isReplicated, queues[queue].rules.kind == .stream, consumer != .none {
+                noteOffset(packet, consumer, turn)
+            }
+            if packet.custody != 0 {
+                channels[channel].spendTag()
+            } else {
+                if consumer != .none { consumers[consumer].holdOne() }
+                channels[channel].hold(
+                    Unacked(
+                        readySince: turn.now,
+                        position: packet.deliveryTag,
+                        holding: .elsewhere(packet.message),
+                        queue: queue,
+                        consumer: consumer,
+                        sentAt: Unacked.stamp(turn.now)
+                    )
+                )
+            }
+            turn.send(word, on: connection)
+            if isGet { resume(channel, with: nil, &turn) }
+        case .basicConsumeOk:
+            let consumer = ConsumerIndex(wire: packet.c)
+            word.key = consumers[consumer].tag
+            if !consumers[consumer].isQuiet { turn.send(word, on: connection) }
+            resume(channel, with: nil, &turn)
+        case .basicCancel:
+            if let consumer = channels[channel].consumers.first(where: {
+                consumers[$0].tag == packet.key
+            }) {
+                cancelByBroker(consumer, &turn)
+            }
+        case .basicGetEmpty, .queuePurgeOk, .queueDeleteOk:
+            answer(word, to: channel, &turn)
+            resume(channel, with: nil, &turn)
+        default: break
+        }
+    }
+}
