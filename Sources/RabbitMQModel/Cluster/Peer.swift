@@ -6,7 +6,7 @@ import WarrenTrace
 /// its clients where a queue lives on another node.
 ///
 /// - Differs: Erlang's distribution carries processes' messages; here it carries these.
-enum PeerWord: UInt16, Sendable {
+package enum PeerWord: UInt16, Sendable, CaseIterable {
     /// Who speaks: `c` its number, `x` since when it runs, `d` how it stands.
     case hello = 400
     /// Nothing, so that silence means something.
@@ -75,9 +75,9 @@ enum PeerWord: UInt16, Sendable {
 }
 
 /// Another node of the cluster, as this one sees it.
-struct Peer: Sendable {
+package struct Peer: Sendable {
     /// How the other node stands.
-    enum Standing: UInt32, Sendable {
+    package enum Standing: UInt32, Sendable {
         /// It does not answer, or is held for down.
         case down = 0
         /// It is there, and waits to join.
@@ -112,7 +112,7 @@ struct Peer: Sendable {
     /// The confirms that wait for it, and how often.
     var outstanding: [ConfirmSlot: UInt32] = [:]
     /// Channels there that use queues here, by their number there.
-    var proxies: [UInt32: ChannelIndex] = [:]
+    var proxies: [ChannelIndex: ChannelIndex] = [:]
     /// Changes that it has not made yet.
     var unmade: Set<UInt64> = []
 

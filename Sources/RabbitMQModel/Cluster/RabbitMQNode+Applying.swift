@@ -117,10 +117,7 @@ extension RabbitMQNode {
         if client == clientKey {
             finish(quorum, upTo: last, &turn)
         } else if let peer = reachable(client) {
-            var word = Packet(peerWord: .done)
-            word.subject = symbol(quorum)
-            word.x = last
-            send(word, toPeer: peer, &turn)
+            send(Words.Done(queue: symbol(quorum), last: last), toPeer: peer, &turn)
         }
     }
 

@@ -96,13 +96,15 @@ extension RabbitMQNode {
     }
 
     func sayHello(_ peer: PeerIndex, _ turn: inout Turn) {
-        var word = Packet(peerWord: .hello)
-        word.c = me.wire
-        word.d = standing.rawValue
-        word.x = life
         // Its own alarms, and not those that it has heard of: they would never end.
-        word.y = UInt64(ownAlarms) | UInt64(openConnections) << 8
-        turn.send(word, on: peers[peer].connection)
+        let word = Words.Hello(
+            node: me,
+            life: life,
+            standing: standing,
+            alarms: ownAlarms,
+            connections: openConnections
+        )
+        send(word, toPeer: peer, &turn)
     }
 
     private var standing: Peer.Standing {
@@ -158,6 +160,11 @@ extension RabbitMQNode {
         turn.send(packet, on: peers[peer].connection)
     }
 
+    /// Says a word to a peer.
+    func send(_ word: some Word, toPeer peer: PeerIndex, _ turn: inout Turn) {
+        send(word.packet, toPeer: peer, &turn)
+    }
+
     // MARK: Words
 
     mutating func receiveFromPeer(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
@@ -174,14 +181,18 @@ extension RabbitMQNode {
         case .done, .filled, .answer, .fetched, .delivery, .leads, .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
         case .tick: break
-        case .hello: receiveHello(packet, peer, &turn)
+        case .hello:
+            if let hello = Words.Hello(packet) { receive(hello, peer, &turn) }
         case .open, .shut, .refused, .count, .counted:
             receiveAboutChannel(packet, word, peer, &turn)
         case .wanted, .change, .changed, .settled:
             receiveChange(packet, word, peer, &turn)
-        case .metadata: adopt(packet, peer, &turn)
-        case .alarm: setPeerAlarm(peer, UInt8(truncatingIfNeeded: packet.c), &turn)
-        case .side: peers[peer].side = (packet.x, packet.y)
+        case .metadata:
+            if let metadata = Words.Metadata(packet) { adopt(metadata.all, &turn) }
+        case .alarm:
+            if let alarm = Words.Alarm(packet) { setPeerAlarm(peer, alarm.bits, &turn) }
+        case .side:
+            if let side = Words.Side(packet) { peers[peer].side = (side.nodes, side.connections) }
         case .goodbye: peers[peer].saidGoodbye = true
         case .copyBegin, .copyPut, .copyDrop, .copyWhole, .copyStored, .copyEnd, .copyAsk,
             .copyPromise, .copyEpoch, .settleStale:
@@ -189,27 +200,27 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func receiveHello(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
+    private mutating func receive(_ hello: Words.Hello, _ peer: PeerIndex, _ turn: inout Turn) {
         let isNew = !peers[peer].isConnected
-        let isSameLife = peers[peer].life == packet.x
+        let isSameLife = peers[peer].life == hello.life
         let before = peers[peer].standing
         let had = peers[peer].life
         peers[peer].isConnected = true
         peers[peer].lostAt = nil
-        peers[peer].life = packet.x
+        peers[peer].life = hello.life
         peers[peer].saidGoodbye = false
-        let said = Peer.Standing(rawValue: packet.d) ?? .down
+        let said = hello.standing
         // Each went on without the other: they do not trust each other's metadata any more.
         if said == .running, phase == .running, before == .down, had != 0, isSameLife, isNew {
             meetAgain(peer, &turn)
-            setPeerAlarm(peer, UInt8(truncatingIfNeeded: packet.y), &turn)
+            setPeerAlarm(peer, hello.alarms, &turn)
             greetQuorums(peer, isSameLife: true, &turn)
             return
         }
         if !isSameLife { peers[peer].isPartitioned = false }
         let stands: Peer.Standing = peers[peer].isPartitioned ? .down : said
         peers[peer].standing = stands
-        setPeerAlarm(peer, UInt8(truncatingIfNeeded: packet.y), &turn)
+        setPeerAlarm(peer, hello.alarms, &turn)
         if isNew { greetQuorums(peer, isSameLife: isSameLife || had == 0, &turn) }
         if stands == .running, before != .running { findPeer(peer, &turn) }
         if stands == .running, phase == .waiting { phase = .joining }
@@ -354,7 +365,7 @@ extension RabbitMQNode {
         for queue in queues.indices where queues[queue].exists && queues[queue].home != me {
             let isThere = queues[queue].home != .none && peers[queues[queue].home].isRunning
             guard queues[queue].quorum == .none else { continue }
-            let waits = queues[queue].rules.isReplicated
+            let waits = queues[queue].rules.hasCopies
             queues[queue].become(isThere ? .elsewhere : waits ? .orphan : .down)
         }
         router.forget()

@@ -11,7 +11,7 @@ import WarrenTrace
 extension RabbitMQNode {
     /// The key under which the disk has a message of a queue.
     func diskKey(_ queue: QueueIndex, _ position: UInt64) -> UInt64 {
-        queues[queue].rules.isReplicated
+        queues[queue].rules.hasCopies
             ? DiskKey.copy(queues[queue].symbol, position)
             : DiskKey.message(queues[queue].symbol, position)
     }
@@ -59,7 +59,7 @@ extension RabbitMQNode {
     /// Has the right nodes keep copies of a queue that lives here.
     mutating func refreshMirrors(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].exists, queues[queue].isHere, queues[queue].quorum == .none, isServing,
-            queues[queue].rules.isReplicated || !queues[queue].mirrors.isEmpty
+            queues[queue].rules.hasCopies || !queues[queue].mirrors.isEmpty
         else { return }
         let known = queues[queue].mirrors
         let wanted =
@@ -138,15 +138,18 @@ extension RabbitMQNode {
         }
         mirrorViews[queue]?.removeAll { $0.peer == peer }
         mirrorViews[queue, default: []].append(view)
-        say(.copyBegin, queue, peer, rules.kind == .stream ? tail : 0, &turn)
+        let word = Words.CopyBegin(
+            queue: queues[queue].symbol,
+            position: rules.kind == .stream ? tail : 0,
+            epoch: queues[queue].epoch
+        )
+        send(word, toPeer: peer, &turn)
         guard isWhole else { return }
         var epoch = queues[queue].epoch
         func tell(_ next: UInt32, _ turn: inout Turn) {
             guard next != epoch else { return }
             epoch = next
-            var word = Packet(peerWord: .copyEpoch)
-            word.d = queues[queue].symbol.raw
-            word.y = UInt64(next)
+            let word = Words.CopyEpoch(queue: queues[queue].symbol, epoch: next)
             send(word, toPeer: peer, &turn)
         }
         for (index, one) in content.enumerated() {
@@ -161,31 +164,20 @@ extension RabbitMQNode {
     private mutating func becomeWhole(_ queue: QueueIndex, _ peer: PeerIndex, _ turn: inout Turn) {
         guard !queues[queue].synced.contains(peer) else { return }
         queues[queue].synced = (queues[queue].synced + [peer]).sorted()
-        say(.copyWhole, queue, peer, 0, &turn)
+        send(Words.CopyWhole(queue: queues[queue].symbol), toPeer: peer, &turn)
     }
 
-    private func say(
-        _ word: PeerWord,
+    private func copyWord(
+        _ one: ReturnedEntry,
         _ queue: QueueIndex,
-        _ peer: PeerIndex,
-        _ position: UInt64,
-        _ turn: inout Turn
-    ) {
-        var packet = Packet(peerWord: word)
-        packet.d = queues[queue].symbol.raw
-        packet.port = UInt32(truncatingIfNeeded: position)
-        if word == .copyBegin { packet.y = UInt64(queues[queue].epoch) }
-        send(packet, toPeer: peer, &turn)
-    }
-
-    func copyWord(_ row: MessageIndex, _ queue: QueueIndex, _ position: UInt64, redelivered: Bool)
-        -> Packet
-    {
-        var packet = diskPacket(row, redelivered: redelivered)
-        packet.word = PeerWord.copyPut.rawValue
-        packet.d = queues[queue].symbol.raw
-        packet.port = UInt32(truncatingIfNeeded: position)
-        return packet
+        moment: UInt64
+    ) -> Words.CopyPut {
+        Words.CopyPut(
+            queue: queues[queue].symbol,
+            position: one.position,
+            publication: diskPacket(one.entry.row, redelivered: one.entry.redelivered),
+            moment: moment
+        )
     }
 
     private func sendCopy(
@@ -194,15 +186,11 @@ extension RabbitMQNode {
         to peer: PeerIndex,
         _ turn: inout Turn
     ) {
-        var packet = copyWord(
-            one.entry.row,
-            queue,
-            one.position,
-            redelivered: one.entry.redelivered
-        )
-        packet.x = queues[queue].expiries[one.position]?.nanoseconds ?? 0
-        if queues[queue].log != nil { packet.x = one.entry.readySince.nanoseconds }
-        send(packet, toPeer: peer, &turn)
+        let moment =
+            queues[queue].log == nil
+            ? queues[queue].expiries[one.position]?.nanoseconds ?? 0
+            : one.entry.readySince.nanoseconds
+        send(copyWord(one, queue, moment: moment), toPeer: peer, &turn)
     }
 
     /// A message enters a queue at a position: all nodes with copies get one.
@@ -213,13 +201,15 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard let views = mirrorViews[queue], !views.isEmpty else { return }
-        var packet = copyWord(row, queue, position, redelivered: false)
+        var moment: UInt64 = 0
         if queues[queue].log != nil {
-            packet.x = turn.now.nanoseconds
+            moment = turn.now.nanoseconds
         } else if let life = timeToLive(messages[row], queue, turn) {
-            packet.x =
-                (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
+            moment = (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
         }
+        let entry = Entry(readySince: turn.now, row: row, redelivered: false)
+        let copy = ReturnedEntry(position: position, entry: entry)
+        let packet = copyWord(copy, queue, moment: moment).packet
         for view in views { send(packet, toPeer: view.peer, &turn) }
     }
 
@@ -229,7 +219,8 @@ extension RabbitMQNode {
         var isNews = false
         for index in views.indices {
             if position >= views[index].from {
-                say(.copyDrop, queue, views[index].peer, position, &turn)
+                let word = Words.CopyDrop(queue: queues[queue].symbol, position: position)
+                send(word, toPeer: views[index].peer, &turn)
             } else if views[index].missing > 0 {
                 mirrorViews[queue]?[index].missing -= 1
                 if views[index].missing == 1 {
@@ -251,7 +242,7 @@ extension RabbitMQNode {
         _ position: UInt64,
         _ turn: inout Turn
     ) {
-        guard queues[queue].rules.isReplicated, !areSafe(queue, position) else { return }
+        guard queues[queue].rules.hasCopies, !areSafe(queue, position) else { return }
         confirms[slot].waiting += 1
         copyWaits[queue, default: []].append(CopyWait(position: position, slot: slot))
     }
@@ -269,7 +260,7 @@ extension RabbitMQNode {
     func committedEnd(_ queue: QueueIndex) -> UInt64? {
         guard let next = queues[queue].log?.next else { return nil }
         let others = queues[queue].members.count / 2
-        guard queues[queue].rules.isReplicated, others > 0 else { return next }
+        guard queues[queue].rules.hasCopies, others > 0 else { return next }
         let stored = (mirrorViews[queue] ?? []).map(\.stored).sorted(by: >)
         let safe = others <= stored.count ? stored[others - 1] : 0
         return min(next, max(safe, queues[queue].committed))
@@ -294,95 +285,107 @@ extension RabbitMQNode {
         _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
-        let symbol = Symbol(packet.d)
-        let position = UInt64(packet.port)
-        let queue = queueIndex(symbol)
         switch word {
         case .copyBegin:
-            let isStream = queue != .none && queues[queue].rules.kind == .stream
-            if isStream, packet.y < UInt64(queues[queue].epoch) {
-                // Somebody who writes on after others chose another writer.
-                if queues[queue].isHere {
-                    beginMirror(queue, peer, &turn)
-                } else {
-                    tellEnd(queue, to: peer, &turn)
-                }
-                return
-            }
-            if isStream {
-                follow(peer, queue, UInt32(truncatingIfNeeded: packet.y), &turn)
-            }
-            if queue != .none, queues[queue].isHere { return }
-            if isStream {
-                // A replica keeps what it has, as far as the writer reaches.
-                settleHoldings(queue, &turn)
-                mirrors[symbol, default: Mirror()].epoch = UInt32(truncatingIfNeeded: packet.y)
-                // What an earlier writer sent is nothing that this one has counted on.
-                mirrors[symbol]?.unstored.removeAll()
-                for gone in mirrors[symbol, default: Mirror()].truncate(to: position) {
-                    turn.erase(DiskKey.copy(symbol, gone))
-                }
-                return
-            }
-            throwAwayCopies(of: symbol, &turn)
-            mirrors[symbol] = Mirror()
-        case .copyPut: keepCopy(packet, symbol, position, peer, &turn)
+            if let word = Words.CopyBegin(packet) { beginCopies(word, peer, &turn) }
+        case .copyPut:
+            if let word = Words.CopyPut(packet) { keepCopy(word, peer, &turn) }
         case .copyDrop:
-            guard let gone = mirrors[symbol]?.drop(position) else { return }
-            if gone.has(Flag.persistent) { turn.erase(DiskKey.copy(symbol, position)) }
-        case .copyWhole:
-            turn.record(.mirrorSynchronised, subject: symbol, peer: peers[peer].node.raw)
-        case .copyStored:
-            guard queue != .none,
-                let index = mirrorViews[queue]?.firstIndex(where: { $0.peer == peer })
+            guard let word = Words.CopyDrop(packet),
+                let gone = mirrors[word.queue]?.drop(word.position)
             else { return }
-            if queues[queue].rules.kind == .stream, packet.y != UInt64(queues[queue].epoch) {
-                // It is about what an earlier writer sent.
-                return
-            }
-            let known = mirrorViews[queue]?[index].stored ?? 0
-            mirrorViews[queue]?[index].stored = max(known, position + 1)
-            settleCopyWaits(queue, &turn)
-        case .copyEpoch: mirrors[symbol]?.epoch = UInt32(truncatingIfNeeded: packet.y)
+            if gone.has(Flag.persistent) { turn.erase(DiskKey.copy(word.queue, word.position)) }
+        case .copyWhole:
+            guard let word = Words.CopyWhole(packet) else { return }
+            turn.record(.mirrorSynchronised, subject: word.queue, peer: peers[peer].node.raw)
+        case .copyStored:
+            if let word = Words.CopyStored(packet) { hearStored(word, peer, &turn) }
+        case .copyEpoch:
+            if let word = Words.CopyEpoch(packet) { mirrors[word.queue]?.epoch = word.epoch }
         case .copyEnd, .copyAsk, .copyPromise:
-            if queue != .none { receiveAboutWriter(packet, word, queue, peer, &turn) }
+            if let word = Words.Replica(packet) { receive(word, peer, &turn) }
         default:
-            if queue != .none { takeStale(packet, queue, peer, &turn) }
+            if let word = Words.SettleStale(packet) { takeStale(word, &turn) }
         }
     }
 
-    private mutating func keepCopy(
-        _ packet: Packet,
-        _ symbol: Symbol,
-        _ position: UInt64,
+    /// The home of a queue begins to send what it holds.
+    private mutating func beginCopies(
+        _ word: Words.CopyBegin,
         _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
+        let queue = queueIndex(word.queue)
+        guard queue != .none, queues[queue].rules.kind == .stream else {
+            if queue != .none, queues[queue].isHere { return }
+            throwAwayCopies(of: word.queue, &turn)
+            mirrors[word.queue] = Mirror()
+            return
+        }
+        if word.epoch < queues[queue].epoch {
+            // Somebody who writes on after others chose another writer.
+            if queues[queue].isHere {
+                beginMirror(queue, peer, &turn)
+            } else {
+                tellEnd(queue, to: peer, &turn)
+            }
+            return
+        }
+        follow(peer, queue, word.epoch, &turn)
+        if queues[queue].isHere { return }
+        // A replica keeps what it has, as far as the writer reaches.
+        settleHoldings(queue, &turn)
+        mirrors[word.queue, default: Mirror()].epoch = word.epoch
+        // What an earlier writer sent is nothing that this one has counted on.
+        mirrors[word.queue]?.unstored.removeAll()
+        for gone in mirrors[word.queue, default: Mirror()].truncate(to: word.position) {
+            turn.erase(DiskKey.copy(word.queue, gone))
+        }
+    }
+
+    /// A node with copies has them on its disk up to a position.
+    private mutating func hearStored(
+        _ word: Words.CopyStored,
+        _ peer: PeerIndex,
+        _ turn: inout Turn
+    ) {
+        let queue = queueIndex(word.queue)
+        guard queue != .none,
+            let index = mirrorViews[queue]?.firstIndex(where: { $0.peer == peer })
+        else { return }
+        // Not what it says about what an earlier writer sent.
+        if queues[queue].rules.kind == .stream, word.epoch != queues[queue].epoch { return }
+        let known = mirrorViews[queue]?[index].stored ?? 0
+        mirrorViews[queue]?[index].stored = max(known, word.position + 1)
+        settleCopyWaits(queue, &turn)
+    }
+
+    private mutating func keepCopy(
+        _ word: Words.CopyPut,
+        _ peer: PeerIndex,
+        _ turn: inout Turn
+    ) {
+        let symbol = word.queue
         let queue = queueIndex(symbol)
         if queue != .none, queues[queue].isHere { return }
-        if queue != .none, queues[queue].rules.kind == .stream,
-            queues[queue].home != peer || queues[queue].isOrphan
-        {
-            return
-        }
-        var copy = packet
-        copy.word = Method.basicPublish.rawValue
-        copy.d = mirrors[symbol]?.epoch ?? 1
-        copy.port = 0
-        mirrors[symbol, default: Mirror()].put(copy, at: position)
         let isStream = queue != .none && queues[queue].rules.kind == .stream
+        if isStream, queues[queue].home != peer || queues[queue].isOrphan { return }
+        var copy = word.publication
+        copy.d = mirrors[symbol]?.epoch ?? 1
+        copy.x = word.moment
+        mirrors[symbol, default: Mirror()].put(copy, at: word.position)
         let isDurable = queue == .none || queues[queue].declaration.durable
-        if isDurable, isStream || packet.has(Flag.persistent) {
+        let isWritten = isDurable && (isStream || copy.has(Flag.persistent))
+        if isWritten {
             writeCount += 1
-            turn.store(copy, at: DiskKey.copy(symbol, position), as: WriteID(writeCount))
+            turn.store(copy, at: DiskKey.copy(symbol, word.position), as: WriteID(writeCount))
         }
         let write = mirrors[symbol]?.unstored.last?.write ?? 0
-        let isWritten = isDurable && (isStream || packet.has(Flag.persistent))
         guard isWritten || write > 0 else {
-            sayStored(symbol, position, peer, &turn)
+            sayStored(symbol, word.position, peer, &turn)
             return
         }
-        mirrors[symbol]?.unstored.append((position, isWritten ? writeCount : write))
+        mirrors[symbol]?.unstored.append((word.position, isWritten ? writeCount : write))
     }
 
     private func sayStored(
@@ -391,11 +394,12 @@ extension RabbitMQNode {
         _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
-        var word = Packet(peerWord: .copyStored)
-        word.d = symbol.raw
-        word.port = UInt32(truncatingIfNeeded: position)
         let queue = queueIndex(symbol)
-        word.y = queue != .none ? UInt64(queues[queue].epoch) : 0
+        let word = Words.CopyStored(
+            queue: symbol,
+            position: position,
+            epoch: queue != .none ? queues[queue].epoch : 0
+        )
         send(word, toPeer: peer, &turn)
     }
 

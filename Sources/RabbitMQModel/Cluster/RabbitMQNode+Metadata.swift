@@ -38,10 +38,7 @@ extension RabbitMQNode {
         if first == me {
             spread(parcel, &turn)
         } else {
-            var word = Packet(peerWord: .wanted)
-            word.parcel = parcel
-            word.x = number
-            send(word, toPeer: first, &turn)
+            send(Words.Wanted(change: parcel, number: number), toPeer: first, &turn)
         }
     }
 
@@ -50,9 +47,7 @@ extension RabbitMQNode {
         guard let wanted: ChangeParcel = turn.parcels.get(parcel) else { return }
         changeCount += 1
         let number = changeCount
-        var word = Packet(peerWord: .change)
-        word.parcel = parcel
-        word.x = number
+        let word = Words.Change(change: parcel, number: number)
         var waiting: Set<PeerIndex> = []
         for peer in runningPeers {
             send(word, toPeer: peer, &turn)
@@ -86,9 +81,7 @@ extension RabbitMQNode {
         if one.origin == me {
             goOn(one.number, &turn)
         } else {
-            var word = Packet(peerWord: .settled)
-            word.x = one.number
-            send(word, toPeer: one.origin, &turn)
+            send(Words.Settled(number: one.number), toPeer: one.origin, &turn)
         }
     }
 
@@ -111,19 +104,20 @@ extension RabbitMQNode {
     ) {
         switch word {
         case .wanted:
-            spread(packet.parcel, &turn)
+            if let word = Words.Wanted(packet) { spread(word.change, &turn) }
         case .change:
-            guard let wanted: ChangeParcel = turn.parcels.get(packet.parcel) else { return }
+            guard let word = Words.Change(packet),
+                let wanted: ChangeParcel = turn.parcels.get(word.change)
+            else { return }
             make(wanted.change, &turn)
-            var answer = Packet(peerWord: .changed)
-            answer.x = packet.x
-            send(answer, toPeer: peer, &turn)
+            send(Words.Changed(number: word.number), toPeer: peer, &turn)
         case .changed:
-            unsettled[packet.x]?.waiting.remove(peer)
-            unsettled[packet.x]?.made += 1
-            settle(packet.x, &turn)
+            guard let word = Words.Changed(packet) else { return }
+            unsettled[word.number]?.waiting.remove(peer)
+            unsettled[word.number]?.made += 1
+            settle(word.number, &turn)
         default:
-            goOn(packet.x, &turn)
+            if let word = Words.Settled(packet) { goOn(word.number, &turn) }
         }
     }
 
@@ -247,17 +241,15 @@ extension RabbitMQNode {
     }
 
     func sendMetadata(to peer: PeerIndex, _ turn: inout Turn) {
-        var word = Packet(peerWord: .metadata)
-        word.parcel = turn.parcels.put(metadata())
-        send(word, toPeer: peer, &turn)
+        send(Words.Metadata(all: turn.parcels.put(metadata())), toPeer: peer, &turn)
     }
 
     /// Takes over what the cluster knows: what this node had beside it is gone.
     ///
     /// - Source: RMQ-DUR-07; RMQ-PART-04.
-    mutating func adopt(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
+    mutating func adopt(_ parcel: ParcelID, _ turn: inout Turn) {
         guard phase == .waiting || phase == .joining,
-            let all: ClusterMetadata = turn.parcels.get(packet.parcel)
+            let all: ClusterMetadata = turn.parcels.get(parcel)
         else { return }
         vhosts = all.vhosts
         var known: Set<Symbol> = []
@@ -319,7 +311,7 @@ extension RabbitMQNode {
     /// A queue that this node knows lives somewhere else now, or has begun anew.
     private mutating func move(_ queue: QueueIndex, to place: QueuePlace, _ turn: inout Turn) {
         let known = record(of: queue)
-        if queues[queue].rules.isReplicated {
+        if queues[queue].rules.hasCopies {
             // A replica of a stream is worth something until its writer says otherwise.
             if place.home != me, queues[queue].rules.kind != .stream {
                 throwAwayCopies(queue, &turn)
@@ -353,7 +345,7 @@ extension RabbitMQNode {
         on node: PeerIndex? = nil
     ) -> QueuePlace {
         let running = clusterMembers.filter { $0 == me || peers[$0].standing == .running }
-        let isReplicated = rules.kind == .quorum
+        let isQuorum = rules.kind == .quorum
         var home = node ?? me
         if rules.isBalanced, !declaration.exclusive {
             let counts = running.sorted().map { node in
@@ -365,7 +357,7 @@ extension RabbitMQNode {
             let mirrors = mirrors(by: rules, home: home, among: running, existing: [])
             return QueuePlace(home: home, mirrors: mirrors, synced: mirrors.sorted())
         }
-        guard isReplicated || rules.isReplicated else { return QueuePlace(home: home) }
+        guard isQuorum || rules.hasCopies else { return QueuePlace(home: home) }
         // Three members unless the queue says otherwise; a stream has one on each node.
         let count = clusterMembers.count
         let usual = rules.kind == .stream ? count : min(3, count)
@@ -373,7 +365,7 @@ extension RabbitMQNode {
         let rest = clusterMembers.filter { $0 != home }
         let others = rest.filter { running.contains($0) } + rest.filter { !running.contains($0) }
         let members = ([home] + others.prefix(max(size, 1) - 1)).sorted()
-        guard !isReplicated else { return QueuePlace(home: home, members: members) }
+        guard !isQuorum else { return QueuePlace(home: home, members: members) }
         let mirrors = members.filter { $0 != home && running.contains($0) }
         return QueuePlace(home: home, members: members, mirrors: mirrors, synced: mirrors)
     }

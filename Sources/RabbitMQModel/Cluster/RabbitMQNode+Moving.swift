@@ -74,7 +74,7 @@ extension RabbitMQNode {
     /// The node serves: its own queues with copies live here again, unless another node has them.
     mutating func takeUpQueues(_ turn: inout Turn) {
         for queue in queues.indices
-        where queues[queue].exists && queues[queue].rules.isReplicated
+        where queues[queue].exists && queues[queue].rules.hasCopies
             && queues[queue].quorum == .none && !queues[queue].isHere
         {
             if queues[queue].home == me {
@@ -229,7 +229,7 @@ extension RabbitMQNode {
 
     /// A queue lives somewhere else now, or has other copies.
     mutating func relocate(_ queue: QueueIndex, _ place: QueuePlace, _ turn: inout Turn) {
-        guard queues[queue].rules.isReplicated || !queues[queue].mirrors.isEmpty,
+        guard queues[queue].rules.hasCopies || !queues[queue].mirrors.isEmpty,
             !queues[queue].isHere,
             queues[queue].rules.kind != .stream || place.epoch >= UInt64(queues[queue].epoch)
         else { return }
@@ -285,12 +285,10 @@ extension RabbitMQNode {
             }
         }
         for one in orphans where one.queue == queue {
-            var packet = one.packet
-            packet.x |= Self.resentBit
-            publishAgain(packet, queue, one.channel, one.slot, &turn)
+            publishAgain(one.packet, queue, one.channel, one.slot, &turn)
         }
         orphans.removeAll { $0.queue == queue }
-        for one in staleWords where one.queue == queue { sendStale(one.packet, queue, &turn) }
+        for one in staleWords where one.queue == queue { sendStale(one.word, queue, &turn) }
         staleWords.removeAll { $0.queue == queue }
     }
 
@@ -302,12 +300,10 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard queues[queue].isHere else {
-            publishElsewhere(packet, queue, channel, slot, &turn)
+            publishElsewhere(packet, queue, channel, slot, again: true, &turn)
             return
         }
-        var plain = packet
-        plain.x = 0
-        if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
+        if wasCopied(packet.message, queue) {
             guard slot != .none else { return }
             // First what it waits for, then what it no longer waits for: else it is confirmed between the two.
             if queues[queue].log != nil {
@@ -316,7 +312,7 @@ extension RabbitMQNode {
             settleConfirm(slot, refused: false, &turn)
             return
         }
-        let row = messages.put(MessageRow(plain, references: 1))
+        let row = messages.put(MessageRow(packet, references: 1))
         let position = queues[queue].tailPosition
         let isTaken = enterAndStore(row, queue, slot, &turn)
         guard slot != .none else { return }
@@ -388,9 +384,7 @@ extension RabbitMQNode {
             if let count = peers[peer].outstanding[one.slot] {
                 peers[peer].outstanding[one.slot] = count > 1 ? count - 1 : nil
             }
-            var packet = one.packet
-            packet.x = Self.resentBit
-            orphans.append((one.queue, one.channel, one.slot, packet))
+            orphans.append((one.queue, one.channel, one.slot, one.packet))
         }
         peers[peer].inFlight = []
     }
@@ -404,11 +398,11 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard queues[queue].exists, queues[queue].log == nil else { return }
-        var word = Packet(peerWord: .settleStale)
-        word.d = queues[queue].symbol.raw
-        word.x = UInt64(message.raw)
-        word.c = UInt32(method.rawValue)
-        word.flags = requeue ? 1 : 0
+        let word = Words.SettleStale(
+            queue: queues[queue].symbol,
+            message: message,
+            settlement: method == .basicAck ? .ack : requeue ? .requeue : .reject
+        )
         if queues[queue].isOrphan {
             staleWords.append((queue, word))
         } else {
@@ -416,9 +410,13 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func sendStale(_ word: Packet, _ queue: QueueIndex, _ turn: inout Turn) {
+    private mutating func sendStale(
+        _ word: Words.SettleStale,
+        _ queue: QueueIndex,
+        _ turn: inout Turn
+    ) {
         if queues[queue].isHere {
-            takeStale(word, queue, me, &turn)
+            takeStale(word, &turn)
         } else if !queues[queue].isDown {
             send(word, toPeer: queues[queue].home, &turn)
         }
@@ -427,14 +425,10 @@ extension RabbitMQNode {
     /// An old tag takes effect on the message if it is in somebody's hands again; else it has none.
     ///
     /// Whoever has it now may settle it, too, and nothing more happens.
-    mutating func takeStale(
-        _ word: Packet,
-        _ queue: QueueIndex,
-        _ peer: PeerIndex,
-        _ turn: inout Turn
-    ) {
-        guard queues[queue].isHere else { return }
-        let message = MessageID(UInt32(word.x))
+    mutating func takeStale(_ word: Words.SettleStale, _ turn: inout Turn) {
+        let queue = queueIndex(word.queue)
+        guard queue != .none, queues[queue].isHere else { return }
+        let message = word.message
         for channel in channels.indices where channels[channel].state == .open {
             for index in channels[channel].unacked.indices {
                 let delivery = channels[channel].unacked[index]
@@ -443,7 +437,7 @@ extension RabbitMQNode {
                 }
                 channels[channel].unacked[index].consumer = .none
                 channels[channel].unacked[index].holding = .stale(message)
-                settleAnyway(delivery, channel, word, &turn)
+                settleAnyway(delivery, channel, word.settlement, &turn)
                 return
             }
         }
@@ -452,15 +446,15 @@ extension RabbitMQNode {
     private mutating func settleAnyway(
         _ delivery: Unacked,
         _ channel: ChannelIndex,
-        _ word: Packet,
+        _ settlement: Words.SettleStale.Settlement,
         _ turn: inout Turn
     ) {
         let queue = delivery.queue
-        if word.c == UInt32(Method.basicAck.rawValue) {
+        if settlement == .ack {
             finishByRules(delivery, channel, &turn)
             return
         }
-        let requeue = word.flags != 0
+        let requeue = settlement == .requeue
         turn.record(
             .deliveryRejected,
             message: messages[delivery.row].message,

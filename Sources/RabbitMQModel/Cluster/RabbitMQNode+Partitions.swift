@@ -28,9 +28,7 @@ extension RabbitMQNode {
         }
         lookForWriters(&turn)
         guard plan.handling == .autoheal else { return }
-        var word = Packet(peerWord: .side)
-        word.x = mySide
-        word.y = UInt64(openConnections)
+        let word = Words.Side(nodes: mySide, connections: UInt64(openConnections))
         for other in peers.indices where other != me && peers[other].isConnected {
             send(word, toPeer: other, &turn)
         }

@@ -6,12 +6,12 @@ import WarrenTrace
 extension RabbitMQNode {
     // MARK: At the queue's node
 
-    mutating func openProxy(_ packet: Packet, _ peer: PeerIndex) {
+    mutating func openProxy(_ word: Words.Open, _ peer: PeerIndex) {
         var session = Session(
             connection: peers[peer].connection,
-            peer: NodeID(packet.c),
-            scope: packet.subject,
-            vhost: vhostName(of: packet.subject)
+            peer: word.client,
+            scope: word.scope,
+            vhost: vhostName(of: word.scope)
         )
         session.isProxy = true
         session.isOpen = true
@@ -19,11 +19,11 @@ extension RabbitMQNode {
             connection: peers[peer].connection,
             session: sessions.endIndex,
             number: 0,
-            peer: NodeID(packet.c)
+            peer: word.client
         )
-        channel.port = packet.port | Self.answerBit
-        channel.limit(to: packet.d)
-        peers[peer].proxies[packet.port] = channels.endIndex
+        channel.port = word.channel.wire | Self.answerBit
+        channel.limit(to: word.prefetch)
+        peers[peer].proxies[word.channel] = channels.endIndex
         sessions.append(session)
         channels.append(channel)
     }
@@ -52,7 +52,7 @@ extension RabbitMQNode {
             takePublication(packet, peer, &turn)
             return
         }
-        guard let proxy = peers[peer].proxies[packet.port] else { return }
+        guard let proxy = peers[peer].proxies[ChannelIndex(wire: packet.port)] else { return }
         let channel = proxy
         do throws(Refusal) {
             switch method {
@@ -80,23 +80,21 @@ extension RabbitMQNode {
             default: return
             }
         } catch {
-            var word = Packet(peerWord: .refused)
-            word.port = channels[channel].port
-            word.c = UInt32(error.code)
-            word.flags = error.isHard ? 1 : 0
-            word.subject = turn.names.intern(.text, error.text)
+            let word = Words.Refused(
+                channel: ChannelIndex(wire: packet.port),
+                code: error.code,
+                text: turn.names.intern(.text, error.text),
+                isHard: error.isHard
+            )
             send(word, toPeer: peer, &turn)
         }
     }
 
     private mutating func takePublication(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
-        let queue = queueIndex(Symbol(packet.d))
-        var publication = packet
-        publication.custody = 0
-        publication.d = 0
-        publication.x = 0
-        let number = packet.x & ~Self.resentBit
-        let channel = peers[peer].proxies[packet.port] ?? .none
+        guard let word = Words.Publication(travelling: packet) else { return }
+        let queue = queueIndex(word.queue)
+        let number = word.number
+        let channel = peers[peer].proxies[word.channel] ?? .none
         guard queue != .none, isHere(queue) else {
             // It was deleted meanwhile, which is no loss; or it lives elsewhere now, and nobody has the message.
             recordUnrouted(packet, queue == .none ? .unroutable : .queueDown, &turn)
@@ -106,12 +104,12 @@ extension RabbitMQNode {
             }
             return
         }
-        if packet.x & Self.resentBit != 0, wasCopied(packet.message, queue) {
+        if word.isResent, wasCopied(packet.message, queue) {
             // It came before the queue moved here.
             if number > 0, channel != .none { confirm(channel, number, packet.message, &turn) }
             return
         }
-        distribute(publication, [queue], channel, number, &turn)
+        distribute(word.packet, [queue], channel, number, &turn)
     }
 
     // MARK: Back at the channel's node
@@ -141,18 +139,16 @@ extension RabbitMQNode {
             let isGet = method == .basicGetOk
             let consumer = isGet ? .none : ConsumerIndex(wire: packet.consumerNumber)
             let queue = queueIndex(packet.subject)
-            word.x = channels[channel].nextTag | packet.x & ~0xFF_FFFF_FFFF
-            let isReplicated = queue != .none && queues[queue].rules.isReplicated
-            if isReplicated, queues[queue].isHere || queues[queue].home != peer {
+            word.setTag(channels[channel].nextTag, of: packet)
+            let hasCopies = queue != .none && queues[queue].rules.hasCopies
+            if hasCopies, queues[queue].isHere || queues[queue].home != peer {
                 // A home of before, which does not know that there is another one.
                 if packet.custody != 0 { turn.loseUnsent(packet) }
                 channels[channel].openedAt.remove(peer)
-                var shut = Packet(peerWord: .shut)
-                shut.port = channel.wire
-                send(shut, toPeer: peer, &turn)
+                send(Words.Shut(channel: channel), toPeer: peer, &turn)
                 return
             }
-            if isReplicated, queues[queue].rules.kind == .stream, consumer != .none {
+            if hasCopies, queues[queue].rules.kind == .stream, consumer != .none {
                 noteOffset(packet, consumer, turn)
             }
             if packet.custody != 0 {

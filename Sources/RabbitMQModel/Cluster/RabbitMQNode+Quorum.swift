@@ -178,9 +178,7 @@ extension RabbitMQNode {
     }
 
     func announce(_ quorum: QuorumIndex, _ term: UInt64, _ turn: inout Turn) {
-        var word = Packet(peerWord: .leads)
-        word.subject = symbol(quorum)
-        word.x = term
+        let word = Words.Leads(queue: symbol(quorum), term: term)
         for peer in peers.indices where peer != me && peers[peer].connection != .none {
             send(word, toPeer: peer, &turn)
         }
@@ -364,9 +362,7 @@ extension RabbitMQNode {
         for quorum in quorums.indices where quorums[quorum].member != .none {
             let member = quorums[quorum].member
             guard members[member].raft.isLeader else { continue }
-            var word = Packet(peerWord: .leads)
-            word.subject = symbol(quorum)
-            word.x = members[member].raft.term
+            let word = Words.Leads(queue: symbol(quorum), term: members[member].raft.term)
             send(word, toPeer: peer, &turn)
             let fullness = members[member].machine.fullness
             if fullness != .open { tell(fullness, quorum, toPeer: peer, &turn) }

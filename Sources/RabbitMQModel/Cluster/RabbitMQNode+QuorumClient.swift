@@ -43,51 +43,22 @@ extension RabbitMQNode {
         _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
-        var word = command.packet
-        word.word = PeerWord.command.rawValue
-        word.custody = 0
-        if command.kind == .enqueue { word.exchange = command.packet.subject }
-        word.subject = symbol(quorum)
-        word.x = command.sequence
-        word.port = command.consumer
-        if command.kind != .enqueue {
-            word.key = Symbol(UInt32(command.kind.rawValue))
-            if command.kind != .checkout { word.y = command.number }
-        }
-        word.flags = command.packet.flags | (command.kind == .enqueue ? Self.enqueueFlag : 0)
-        send(word, toPeer: peer, &turn)
+        send(Words.Command(queue: symbol(quorum), command: command), toPeer: peer, &turn)
     }
 
-    private static let enqueueFlag: UInt8 = 128
-
     mutating func receiveCommand(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
-        let queue = queueIndex(packet.subject)
+        guard let word = Words.Command(packet) else { return }
+        let queue = queueIndex(word.queue)
         guard queue != .none, queues[queue].quorum != .none else { return }
         let quorum = queues[queue].quorum
         let member = quorums[quorum].member
         guard member != .none, members[member].raft.isLeader else { return }
-        let client = Self.clientKey(peer, peers[peer].life)
-        var command: QuorumCommand
-        if packet.has(Self.enqueueFlag) {
-            var publication = packet
-            publication.word = Method.basicPublish.rawValue
-            publication.flags &= ~Self.enqueueFlag
-            publication.subject = packet.exchange
-            publication.exchange = .none
-            publication.x = 0
-            publication.port = 0
-            command = enqueueCommand(publication, &turn)
-        } else {
-            guard
-                let kind = QuorumCommand.Kind(rawValue: UInt8(truncatingIfNeeded: packet.key.raw))
-            else { return }
-            command = QuorumCommand(kind: kind)
-            command.consumer = packet.port
-            command.number = packet.y
-            command.packet = packet
+        var command = word.command
+        if command.kind == .enqueue {
+            command = enqueueCommand(command.packet, &turn)
+            command.sequence = word.command.sequence
         }
-        command.client = client
-        command.sequence = packet.x
+        command.client = Self.clientKey(peer, peers[peer].life)
         submit(command, quorum, &turn)
     }
 
@@ -175,9 +146,7 @@ extension RabbitMQNode {
         toPeer peer: PeerIndex,
         _ turn: inout Turn
     ) {
-        var word = Packet(peerWord: .filled)
-        word.subject = symbol(quorum)
-        word.x = UInt64(fullness.rawValue)
+        let word = Words.Filled(queue: symbol(quorum), fullness: fullness)
         send(word, toPeer: peer, &turn)
     }
 
@@ -239,10 +208,7 @@ extension RabbitMQNode {
         if leader == me {
             deliverAgain(quorum, clientKey, consumer, after: latest, &turn)
         } else if leader != .none, quorums[quorum].asking.insert(consumer).inserted {
-            var word = Packet(peerWord: .resume)
-            word.subject = symbol(quorum)
-            word.c = consumer
-            word.x = latest
+            let word = Words.Resume(queue: symbol(quorum), consumer: consumer, last: latest)
             send(word, toPeer: leader, &turn)
         }
     }
@@ -260,19 +226,24 @@ extension RabbitMQNode {
         }
         let quorum = queues[queue].quorum
         switch word {
-        case .done: finish(quorum, upTo: packet.x, &turn)
+        case .done:
+            if let word = Words.Done(packet) { finish(quorum, upTo: word.last, &turn) }
         case .filled:
-            if let fullness = QuorumQueue.Fullness(rawValue: UInt8(truncatingIfNeeded: packet.x)) {
-                quorums[quorum].publishers.hear(fullness)
+            if let word = Words.Filled(packet) { quorums[quorum].publishers.hear(word.fullness) }
+        case .answer:
+            if let word = Words.Answer(packet) {
+                answer(quorum, word.sequence, word.value, &turn)
             }
-        case .answer: answer(quorum, packet.x, packet.y, &turn)
         case .fetched: takeFetched(packet, quorum, &turn)
         case .delivery: takeDelivery(packet, quorum, &turn)
-        case .leads: follow(peer, packet.x, quorum, &turn)
-        case .reached: takeReach(packet.x, of: packet.c, quorum)
+        case .leads:
+            if let word = Words.Leads(packet) { follow(peer, word.term, quorum, &turn) }
+        case .reached:
+            if let word = Words.Reached(packet) { takeReach(word.last, of: word.consumer, quorum) }
         default:
+            guard let word = Words.Resume(packet) else { return }
             let client = Self.clientKey(peer, peers[peer].life)
-            deliverAgain(quorum, client, packet.c, after: packet.x, &turn)
+            deliverAgain(quorum, client, word.consumer, after: word.last, &turn)
         }
     }
 

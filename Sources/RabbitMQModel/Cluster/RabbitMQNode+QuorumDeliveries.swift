@@ -25,19 +25,27 @@ extension RabbitMQNode {
         let channel = consumers[consumer].channel
         let latest = quorums[quorum].latest[number] ?? 0
         // A leader that has come to lead sends what the one before it may have sent.
-        guard packet.x > latest else { return }
-        if !settled, packet.x > latest + 1, !packet.has(Flag.again) {
+        guard packet.deliveryTag > latest else { return }
+        if !settled, packet.deliveryTag > latest + 1, !packet.has(Flag.again) {
             // One before it was lost with a connection, and comes with it once more.
             askAgain(number, quorum, &turn)
             return
         }
-        quorums[quorum].latest[number] = packet.x
+        quorums[quorum].latest[number] = packet.deliveryTag
         var word = packet
         word.word = Method.basicDeliver.rawValue
         word.flags &= ~Flag.again
         word.port = channels[channel].port
-        word.x = channels[channel].nextTag | UInt64(consumer.wire) &<< 40
-        hold(packet.x, packet.message, quorums[quorum].queue, channel, consumer, settled, &turn)
+        word.setDelivery(channels[channel].nextTag, consumer: consumer.wire)
+        hold(
+            packet.deliveryTag,
+            packet.message,
+            quorums[quorum].queue,
+            channel,
+            consumer,
+            settled,
+            &turn
+        )
         turn.send(word, on: channels[channel].connection)
     }
 
@@ -49,12 +57,12 @@ extension RabbitMQNode {
         guard consumers.has(consumer),
             consumers[consumer].queue == quorums[quorum].queue,
             channels[consumers[consumer].channel].state == .open,
-            packet.x > quorums[quorum].latest[packet.port] ?? 0
+            packet.deliveryTag > quorums[quorum].latest[packet.port] ?? 0
         else { return }
-        quorums[quorum].latest[packet.port] = packet.x
+        quorums[quorum].latest[packet.port] = packet.deliveryTag
         var command = QuorumCommand(kind: .giveBack)
         command.consumer = packet.port
-        command.number = packet.x
+        command.number = packet.deliveryTag
         tell(quorum, command, &turn)
     }
 
@@ -100,7 +108,7 @@ extension RabbitMQNode {
 
     mutating func takeFetched(_ packet: Packet, _ quorum: QuorumIndex, _ turn: inout Turn) {
         let channel = ChannelIndex(wire: packet.port & ~QuorumTaker.fetching)
-        let delivery = packet.x & 0xFF_FFFF_FFFF
+        let delivery = packet.deliveryTag
         guard channels.has(channel), channels[channel].state == .open,
             channels[channel].awaits == .queue(quorums[quorum].queue)
         else {
@@ -113,7 +121,7 @@ extension RabbitMQNode {
         var word = packet
         word.word = Method.basicGetOk.rawValue
         word.port = channels[channel].port
-        word.x = channels[channel].nextTag | packet.x & ~0xFF_FFFF_FFFF
+        word.setTag(channels[channel].nextTag, of: packet)
         hold(delivery, packet.message, quorums[quorum].queue, channel, .none, settled, &turn)
         if !settled { channels[channel].fetchedFrom.insert(quorum) }
         turn.send(word, on: channels[channel].connection)

@@ -84,10 +84,7 @@ extension RabbitMQNode {
             if client == clientKey {
                 answer(quorum, sequence, value, &turn)
             } else if let peer = reachable(client) {
-                var word = Packet(peerWord: .answer)
-                word.subject = symbol
-                word.x = sequence
-                word.y = value
+                let word = Words.Answer(queue: symbol, sequence: sequence, value: value)
                 send(word, toPeer: peer, &turn)
             }
         case .filled(let fullness): announce(fullness, quorum, &turn)
@@ -134,7 +131,7 @@ extension RabbitMQNode {
             copy.packet.flags & Flag.persistent | (copy.returns > 0 ? Flag.redelivered : 0)
         packet.custody = settled ? 1 : 0
         packet.port = party.number
-        packet.x = delivery
+        packet.setDelivery(delivery, consumer: 0)
         if countAlways || copy.returns > 0 {
             // RMQ-QQ-05, -26.
             var properties: Properties = turn.parcels.get(packet.parcel) ?? Properties()
@@ -187,7 +184,7 @@ extension RabbitMQNode {
             countAlways: true,
             &turn
         )
-        packet.x = delivery | UInt64(left) << 40
+        packet.setDelivery(delivery, left: left)
         pass(packet, to: party.client, quorum, &turn)
     }
 
@@ -231,10 +228,7 @@ extension RabbitMQNode {
         if client == clientKey {
             takeReach(last, of: consumer, quorum)
         } else if let peer = reachable(client) {
-            var word = Packet(peerWord: .reached)
-            word.subject = symbol(quorum)
-            word.c = consumer
-            word.x = last
+            let word = Words.Reached(queue: symbol(quorum), consumer: consumer, last: last)
             send(word, toPeer: peer, &turn)
         }
     }

@@ -11,8 +11,6 @@ import WarrenTrace
 extension RabbitMQNode {
     /// Marks packets from the queue's node to the channel's node.
     static let answerBit: UInt32 = 1 << 31
-    /// Marks publications that are sent once more, after their queue moved.
-    static let resentBit: UInt64 = 1 << 63
 
     /// Whether a queue is kept on this node alone.
     @inline(__always)
@@ -80,11 +78,12 @@ extension RabbitMQNode {
             return
         }
         if channels[channel].openedAt.insert(home).inserted {
-            var word = Packet(peerWord: .open)
-            word.port = channel.wire
-            word.c = channels[channel].peer.raw
-            word.d = channels[channel].globalPrefetch
-            word.subject = sessions[channels[channel].session].scope
+            let word = Words.Open(
+                channel: channel,
+                client: channels[channel].peer,
+                prefetch: channels[channel].globalPrefetch,
+                scope: sessions[channels[channel].session].scope
+            )
             send(word, toPeer: home, &turn)
         }
         var word = packet
@@ -133,6 +132,7 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ channel: ChannelIndex,
         _ slot: ConfirmSlot,
+        again: Bool = false,
         _ turn: inout Turn
     ) {
         if queues[queue].quorum != .none {
@@ -145,12 +145,13 @@ extension RabbitMQNode {
             orphans.append((queue, channel, slot, packet))
             return
         }
-        var word = packet
-        word.word = Method.basicPublish.rawValue
-        word.d = queues[queue].symbol.raw
-        word.x = (slot == .none ? 0 : UInt64(slot.wire) + 1) | packet.x & Self.resentBit
-        word.custody = Packet.unrouted
-        word.port = channel == .none ? .max : channel.wire
+        let word = Words.Publication(
+            queue: queues[queue].symbol,
+            packet: packet,
+            slot: slot,
+            isResent: again,
+            channel: channel
+        )
         guard peers[home].connection != .none else {
             if slot != .none { settleConfirm(slot, refused: true, &turn) }
             recordUnrouted(packet, .queueDown, &turn)
@@ -158,14 +159,14 @@ extension RabbitMQNode {
         }
         if slot != .none {
             peers[home].outstanding[slot, default: 0] += 1
-            if queues[queue].rules.isReplicated {
+            if queues[queue].rules.hasCopies {
                 peers[home].inFlight.append((slot, queue, channel, packet))
             }
         }
         if channel != .none {
-            forward(word, channel, queue, waiting: false, &turn)
+            forward(word.travelling, channel, queue, waiting: false, &turn)
         } else {
-            send(word, toPeer: home, &turn)
+            send(word.travelling, toPeer: home, &turn)
         }
     }
 
@@ -198,9 +199,7 @@ extension RabbitMQNode {
     /// A channel is gone: its proxies go, and what it has of quorum queues goes back.
     mutating func endElsewhere(_ channel: ChannelIndex, _ turn: inout Turn) {
         for peer in channels[channel].openedAt.sorted() {
-            var word = Packet(peerWord: .shut)
-            word.port = channel.wire
-            send(word, toPeer: peer, &turn)
+            send(Words.Shut(channel: channel), toPeer: peer, &turn)
         }
         channels[channel].openedAt = []
         for quorum in quorums.indices { quorums[quorum].publishers.forget(channel) }
@@ -223,7 +222,7 @@ extension RabbitMQNode {
                 let queue = channels[channel].unacked[index].queue
                 guard case .elsewhere = channels[channel].unacked[index].holding else { continue }
                 if queue != .none, queues[queue].home == peer, queues[queue].quorum == .none,
-                    !queues[queue].rules.isReplicated
+                    !queues[queue].rules.hasCopies
                 {
                     channels[channel].unacked[index].holding = .nothing
                 }
@@ -243,7 +242,7 @@ extension RabbitMQNode {
     mutating func loseQueues(of peer: PeerIndex, _ turn: inout Turn) {
         for queue in queues.indices
         where queues[queue].exists && queues[queue].home == peer && queues[queue].quorum == .none {
-            if queues[queue].rules.isReplicated {
+            if queues[queue].rules.hasCopies {
                 orphan(queue, &turn)
             } else if queues[queue].declaration.durable, queues[queue].owner == .nobody {
                 queues[queue].become(.down)
@@ -318,40 +317,49 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         switch word {
-        case .open: openProxy(packet, peer)
+        case .open:
+            if let word = Words.Open(packet) { openProxy(word, peer) }
         case .shut:
-            guard let proxy = peers[peer].proxies.removeValue(forKey: packet.port) else { return }
+            guard let word = Words.Shut(packet),
+                let proxy = peers[peer].proxies.removeValue(forKey: word.channel)
+            else { return }
             endProxy(proxy, &turn)
         case .refused:
-            let channel = ChannelIndex(wire: packet.port & ~Self.answerBit)
+            guard let word = Words.Refused(packet) else { return }
+            let channel = word.channel
             guard channels[channel].state == .open else { return }
-            let text = turn.names[packet.subject]
+            let text = turn.names[word.text]
             channels[channel].awaits = .nothing
             refuse(
-                Refusal(code: UInt16(packet.c), text: text, isHard: packet.flags != 0),
+                Refusal(code: word.code, text: text, isHard: word.isHard),
                 packet,
                 channel,
                 channels[channel].session,
                 &turn
             )
         case .count:
-            let queue = queueIndex(packet.subject)
-            var answer = Packet(peerWord: .counted)
-            answer.port = packet.port
-            answer.subject = packet.subject
-            if queue != .none { (answer.c, answer.d) = counts(of: queue) }
+            guard let word = Words.Count(packet) else { return }
+            let queue = queueIndex(word.queue)
+            let (messages, consumers) = queue == .none ? (0, 0) : counts(of: queue)
+            let answer = Words.Counted(
+                channel: word.channel,
+                queue: word.queue,
+                messages: messages,
+                consumers: consumers
+            )
             send(answer, toPeer: peer, &turn)
         default:
-            let channel = ChannelIndex(wire: packet.port)
-            let queue = queueIndex(packet.subject)
+            guard let word = Words.Counted(packet) else { return }
+            let channel = word.channel
+            let queue = queueIndex(word.queue)
             guard channels[channel].state == .open, queue != .none,
                 channels[channel].awaits == .queue(queue)
             else { return }
             var answer = Packet(.queueDeclareOk, channel: channels[channel].number)
             answer.port = channels[channel].port
-            answer.subject = packet.subject
-            answer.c = packet.c
-            answer.d = packet.d
+            answer.subject = word.queue
+            answer.c = word.messages
+            answer.d = word.consumers
             turn.send(answer, on: channels[channel].connection)
             resume(channel, with: nil, &turn)
         }

@@ -39,14 +39,13 @@ extension RabbitMQNode {
         return mirrors[queues[queue].symbol]?.reach ?? Reach(epoch: 0, end: 0)
     }
 
-    private func about(_ queue: QueueIndex, _ word: PeerWord) -> Packet {
-        let reach = reach(queue)
-        var word = Packet(peerWord: word)
-        word.d = queues[queue].symbol.raw
-        word.x = reach.end
-        word.y = UInt64(reach.epoch)
-        word.port = queues[queue].epoch
-        return word
+    private func about(_ queue: QueueIndex, _ purpose: Words.Replica.Purpose) -> Words.Replica {
+        Words.Replica(
+            queue: queues[queue].symbol,
+            purpose: purpose,
+            reach: reach(queue),
+            epoch: queues[queue].epoch
+        )
     }
 
     func tellEnd(
@@ -55,33 +54,25 @@ extension RabbitMQNode {
         wantsAnswer: Bool = false,
         _ turn: inout Turn
     ) {
-        var word = about(queue, .copyEnd)
-        word.flags = wantsAnswer ? 1 : 0
-        send(word, toPeer: peer, &turn)
+        send(about(queue, .end(wantsAnswer: wantsAnswer)), toPeer: peer, &turn)
     }
 
-    mutating func receiveAboutWriter(
-        _ packet: Packet,
-        _ word: PeerWord,
-        _ queue: QueueIndex,
-        _ peer: PeerIndex,
-        _ turn: inout Turn
-    ) {
-        guard phase == .running, queues[queue].rules.kind == .stream else { return }
-        let reach = Reach(epoch: UInt32(truncatingIfNeeded: packet.y), end: packet.x)
-        switch word {
-        case .copyEnd:
-            hearEnd(reach, packet.port, queue, peer, &turn)
-            guard packet.flags != 0 else { return }
+    mutating func receive(_ word: Words.Replica, _ peer: PeerIndex, _ turn: inout Turn) {
+        let queue = queueIndex(word.queue)
+        guard queue != .none, phase == .running, queues[queue].rules.kind == .stream else { return }
+        switch word.purpose {
+        case .end(let wantsAnswer):
+            hearEnd(word.reach, word.epoch, queue, peer, &turn)
+            guard wantsAnswer else { return }
             if queues[queue].isHere {
                 // It looks for the writer, and this is the one.
                 beginMirror(queue, peer, &turn)
             } else if queues[queue].isOrphan {
                 tellEnd(queue, to: peer, &turn)
             }
-        case .copyAsk: promise(packet.port, to: peer, reach, queue, &turn)
-        default:
-            guard elections[queue]?.asked == packet.port else { return }
+        case .ask: promise(word.epoch, to: peer, word.reach, queue, &turn)
+        case .promise:
+            guard elections[queue]?.asked == word.epoch else { return }
             elections[queue]?.promises.insert(peer)
             countPromises(queue, &turn)
         }
@@ -143,7 +134,7 @@ extension RabbitMQNode {
         elections[queue]?.asked = epoch
         elections[queue]?.voters = others
         elections[queue]?.promises = []
-        for peer in others { send(about(queue, .copyAsk), toPeer: peer, &turn) }
+        for peer in others { send(about(queue, .ask), toPeer: peer, &turn) }
         keepPromise(queue, to: me, &turn)
     }
 
@@ -192,7 +183,7 @@ extension RabbitMQNode {
                 elections[first.queue]?.promises.insert(me)
                 countPromises(first.queue, &turn)
             } else {
-                send(about(first.queue, .copyPromise), toPeer: first.peer, &turn)
+                send(about(first.queue, .promise), toPeer: first.peer, &turn)
             }
         }
     }

@@ -1,5 +1,5 @@
-import DequeModule
-import WarrenKernel
+package import DequeModule
+package import WarrenKernel
 import WarrenTrace
 
 /// One member of a Raft group: terms, votes, a log, and what is committed of it.
@@ -16,36 +16,27 @@ import WarrenTrace
 ///   of Ongaro's thesis, 9.6; rabbitmq/ra `ra_server.erl`. RMQ-QQ-25, -31, -34.
 /// - Differs: an entry is a batch of commands; a member that has been added or removed is known to all
 ///   at once, through the metadata of the cluster.
-struct Raft: Sendable {
-    /// What a member is at the moment.
-    enum Role: Sendable { case follower, preCandidate, candidate, leader }
-
-    /// One entry of the log.
-    struct Entry: BitwiseCopyable, Sendable {
-        var term: UInt64
-        var parcel: ParcelID
-    }
-
+package struct Raft: Sendable {
     /// The members, by their number in the cluster.
-    private(set) var members: [PeerIndex]
-    let me: PeerIndex
-    private(set) var role = Role.follower
-    private(set) var term: UInt64
-    private(set) var votedFor = PeerIndex.none
+    package private(set) var members: [PeerIndex]
+    package let me: PeerIndex
+    package private(set) var role = Role.follower
+    package private(set) var term: UInt64
+    package private(set) var votedFor = PeerIndex.none
     /// Who leads, as far as it is known; none if it is not.
-    private(set) var leader = PeerIndex.none
+    package private(set) var leader = PeerIndex.none
     /// The entries behind the snapshot.
-    private(set) var log = Deque<Entry>()
-    private(set) var snapshotIndex: UInt64 = 0
-    private(set) var snapshotTerm: UInt64 = 0
-    private(set) var snapshot = ParcelID.none
+    package private(set) var log = Deque<Entry>()
+    package private(set) var snapshotIndex: UInt64 = 0
+    package private(set) var snapshotTerm: UInt64 = 0
+    package private(set) var snapshot = ParcelID.none
     /// The last entry that is on this member's disk.
-    private(set) var durable: UInt64 = 0
-    private(set) var commit: UInt64 = 0
+    package private(set) var durable: UInt64 = 0
+    package private(set) var commit: UInt64 = 0
     /// The last entry that is known to be the same as the leader's.
     private var verified: UInt64 = 0
     /// How often something happened that cannot happen unless a disk breaks its word.
-    private(set) var violations = 0
+    package private(set) var violations = 0
     private var next: [UInt64] = []
     private var match: [UInt64] = []
     /// Whether a member is asked where it stands: nothing else goes to it before it answers.
@@ -56,13 +47,13 @@ struct Raft: Sendable {
     private var told: UInt64 = 0
     private var votes: Set<PeerIndex> = []
     /// The last entry that was there when this member began to lead.
-    private(set) var inherited: UInt64 = 0
+    package private(set) var inherited: UInt64 = 0
 
     /// How many entries go out to a member before it answers.
     private static let window: UInt64 = 16
 
     /// A member of a new group, in which everybody knows who leads.
-    init(members: [PeerIndex], me: PeerIndex, leader: PeerIndex, term: UInt64) {
+    package init(members: [PeerIndex], me: PeerIndex, leader: PeerIndex, term: UInt64) {
         self.members = members
         self.me = me
         self.term = term
@@ -72,7 +63,7 @@ struct Raft: Sendable {
     }
 
     /// A member that comes back with what its disk kept.
-    init(
+    package init(
         members: [PeerIndex],
         me: PeerIndex,
         term: UInt64,
@@ -93,15 +84,15 @@ struct Raft: Sendable {
         durable = snapshot.index + UInt64(log.count)
     }
 
-    var lastIndex: UInt64 { snapshotIndex + UInt64(log.count) }
-    var lastTerm: UInt64 { log.last?.term ?? snapshotTerm }
-    var majority: Int { members.count / 2 + 1 }
-    var isLeader: Bool { role == .leader }
+    package var lastIndex: UInt64 { snapshotIndex + UInt64(log.count) }
+    package var lastTerm: UInt64 { log.last?.term ?? snapshotTerm }
+    package var majority: Int { members.count / 2 + 1 }
+    package var isLeader: Bool { role == .leader }
     /// Entries that this leader appended and that are not committed.
-    var uncommitted: UInt64 { lastIndex - max(commit, inherited) }
+    package var uncommitted: UInt64 { lastIndex - max(commit, inherited) }
 
     /// The entry at an index behind the snapshot.
-    subscript(index: UInt64) -> Entry? {
+    package subscript(index: UInt64) -> Entry? {
         index > snapshotIndex && index <= lastIndex
             ? log[Int(index - snapshotIndex - 1)] : nil
     }
@@ -127,7 +118,7 @@ struct Raft: Sendable {
     }
 
     /// Adds an entry, as the leader.
-    mutating func append(_ parcel: ParcelID, _ wishes: inout Wishes) {
+    package mutating func append(_ parcel: ParcelID, _ wishes: inout Wishes) {
         precondition(isLeader, "only a leader appends to its log")
         log.append(Entry(term: term, parcel: parcel))
         wishes.entries.append(lastIndex)
@@ -170,7 +161,7 @@ struct Raft: Sendable {
     }
 
     /// Asks a member where it stands: it was away, or is to hear what is committed.
-    mutating func probe(_ member: PeerIndex, _ wishes: inout Wishes) {
+    package mutating func probe(_ member: PeerIndex, _ wishes: inout Wishes) {
         guard isLeader, member != me, let place = place(of: member) else { return }
         next[place] = lastIndex + 1
         base[place] = lastIndex
@@ -182,7 +173,7 @@ struct Raft: Sendable {
     ///
     /// - Source: rabbitmq/ra `ra_server.erl`, `make_pipelined_rpc_effects`: a peer that was told of an earlier
     ///   commit index gets a word without entries.
-    mutating func tellCommit(_ wishes: inout Wishes) {
+    package mutating func tellCommit(_ wishes: inout Wishes) {
         guard isLeader, told < commit, commit == lastIndex else { return }
         told = commit
         for place in members.indices
@@ -216,7 +207,7 @@ struct Raft: Sendable {
     // MARK: Disks
 
     /// Something that was asked to be written is safe.
-    mutating func stored(_ sync: Wishes.Sync, _ wishes: inout Wishes) {
+    package mutating func stored(_ sync: Wishes.Sync, _ wishes: inout Wishes) {
         switch sync {
         case .entry(let index, let entryTerm):
             guard term(at: index) == entryTerm, index > durable else { return }
@@ -256,7 +247,7 @@ struct Raft: Sendable {
     }
 
     /// The leader is gone, or nobody knows of one: asks whether an election would be won.
-    mutating func stand(_ wishes: inout Wishes) {
+    package mutating func stand(_ wishes: inout Wishes) {
         guard role != .leader, members.contains(me) else { return }
         role = .preCandidate
         leader = .none
@@ -299,7 +290,7 @@ struct Raft: Sendable {
     }
 
     /// Its leader is out of reach.
-    mutating func loseLeader(_ wishes: inout Wishes) {
+    package mutating func loseLeader(_ wishes: inout Wishes) {
         guard role == .follower else { return }
         leader = .none
         wishes.election = true
@@ -310,7 +301,7 @@ struct Raft: Sendable {
     /// Takes a word of another member.
     ///
     /// `leaderIsAlive` says whether this member still hears its leader: then it wants no election.
-    mutating func receive(
+    package mutating func receive(
         _ word: Message,
         from member: PeerIndex,
         leaderIsAlive: Bool,
@@ -489,7 +480,7 @@ struct Raft: Sendable {
     }
 
     /// Replaces all entries up to `index`, which is applied, by a snapshot.
-    mutating func compact(upTo index: UInt64, _ parcel: ParcelID, _ wishes: inout Wishes) {
+    package mutating func compact(upTo index: UInt64, _ parcel: ParcelID, _ wishes: inout Wishes) {
         guard index > snapshotIndex, index <= durable, let term = term(at: index) else { return }
         wishes.erased.append((snapshotIndex + 1, index + 1))
         wishes.snapshot = true
@@ -498,7 +489,7 @@ struct Raft: Sendable {
     }
 
     /// Goes on with other members.
-    mutating func setMembers(_ wanted: [PeerIndex]) {
+    package mutating func setMembers(_ wanted: [PeerIndex]) {
         let old = members
         let (oldNext, oldMatch, oldBase) = (next, match, base)
         isProbing = wanted.map { _ in false }
@@ -513,7 +504,7 @@ struct Raft: Sendable {
         match = wanted.map { member in old.firstIndex(of: member).map { oldMatch[$0] } ?? 0 }
     }
 
-    func checkInvariants() {
+    package func checkInvariants() {
         precondition(commit <= lastIndex, "more is committed than there is")
         precondition(durable <= lastIndex, "more is on the disk than there is")
         precondition(snapshotIndex <= commit, "a snapshot holds what is not committed")

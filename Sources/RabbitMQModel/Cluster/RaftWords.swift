@@ -1,30 +1,64 @@
 import DequeModule
-import WarrenKernel
-import WarrenTrace
+package import WarrenKernel
+package import WarrenTrace
 
 extension Raft {
+    /// What a member is at the moment.
+    package enum Role: Sendable { case follower, preCandidate, candidate, leader }
+
+    /// One entry of the log.
+    package struct Entry: BitwiseCopyable, Hashable, Sendable {
+        package var term: UInt64
+        package var parcel: ParcelID
+
+        package init(term: UInt64, parcel: ParcelID) {
+            self.term = term
+            self.parcel = parcel
+        }
+    }
+
     /// What members say to each other.
-    struct Message: BitwiseCopyable, Sendable {
-        enum Kind: UInt8 {
+    package struct Message: BitwiseCopyable, Hashable, Sendable {
+        package enum Kind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
             case append, appended, preVote, preVoted, vote, voted, snapshot
         }
 
-        var kind: Kind
-        var term: UInt64
+        package var kind: Kind
+        package var term: UInt64
         /// append: the entry's index; votes: the index of the last entry; appended: what the follower has.
-        var index: UInt64 = 0
+        package var index: UInt64 = 0
         /// append: the term of the entry before; votes: the term of the last entry.
-        var logTerm: UInt64 = 0
-        var entryTerm: UInt64 = 0
-        var commit: UInt64 = 0
-        var parcel = ParcelID.none
+        package var logTerm: UInt64 = 0
+        package var entryTerm: UInt64 = 0
+        package var commit: UInt64 = 0
+        package var parcel = ParcelID.none
         /// appended, voted: yes; append without an entry: no answer is wanted.
-        var granted = false
+        package var granted = false
+
+        package init(
+            kind: Kind,
+            term: UInt64,
+            index: UInt64 = 0,
+            logTerm: UInt64 = 0,
+            entryTerm: UInt64 = 0,
+            commit: UInt64 = 0,
+            parcel: ParcelID = .none,
+            granted: Bool = false
+        ) {
+            self.kind = kind
+            self.term = term
+            self.index = index
+            self.logTerm = logTerm
+            self.entryTerm = entryTerm
+            self.commit = commit
+            self.parcel = parcel
+            self.granted = granted
+        }
     }
 
     /// What the owner is to do.
-    struct Wishes: Sendable {
-        enum Sync: Sendable, Hashable {
+    package struct Wishes: Sendable {
+        package enum Sync: Sendable, Hashable {
             /// Then tell ``Raft/stored(_:_:_:)``.
             case entry(index: UInt64, term: UInt64)
             /// Then send the vote.
@@ -33,24 +67,26 @@ extension Raft {
             case candidacy(term: UInt64)
         }
 
-        var sends: [(to: PeerIndex, message: Message)] = []
+        package var sends: [(to: PeerIndex, message: Message)] = []
         /// Entries to write, and what waits for each.
-        var entries: [UInt64] = []
+        package var entries: [UInt64] = []
         /// Entries to erase: from the first up to, and not including, the second.
-        var erased: [(UInt64, UInt64)] = []
+        package var erased: [(UInt64, UInt64)] = []
         /// Whether term and vote are to be written.
-        var vote = false
+        package var vote = false
         /// Whether the snapshot is to be written.
-        var snapshot = false
+        package var snapshot = false
         /// What waits for all that was asked to be written.
-        var syncs: [Sync] = []
-        var becameLeader = false
-        var lostLeadership = false
+        package var syncs: [Sync] = []
+        package var becameLeader = false
+        package var lostLeadership = false
         /// Whether the timer for an election is to be set; nil leaves it as it is.
-        var election: Bool?
+        package var election: Bool?
+
+        package init() {}
 
         /// Forgets everything; asking first is cheaper than removing nothing.
-        mutating func clear() {
+        package mutating func clear() {
             if !sends.isEmpty { sends.removeAll(keepingCapacity: true) }
             if !entries.isEmpty { entries.removeAll(keepingCapacity: true) }
             if !erased.isEmpty { erased.removeAll(keepingCapacity: true) }
@@ -66,7 +102,7 @@ extension Raft {
 
 extension Raft.Wishes {
     /// Whether nothing is wanted.
-    var isIdle: Bool {
+    package var isIdle: Bool {
         sends.isEmpty && entries.isEmpty && erased.isEmpty && syncs.isEmpty && !vote && !snapshot
             && !becameLeader && !lostLeadership && election == nil
     }
@@ -76,22 +112,28 @@ extension Packet {
     init(peerWord: PeerWord) { self.init(word: peerWord.rawValue) }
 
     /// A word of Raft as it travels.
-    init(_ message: Raft.Message, _ queue: Symbol) {
+    package init(_ message: Raft.Message, _ queue: Symbol) {
+        precondition(
+            message.term >> 24 == 0 && message.commit >> 40 == 0 && message.logTerm >> 32 == 0
+                && message.entryTerm >> 32 == 0,
+            "a word of Raft has room for terms of 24 bits and indices of 40"
+        )
         self.init(peerWord: .raft)
         subject = queue
         flags = message.kind.rawValue << 1 | (message.granted ? 1 : 0)
         parcel = message.parcel
         x = message.index
         y = message.term << 40 | message.commit
-        c = UInt32(truncatingIfNeeded: message.logTerm)
-        d = UInt32(truncatingIfNeeded: message.entryTerm)
+        c = UInt32(message.logTerm)
+        d = UInt32(message.entryTerm)
     }
 }
 
 extension Raft.Message {
     /// The word of Raft that a packet carries.
-    init?(_ packet: Packet) {
-        guard let kind = Kind(rawValue: packet.flags >> 1) else { return nil }
+    package init?(_ packet: Packet) {
+        guard packet.word == PeerWord.raft.rawValue, let kind = Kind(rawValue: packet.flags >> 1)
+        else { return nil }
         self.init(
             kind: kind,
             term: packet.y >> 40,

@@ -65,7 +65,7 @@ struct Unacked: BitwiseCopyable, Sendable {
 }
 
 /// A channel of a connection.
-struct Channel: Sendable {
+package struct Channel: Sendable {
     /// The life of a channel.
     enum State: Sendable { case open, closing, closed }
 

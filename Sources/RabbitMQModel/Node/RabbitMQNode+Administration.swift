@@ -160,8 +160,7 @@ extension RabbitMQNode {
         ownAlarms = isOn ? ownAlarms | bit : ownAlarms & ~bit
         guard before != ownAlarms else { return }
         turn.record(isOn ? .alarmRaised : .alarmCleared, variant: bit)
-        var word = Packet(peerWord: .alarm)
-        word.c = UInt32(ownAlarms)
+        let word = Words.Alarm(bits: ownAlarms)
         for peer in peers.indices where peer != me && peers[peer].isConnected {
             send(word, toPeer: peer, &turn)
         }

@@ -82,7 +82,7 @@ extension RabbitMQNode {
         let noAck = consumers[consumer].noAck
         // The consumer's number rides in the upper bits of the tag's word: the client knows it from
         // consume-ok, and tags never come near 2^40.
-        packet.x = channels[channel].nextTag | UInt64(consumers[consumer].label) &<< 40
+        packet.setDelivery(channels[channel].nextTag, consumer: consumers[consumer].label)
         let redelivered: UInt8 = taken.entry.redelivered ? 1 : 0
         turn.record(
             .deliverySent,
@@ -189,7 +189,7 @@ extension RabbitMQNode {
         // Who fetches sees what is left after that: RMQ-TTL-13.
         if !isPlain { dropExpired(queue, &turn) }
         var answer = deliveryPacket(.basicGetOk, message, taken.entry, queue, channel)
-        answer.x = channels[channel].nextTag | UInt64(queues[queue].readyCount) << 40
+        answer.setDelivery(channels[channel].nextTag, left: queues[queue].readyCount)
         let noAck = packet.has(Flag.noAck)
         turn.record(
             .deliverySent,

@@ -221,7 +221,7 @@ extension RabbitMQNode {
                 && (messages[entry.entry.row].persistent || queue.rules.kind == .stream)
             {
                 let key =
-                    queue.rules.isReplicated
+                    queue.rules.hasCopies
                     ? DiskKey.copy(queue.symbol, entry.position)
                     : DiskKey.message(queue.symbol, entry.position)
                 var packet = diskPacket(entry.entry.row, redelivered: true)

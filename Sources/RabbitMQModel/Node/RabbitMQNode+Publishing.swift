@@ -3,7 +3,7 @@ import WarrenKernel
 import WarrenTrace
 
 /// A confirm that waits for disks.
-struct PendingConfirm: BitwiseCopyable, Sendable {
+package struct PendingConfirm: BitwiseCopyable, Sendable {
     var channel: ChannelIndex
     var waiting: Int32
     var sequence: UInt64

@@ -152,9 +152,7 @@ extension RabbitMQNode {
         channels[channel].lastQueue = queue
         guard !wanted.nowait else { return }
         if let node = counter(of: queue) {
-            var question = Packet(peerWord: .count)
-            question.port = channel.wire
-            question.subject = queues[queue].symbol
+            let question = Words.Count(channel: channel, queue: queues[queue].symbol)
             wait(channel, for: .queue(queue))
             send(question, toPeer: node, &turn)
             return
@@ -293,7 +291,7 @@ extension RabbitMQNode {
                 rules: rules,
                 owner: owner,
                 home: place.home,
-                isHere: place.home == me && !isQuorum && !(isRecovered && rules.isReplicated)
+                isHere: place.home == me && !isQuorum && !(isRecovered && rules.hasCopies)
             )
         )
         if !isQuorum {

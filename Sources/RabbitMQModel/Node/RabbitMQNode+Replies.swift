@@ -106,7 +106,7 @@ extension RabbitMQNode {
         delivery.custody = 1
         delivery.subject = symbol
         delivery.exchange = packet.subject
-        delivery.x = channels[target].nextTag | UInt64(UInt32.max) &<< 40
+        delivery.setDelivery(channels[target].nextTag, consumer: Packet.noConsumer)
         turn.send(delivery, on: channels[target].connection)
         // RMQ-DRT-07: before 4.2 mandatory brings it back although it was delivered.
         if packet.has(Flag.mandatory), settings.version < .v4_2 {

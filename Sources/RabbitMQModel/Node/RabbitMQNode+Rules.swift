@@ -312,7 +312,7 @@ extension RabbitMQNode {
             version: settings.version
         )
         if !isClustered { rules.mirroring = nil }
-        rules.isReplicated =
+        rules.hasCopies =
             rules.mirroring != nil || isClustered && rules.kind == .stream && rules.groupSize != 1
         return rules
     }
@@ -337,10 +337,10 @@ extension RabbitMQNode {
         for queue in queues.indices where queues[queue].exists && queues[queue].scope == scope {
             let rules = rules(for: queues[queue].declaration, scope)
             guard rules != queues[queue].rules else { continue }
-            let wasReplicated = queues[queue].rules.isReplicated
+            let hadCopies = queues[queue].rules.hasCopies
             let oldLife = queues[queue].rules.expires
             queues[queue].follow(rules, bytes: weighReady(queue))
-            if wasReplicated != rules.isReplicated { rewrite(queue, &turn) }
+            if hadCopies != rules.hasCopies { rewrite(queue, &turn) }
             refreshMirrors(queue, &turn)
             let quorum = queues[queue].quorum
             if quorum != .none, quorums[quorum].member != .none {

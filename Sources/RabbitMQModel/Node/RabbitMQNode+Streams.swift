@@ -75,7 +75,7 @@ extension RabbitMQNode {
         message.parcel = turn.parcels.put(properties)
         let entry = Entry(readySince: record.time, row: record.row, redelivered: false)
         var packet = deliveryPacket(.basicDeliver, message, entry, queue, channel)
-        packet.x = channels[channel].nextTag | UInt64(consumers[consumer].label) &<< 40
+        packet.setDelivery(channels[channel].nextTag, consumer: consumers[consumer].label)
         turn.record(
             .recordRead,
             message: message.message,

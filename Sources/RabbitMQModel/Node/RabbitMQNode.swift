@@ -94,7 +94,7 @@ struct RabbitMQNode: Machine {
     /// Publications and settlements for queues that have no home at the moment.
     var orphans: [(queue: QueueIndex, channel: ChannelIndex, slot: ConfirmSlot, packet: Packet)] =
         []
-    var staleWords: [(queue: QueueIndex, packet: Packet)] = []
+    var staleWords: [(queue: QueueIndex, word: Words.SettleStale)] = []
 
     // Quorum queues.
     var quorums: Table<QuorumPart> = []

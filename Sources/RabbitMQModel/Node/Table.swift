@@ -6,7 +6,7 @@ import WarrenTrace
 /// `none` is the place of nothing, as ``ConnectionID/none`` is; a table has no row there.
 package struct Index<Row>: Sendable, Hashable, Comparable {
     /// The place, as a packet carries it; all ones for none.
-    let wire: UInt32
+    package let wire: UInt32
 
     /// The row at `place`, which must fit into 32 bits.
     @inline(__always)
@@ -14,11 +14,11 @@ package struct Index<Row>: Sendable, Hashable, Comparable {
 
     /// The row whose place a packet carries; all ones is none.
     @inline(__always)
-    init(wire: UInt32) { self.wire = wire }
+    package init(wire: UInt32) { self.wire = wire }
 
     /// No row.
     @inline(__always)
-    static var none: Index { Index(wire: .max) }
+    package static var none: Index { Index(wire: .max) }
 
     /// As the number of an array that runs beside the table.
     @inline(__always)
@@ -135,12 +135,12 @@ struct Directory<Key: DirectoryKey, Value: Sendable>: Sendable {
 
 package typealias QueueIndex = Index<Queue>
 package typealias ExchangeIndex = Index<Exchange>
-typealias ChannelIndex = Index<Channel>
+package typealias ChannelIndex = Index<Channel>
 typealias ConsumerIndex = Index<Consumer>
 typealias SessionIndex = Index<Session>
-typealias PeerIndex = Index<Peer>
+package typealias PeerIndex = Index<Peer>
 typealias QuorumIndex = Index<QuorumPart>
 typealias MemberIndex = Index<QuorumMember>
 /// The place of a message in the slab.
 typealias MessageIndex = Index<MessageRow>
-typealias ConfirmSlot = Index<PendingConfirm>
+package typealias ConfirmSlot = Index<PendingConfirm>

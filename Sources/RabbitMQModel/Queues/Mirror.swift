@@ -55,11 +55,16 @@ struct Mirror: Sendable {
 }
 
 /// How far a replica of a stream reaches.
-struct Reach: Comparable, Sendable {
-    var epoch: UInt32
-    var end: UInt64
+package struct Reach: Hashable, Comparable, Sendable {
+    package var epoch: UInt32
+    package var end: UInt64
 
-    static func < (one: Reach, other: Reach) -> Bool {
+    package init(epoch: UInt32, end: UInt64) {
+        self.epoch = epoch
+        self.end = end
+    }
+
+    package static func < (one: Reach, other: Reach) -> Bool {
         (one.epoch, one.end) < (other.epoch, other.end)
     }
 }

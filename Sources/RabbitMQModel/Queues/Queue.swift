@@ -118,7 +118,7 @@ package struct Queue: Sendable {
     ) {
         self.home = home
         placement = isHere ? .here : .elsewhere
-        isAlone = isHere && !rules.isReplicated
+        isAlone = isHere && !rules.hasCopies
         self.symbol = symbol
         self.scope = scope
         self.declaration = declaration
@@ -178,7 +178,7 @@ package struct Queue: Sendable {
     /// Goes by other rules from now on; `bytes` is what the ready copies weigh.
     mutating func follow(_ rules: QueueRules, bytes: UInt64) {
         self.rules = rules
-        isAlone = isHere && !rules.isReplicated
+        isAlone = isHere && !rules.hasCopies
         isPlain = rules.isPlain && isHere && !hasPriorities && !hasExpirations
         readyBytes = bytes
     }

@@ -62,11 +62,11 @@ package struct QueueRules: Hashable, Sendable {
     /// Whether it may after a stop in good order: RMQ-MIR-10.
     package var promotesOnShutdown = false
     /// Whether other nodes keep copies, as mirrors or as replicas of a stream.
-    package var isReplicated = false
+    package var hasCopies = false
 
     /// Whether nothing here concerns the common way of a message.
     var isPlain: Bool {
-        kind == .classic && !isReplicated && ttl == nil && expires == nil && maxLength == nil
+        kind == .classic && !hasCopies && ttl == nil && expires == nil && maxLength == nil
             && maxBytes == nil
             && maxPriority == 0 && !singleActive
     }

@@ -1,9 +1,9 @@
-import WarrenKernel
-import WarrenTrace
+package import WarrenKernel
+package import WarrenTrace
 
 /// What a quorum queue is told to do; an entry of its log is a batch of these.
-struct QuorumCommand: BitwiseCopyable, Sendable {
-    enum Kind: UInt8 {
+package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
+    package enum Kind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
         /// A message comes.
         case enqueue
         /// A consumer is done with a copy; `number` is its delivery.
@@ -41,21 +41,26 @@ struct QuorumCommand: BitwiseCopyable, Sendable {
         var settles: Bool { self == .settle || self == .giveBack || self == .discard }
     }
 
-    var kind: Kind
+    package var kind: Kind
     /// The node that says it, and since when it runs.
-    var client: UInt64 = 0
+    package var client: UInt64 = 0
     /// The number of the command among those of this client, from 1; 0 if it needs no answer.
-    var sequence: UInt64 = 0
+    package var sequence: UInt64 = 0
     /// The consumer's number on that node.
-    var consumer: UInt32 = 0
+    package var consumer: UInt32 = 0
     /// enqueue: the milliseconds that the message may wait, or all ones.
-    var number: UInt64 = 0
-    var priority: UInt8 = 0
-    var hasPriority = false
-    var packet = Packet()
+    package var number: UInt64 = 0
+    package var priority: UInt8 = 0
+    package var hasPriority = false
+    package var packet = Packet()
+
+    package init(kind: Kind, client: UInt64 = 0) {
+        self.kind = kind
+        self.client = client
+    }
 
     /// drop: another one of the same channel follows, and nothing is handed out before it.
-    static let more: UInt8 = 32
+    package static let more: UInt8 = 32
 }
 
 /// An entry of the log of a quorum queue.
@@ -77,11 +82,11 @@ struct QuorumBatch: ParcelBundle {
 /// same end.
 ///
 /// - Source: RabbitMQ's `update_config` command and Ra's machine versions, which are entries of the log as well.
-final class QuorumConfiguration: Sendable {
+package final class QuorumConfiguration: Sendable {
     let rules: QueueRules
     let honoursPriority: Bool
 
-    init(rules: QueueRules, honoursPriority: Bool) {
+    package init(rules: QueueRules, honoursPriority: Bool) {
         self.rules = rules
         self.honoursPriority = honoursPriority
     }
@@ -98,13 +103,13 @@ struct QuorumSnapshot: ParcelBundle {
 ///
 /// The leader sends what is to be sent; what has happened is told once, by the first member that applies the
 /// command.
-enum QuorumEffect: Sendable {
+package enum QuorumEffect: Sendable {
     /// Whom an effect concerns: a consumer of a client.
-    struct Party: BitwiseCopyable, Sendable {
-        var client: UInt64
-        var number: UInt32
+    package struct Party: BitwiseCopyable, Hashable, Sendable {
+        package var client: UInt64
+        package var number: UInt32
         /// The client's own node, as facts name it.
-        var peer: UInt32
+        package var peer: UInt32
     }
 
     case routed(MessageID, bytes: UInt32)

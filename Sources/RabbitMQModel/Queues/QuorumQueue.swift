@@ -1,6 +1,6 @@
-import DequeModule
-import WarrenKernel
-import WarrenTrace
+package import DequeModule
+package import WarrenKernel
+package import WarrenTrace
 
 /// A quorum queue as each of its members has it: a pure machine of commands and effects.
 ///
@@ -9,54 +9,54 @@ import WarrenTrace
 ///
 /// - Source: rabbitmq-server `rabbit_fifo.erl`; RMQ-QQ-04 to -28, -32, -33.
 /// - Differs: a delivery that is settled by sending is settled when the leader sends it.
-struct QuorumQueue: Sendable {
+package struct QuorumQueue: Sendable {
     /// A copy of a message.
-    struct Copy: BitwiseCopyable, Sendable {
-        var id: UInt64
+    package struct Copy: BitwiseCopyable, Sendable {
+        package var id: UInt64
         /// The publication.
-        var packet: Packet
-        var readySince: Instant
+        package var packet: Packet
+        package var readySince: Instant
         /// When it expires, in nanoseconds; all ones for never.
-        var expiry: UInt64
+        package var expiry: UInt64
         /// How often it came back.
-        var returns: UInt32 = 0
-        var priority: UInt8
-        var hasPriority: Bool
+        package var returns: UInt32 = 0
+        package var priority: UInt8
+        package var hasPriority: Bool
     }
 
     /// A copy in a consumer's hands.
-    struct Held: BitwiseCopyable, Sendable {
-        var delivery: UInt64
-        var copy: Copy
+    package struct Held: BitwiseCopyable, Sendable {
+        package var delivery: UInt64
+        package var copy: Copy
     }
 
     /// A consumer, or a channel that fetches.
-    struct Taker: Sendable {
-        var party: QuorumEffect.Party
-        var prefetch: UInt32
-        var settlesBySending: Bool
-        var priority: Int64
-        var held = Deque<Held>()
-        var nextDelivery: UInt64 = 1
-        var inRotation = false
-        var wantsMore = true
+    package struct Taker: Sendable {
+        package var party: QuorumEffect.Party
+        package var prefetch: UInt32
+        package var settlesBySending: Bool
+        package var priority: Int64
+        package var held = Deque<Held>()
+        package var nextDelivery: UInt64 = 1
+        package var inRotation = false
+        package var wantsMore = true
         /// Whether its node is out of reach.
-        var isSuspect = false
-        var isGone = false
+        package var isSuspect = false
+        package var isGone = false
 
         /// How many deliveries may be out to a consumer that says nothing of it: RMQ-QQ-48.
         static let unlimited: UInt32 = 2000
 
-        var hasRoom: Bool {
+        package var hasRoom: Bool {
             wantsMore && !isSuspect && !isGone
                 && held.count < (prefetch == 0 ? Self.unlimited : prefetch)
         }
     }
 
     /// A dead copy that waits for a target: RMQ-QQ-20.
-    struct Dead: BitwiseCopyable, Sendable {
-        var copy: Copy
-        var reason: DropReason
+    package struct Dead: BitwiseCopyable, Sendable {
+        package var copy: Copy
+        package var reason: DropReason
     }
 
     /// How full a queue that rejects publications is.
@@ -64,7 +64,7 @@ struct QuorumQueue: Sendable {
     /// It takes what comes all the same: publishers are told, and stop.
     ///
     /// - Source: RMQ-QQ-16, -46; `rabbit_fifo:evaluate_limit`.
-    enum Fullness: UInt8, Sendable {
+    package enum Fullness: UInt8, Sendable {
         /// Below four fifths of its limits, or never above them.
         case open
         /// No longer above its limits: new publishers may begin, those that were stopped may not go on.
@@ -73,8 +73,8 @@ struct QuorumQueue: Sendable {
         case full
     }
 
-    private(set) var rules: QueueRules
-    private(set) var fullness = Fullness.open
+    package private(set) var rules: QueueRules
+    package private(set) var fullness = Fullness.open
     /// Copies that came back, the next to go out first.
     private var returned = Deque<Copy>()
     /// Copies that were never out, by priority.
@@ -83,12 +83,12 @@ struct QuorumQueue: Sendable {
     private var highServed = 0
     private var bytes: UInt64 = 0
     private var nextID: UInt64 = 1
-    private(set) var takers: [Taker] = []
+    package private(set) var takers: [Taker] = []
     private var rotation = Deque<Int>()
     private var order: [Int] = []
     private var active = -1
     private var hasPriorities = false
-    private(set) var discards = Deque<Dead>()
+    package private(set) var discards = Deque<Dead>()
     private var discardBytes: UInt64 = 0
     /// The last command of each client.
     private var lastOf: [(client: UInt64, sequence: UInt64)] = []
@@ -100,7 +100,7 @@ struct QuorumQueue: Sendable {
     /// When it was made, given other rules, fetched from, or left by a consumer: RMQ-QQ-49.
     private var lastActive: Instant
 
-    init(_ rules: QueueRules, honoursPriority: Bool, createdAt: Instant) {
+    package init(_ rules: QueueRules, honoursPriority: Bool, createdAt: Instant) {
         self.rules = rules
         lastActive = createdAt
         self.honoursPriority = honoursPriority
@@ -116,14 +116,14 @@ struct QuorumQueue: Sendable {
     }
 
     /// Copies that could go out.
-    var readyCount: Int { returned.count + laneCount }
+    package var readyCount: Int { returned.count + laneCount }
     /// Copies with consumers.
-    var unackedCount: Int { heldCount }
+    package var unackedCount: Int { heldCount }
     /// Consumers as the broker counts them: those that hold something although they were cancelled, and each delivery
     /// that was fetched, are among them, those that wait for an active one to leave are not.
     ///
     /// - Source: RMQ-QQ-50; `rabbit_fifo:query_stat`.
-    var consumerCount: Int {
+    package var consumerCount: Int {
         takers.enumerated().reduce(0) { count, taker in
             let (index, one) = taker
             if one.isGone { return count }
@@ -133,10 +133,10 @@ struct QuorumQueue: Sendable {
         }
     }
     /// Everything but what consumers hold.
-    var presentCount: Int { readyCount + discards.count }
+    package var presentCount: Int { readyCount + discards.count }
 
     /// Goes by other rules; the limits are looked at with the next command.
-    mutating func follow(_ configuration: QuorumConfiguration, at time: Instant) {
+    package mutating func follow(_ configuration: QuorumConfiguration, at time: Instant) {
         if configuration.rules != rules { lastActive = time }
         rules = configuration.rules
         honoursPriority = configuration.honoursPriority
@@ -148,11 +148,11 @@ struct QuorumQueue: Sendable {
     }
 
     /// When the next copy expires, in nanoseconds; nil if none does.
-    var nextExpiry: UInt64? { head.flatMap { $0.expiry == .max ? nil : $0.expiry } }
+    package var nextExpiry: UInt64? { head.flatMap { $0.expiry == .max ? nil : $0.expiry } }
 
     // MARK: Commands
 
-    mutating func apply(
+    package mutating func apply(
         _ command: QuorumCommand,
         at time: Instant,
         _ effects: inout [QuorumEffect]
@@ -531,7 +531,7 @@ struct QuorumQueue: Sendable {
     /// Whether nobody has consumed from it, or fetched, for so long.
     ///
     /// - Source: RMQ-QQ-49; `rabbit_fifo:is_expired`.
-    func isUnused(for life: Interval, at time: Instant) -> Bool {
+    package func isUnused(for life: Interval, at time: Instant) -> Bool {
         let isUsed = takers.contains {
             !$0.isGone && !$0.isSuspect && ($0.wantsMore || !$0.held.isEmpty)
         }
@@ -773,41 +773,41 @@ struct QuorumQueue: Sendable {
     // MARK: Looking
 
     /// Every copy that is not with a consumer, the next to go out first.
-    var presentCopies: [Copy] {
+    package var presentCopies: [Copy] {
         Array(returned) + lanes.reversed().flatMap { $0 } + discards.map(\.copy)
     }
 
     /// Every copy that a consumer holds.
-    var heldCopies: [(copy: Copy, party: QuorumEffect.Party)] {
+    package var heldCopies: [(copy: Copy, party: QuorumEffect.Party)] {
         takers.filter { !$0.isGone }.flatMap { taker in
             taker.held.map { ($0.copy, taker.party) }
         }
     }
 
     /// What a consumer holds: it may not have arrived.
-    func held(by client: UInt64, _ number: UInt32) -> Deque<Held> {
+    package func held(by client: UInt64, _ number: UInt32) -> Deque<Held> {
         taker(client, number).map { takers[$0].held } ?? []
     }
 
     /// The number of the last delivery to a consumer; nil if there is no such consumer.
-    func lastDelivery(to client: UInt64, _ number: UInt32) -> UInt64? {
+    package func lastDelivery(to client: UInt64, _ number: UInt32) -> UInt64? {
         taker(client, number).map { takers[$0].nextDelivery - 1 }
     }
 
     /// The last command of a client that was applied.
-    func last(of client: UInt64) -> UInt64 {
+    package func last(of client: UInt64) -> UInt64 {
         lastOf.first { $0.client == client }?.sequence ?? 0
     }
 
     /// The clients that have consumers here.
-    var clients: Set<UInt64> { Set(takers.filter { !$0.isGone }.map(\.party.client)) }
+    package var clients: Set<UInt64> { Set(takers.filter { !$0.isGone }.map(\.party.client)) }
 
-    func parcels(_ holding: inout ParcelMarks) {
+    package func parcels(_ holding: inout ParcelMarks) {
         for copy in presentCopies { holding.keep(copy.packet.parcel) }
         for held in heldCopies { holding.keep(held.copy.packet.parcel) }
     }
 
-    func checkInvariants() {
+    package func checkInvariants() {
         precondition(
             laneCount == lanes.reduce(0) { $0 + $1.count },
             "a quorum queue miscounts what is ready"
@@ -828,7 +828,7 @@ struct QuorumQueue: Sendable {
 }
 
 /// Numbers of those who take from a quorum queue.
-enum QuorumTaker {
+package enum QuorumTaker {
     /// Marks a channel that fetches; the rest is the channel.
-    static let fetching: UInt32 = 1 << 31
+    package static let fetching: UInt32 = 1 << 31
 }
