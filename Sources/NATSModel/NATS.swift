@@ -8,6 +8,7 @@ public enum NATS: BrokerModel {
     /// At most once, always.
     public static let features = Features(
         delivery: .atMostOnce,
+        capabilities: [.sharesWork, .answersRequests],
         approximations: [
             Features.Approximation(
                 "slow consumers at the server (NATS-SLW-02, -03)",

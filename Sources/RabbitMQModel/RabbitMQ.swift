@@ -8,6 +8,10 @@ public enum RabbitMQ: BrokerModel {
     /// At least once with acks after the work; what is simplified is listed here and said by a run.
     public static let features = Features(
         delivery: .atLeastOnce,
+        capabilities: [
+            .keepsForLater, .sharesWork, .returnsUnfinished, .confirms, .survivesRestart,
+            .answersRequests,
+        ],
         approximations: [
             Features.Approximation(
                 "the AMQP handshake (RMQ-CONN-01, -02)",

@@ -37,6 +37,22 @@ public struct Features: Sendable {
         case atLeastOnce = "at least once"
     }
 
+    /// Something that brokers differ in, and that the contract of the models checks of each.
+    public enum Capability: String, Sendable, CaseIterable {
+        /// What nobody takes waits for somebody.
+        case keepsForLater = "keeps for later what nobody takes"
+        /// Consumers of one queue, or of one group, share its messages.
+        case sharesWork = "shares messages among consumers"
+        /// What a consumer had and did not finish when it died comes back.
+        case returnsUnfinished = "returns what a consumer did not finish"
+        /// A publisher hears that its message is safe.
+        case confirms = "confirms publications"
+        /// What was confirmed is there again after the node was killed.
+        case survivesRestart = "survives a restart of its node"
+        /// Requests are answered.
+        case answersRequests = "answers requests"
+    }
+
     /// A simplification that a run should speak of.
     public struct Approximation: Sendable, Hashable {
         /// The behaviour, with its number in the catalogue if it has one.
@@ -57,12 +73,19 @@ public struct Features: Sendable {
 
     /// How often a message is handled when its consumer acknowledges after the work.
     public var delivery: Delivery
+    /// What it can do; what is not here it cannot.
+    public var capabilities: Set<Capability>
     /// What is simplified.
     public var approximations: [Approximation]
 
     /// Promises.
-    public init(delivery: Delivery, approximations: [Approximation]) {
+    public init(
+        delivery: Delivery,
+        capabilities: Set<Capability>,
+        approximations: [Approximation]
+    ) {
         self.delivery = delivery
+        self.capabilities = capabilities
         self.approximations = approximations
     }
 }

@@ -27,7 +27,12 @@ struct BrokerPort: Machine {
 /// RabbitMQ, with a real broker behind its nodes.
 enum ReplayedRabbitMQ: BrokerModel {
     static var vocabulary: Vocabulary { RabbitMQ.vocabulary }
-    static var features: Features { Features(delivery: .atLeastOnce, approximations: []) }
+    /// The broker is real: nothing of it is simplified.
+    static var features: Features {
+        var features = RabbitMQ.features
+        features.approximations = []
+        return features
+    }
 
     static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
         RabbitMQ.build(broker, into: &blueprint) { _ in BrokerPort() }

@@ -243,7 +243,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard queues[queue].rules.hasCopies, !areSafe(queue, position) else { return }
-        confirms[slot].waiting += 1
+        confirms.extend(slot)
         copyWaits[queue, default: []].append(CopyWait(position: position, slot: slot))
     }
 

@@ -182,11 +182,7 @@ extension RabbitMQNode {
 
     /// One of those that a confirm waits for has answered.
     mutating func settleConfirm(_ slot: ConfirmSlot, refused: Bool, _ turn: inout Turn) {
-        confirms[slot].waiting -= 1
-        if refused { confirms[slot].isRefused = true }
-        guard confirms[slot].waiting == 0 else { return }
-        let done = confirms[slot]
-        freeConfirms.append(slot)
+        guard let done = confirms.settle(slot, refused: refused) else { return }
         confirm(
             done.channel,
             done.sequence,

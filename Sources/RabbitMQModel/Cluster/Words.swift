@@ -213,7 +213,7 @@ package enum Words {
         }
     }
 
-    /// How many messages and consumers does a queue have?
+    /// Asks how many messages and consumers a queue has.
     package struct Count: Word {
         package static let name = PeerWord.count
         package var channel: ChannelIndex

@@ -68,6 +68,7 @@ extension RabbitMQNode {
     }
 
     func checkInvariants() {
+        confirms.checkInvariants()
         var unacked = 0
         for channel in channels where channel.state == .open {
             unacked += channel.unacked.count { $0.queue != .none }

@@ -2,22 +2,6 @@ import DequeModule
 import WarrenKernel
 import WarrenTrace
 
-/// A confirm that waits for disks.
-package struct PendingConfirm: BitwiseCopyable, Sendable {
-    var channel: ChannelIndex
-    var waiting: Int32
-    var sequence: UInt64
-    var message: MessageID
-    /// Whether one of those it waits for refused the message.
-    var isRefused = false
-}
-
-/// A write that a confirm waits for.
-struct PendingWrite: BitwiseCopyable, Sendable {
-    var write: UInt64
-    var confirm: ConfirmSlot
-}
-
 /// basic.publish: routing, returns, confirms.
 extension RabbitMQNode {
     /// The common publication: transient, without headers, to an exchange that is there and a key that
@@ -172,14 +156,7 @@ extension RabbitMQNode {
         let stored = taken.count { isStored(row, $0) }
         var slot: ConfirmSlot = .none
         if sequence > 0, stored > 0, taken.count == targets.count {
-            slot = wait(
-                PendingConfirm(
-                    channel: channel,
-                    waiting: Int32(stored),
-                    sequence: sequence,
-                    message: message.message
-                )
-            )
+            slot = confirms.open(channel, sequence, message.message, answers: stored)
         }
         var isRejected = false
         isDistributing = targets.count > 1
@@ -209,13 +186,11 @@ extension RabbitMQNode {
         var slot: ConfirmSlot = .none
         if channels[channel].confirming {
             channels[channel].publishSequence &+= 1
-            slot = wait(
-                PendingConfirm(
-                    channel: channel,
-                    waiting: 1,
-                    sequence: channels[channel].publishSequence,
-                    message: packet.message
-                )
+            slot = confirms.open(
+                channel,
+                channels[channel].publishSequence,
+                packet.message,
+                answers: 1
             )
         }
         if refuseIfFull(packet, queue, channel, slot: slot, &turn) { return }
@@ -241,14 +216,7 @@ extension RabbitMQNode {
         var slot: ConfirmSlot = .none
         if sequence > 0 {
             // One more than there are targets: nothing is over before all were told.
-            slot = wait(
-                PendingConfirm(
-                    channel: channel,
-                    waiting: Int32(targets.count + 1),
-                    sequence: sequence,
-                    message: packet.message
-                )
-            )
+            slot = confirms.open(channel, sequence, packet.message, answers: targets.count + 1)
         }
         let here = targets.filter { isHere($0) }
         isDistributing = targets.count > 1
@@ -313,14 +281,6 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func wait(_ waiting: PendingConfirm) -> ConfirmSlot {
-        if let free = freeConfirms.popLast() {
-            confirms[free] = waiting
-            return free
-        }
-        return confirms.append(waiting)
-    }
-
     /// Writes a message that is about to enter a queue.
     mutating func store(
         _ row: MessageIndex,
@@ -338,7 +298,7 @@ extension RabbitMQNode {
                 (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
         }
         turn.store(packet, at: key, as: WriteID(writeCount))
-        if slot != .none { writes.append(PendingWrite(write: writeCount, confirm: slot)) }
+        if slot != .none { confirms.await(WriteID(writeCount), slot) }
     }
 
     /// What is written of a message.
@@ -350,9 +310,8 @@ extension RabbitMQNode {
 
     /// Confirms what has reached the disk.
     mutating func completeWrites(upTo write: WriteID, _ turn: inout Turn) {
-        while let first = writes.first, first.write <= write.raw {
-            writes.removeFirst()
-            settleConfirm(first.confirm, refused: false, &turn)
+        while let slot = confirms.nextStored(upTo: write) {
+            settleConfirm(slot, refused: false, &turn)
         }
     }
 

@@ -41,9 +41,7 @@ struct RabbitMQNode: Machine {
     var exchangeOf = Directory<Symbol, ExchangeIndex>(.none)
     var messages = MessageSlab()
     var router = RouteCache()
-    var confirms = Table<PendingConfirm>()
-    var freeConfirms: ContiguousArray<ConfirmSlot> = []
-    var writes = Deque<PendingWrite>()
+    var confirms = Confirms()
     var writeCount: UInt64 = 0
     var bindingCount: UInt64 = 0
     var generatedNames: UInt64 = 0

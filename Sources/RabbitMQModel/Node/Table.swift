@@ -143,4 +143,4 @@ typealias QuorumIndex = Index<QuorumPart>
 typealias MemberIndex = Index<QuorumMember>
 /// The place of a message in the slab.
 typealias MessageIndex = Index<MessageRow>
-package typealias ConfirmSlot = Index<PendingConfirm>
+package typealias ConfirmSlot = Index<Confirms.Pending>
