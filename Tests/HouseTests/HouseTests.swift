@@ -76,6 +76,19 @@ struct HouseTests {
         }
     }
 
+    /// A page for those who change the model is worth something as long as it is true.
+    @Test func `how a message travels names functions that are there`() throws {
+        let folder = "Sources/RabbitMQModel"
+        let page = try Repository.text("\(folder)/RabbitMQModel.docc/HowAMessageTravels.md")
+        let steps = page.matches(of: #/(?m)^\d+\. `([^`]+)` `(\w+)`/#)
+        #expect(steps.count >= 45)
+        for step in steps {
+            let (path, name) = (String(step.output.1), String(step.output.2))
+            let text = try Repository.text("\(folder)/\(path)")
+            #expect(text.contains("func \(name)("), "\(path) has no \(name)")
+        }
+    }
+
     /// Dictionaries and sets come in another order in each process.
     @Test(arguments: quiet)
     func `goes through no dictionary in the core without saying that its order does not show`(

@@ -19,8 +19,10 @@ struct ContractParty: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { kind }
 
+    /// What its model says of itself; nothing for a kind that is not in the catalogue.
     var features: Features {
-        Catalog.models.first { $0.vocabulary.kind == kind }!.features
+        Catalog.models.first { $0.vocabulary.kind == kind }?.features
+            ?? Features(delivery: .atMostOnce, capabilities: [], approximations: [])
     }
 
     /// A topology: the broker, and the rest as given.

@@ -15,17 +15,67 @@ enum Holding: BitwiseCopyable, Hashable, Sendable {
 }
 
 /// A copy in a consumer's hands.
+///
+/// There are as many as messages are out: what it holds is packed, so that one takes half a cache line.
 struct Unacked: BitwiseCopyable, Sendable {
     var readySince: Instant
-    var position: UInt64
-    /// What its settling takes effect on.
-    var holding: Holding
+    /// Which kind of ``Holding`` it is in the upper two bits, and the position.
+    private var placed: UInt64
+    /// The row or the message.
+    private var held: UInt32
     /// The queue, or none once it was settled.
     var queue: QueueIndex
     /// The consumer, or none for basic.get.
     var consumer: ConsumerIndex
     /// When it was sent, in ticks of ``tick``: what the consumer timeout goes by.
     var sentAt: UInt32
+
+    /// A delivery; positions are below 2^62.
+    @inline(__always)
+    init(
+        readySince: Instant,
+        position: UInt64,
+        holding: Holding,
+        queue: QueueIndex,
+        consumer: ConsumerIndex,
+        sentAt: UInt32
+    ) {
+        assert(position >> 62 == 0, "a queue has no positions over 2^62")
+        self.readySince = readySince
+        self.queue = queue
+        self.consumer = consumer
+        self.sentAt = sentAt
+        placed = position
+        held = 0
+        self.holding = holding
+    }
+
+    /// Where the copy lay in its queue; elsewhere, the number of the delivery there.
+    @inline(__always)
+    var position: UInt64 { placed & (1 << 62 - 1) }
+
+    /// What its settling takes effect on.
+    @inline(__always)
+    var holding: Holding {
+        get {
+            switch placed >> 62 {
+            case 0: .row(MessageIndex(wire: held))
+            case 1: .elsewhere(MessageID(held))
+            case 2: .stale(MessageID(held))
+            default: .nothing
+            }
+        }
+        set {
+            let kind: UInt64
+            switch newValue {
+            case .row(let row): (kind, held) = (0, row.wire)
+            case .elsewhere(let message): (kind, held) = (1, message.raw)
+            case .stale(let message): (kind, held) = (2, message.raw)
+            case .nothing: (kind, held) = (3, 0)
+            }
+            placed = position | kind << 62
+        }
+    }
 
     /// Whether it waits to be settled, and holds a copy on this node.
     @inline(__always)

@@ -69,20 +69,78 @@ extension RabbitMQNode {
 
     func checkInvariants() {
         confirms.checkInvariants()
-        var unacked = 0
         for channel in channels where channel.state == .open {
-            unacked += channel.unacked.count { $0.queue != .none }
             precondition(
                 channel.unacked.count { $0.queue != .none } == Int(channel.unackedCount),
                 "a channel miscounts what is unacknowledged"
             )
+            precondition(
+                channel.unacked.first.map { $0.queue != .none } ?? true,
+                "a channel keeps a delivery at its front that is settled"
+            )
         }
-        for queue in queues where queue.exists { queue.checkInvariants() }
-        for part in quorums where part.member != .none {
-            members[part.member].raft.checkInvariants()
-            members[part.member].machine.checkInvariants()
+        for index in queues.indices where queues[index].exists { checkInvariants(of: index) }
+        for index in channels.indices where channels[index].state == .open {
+            precondition(
+                channels[index].consumers.allSatisfy { consumers[$0].channel == index },
+                "a channel has a consumer of another one"
+            )
         }
-        let counted = queues.reduce(0) { $0 + ($1.exists ? $1.unackedCount : 0) }
-        precondition(unacked >= counted, "queues count more unacknowledged than channels hold")
+        for index in exchanges.indices where exchanges[index].exists {
+            precondition(
+                exchangeOf[exchanges[index].symbol] == index,
+                "an exchange is not found under its name"
+            )
+        }
+        for index in quorums.indices where quorums[index].member != .none {
+            let member = quorums[index].member
+            precondition(members[member].quorum == index, "a member is that of another queue")
+            precondition(
+                members[member].applied <= members[member].raft.commit,
+                "a member has applied what is not committed"
+            )
+            precondition(!members[member].isApplying, "a turn ends while entries are applied")
+            members[member].raft.checkInvariants()
+            members[member].machine.checkInvariants()
+        }
+        precondition(wishes.isIdle, "a turn ends while something is wished")
+        precondition(deletionsDone.isEmpty, "a turn ends while a queue is to be forgotten")
+        for index in peers.indices where index != me {
+            precondition(
+                peers[index].connection != .none || !peers[index].isConnected,
+                "a peer is connected without a connection"
+            )
+        }
+    }
+
+    private func checkInvariants(of index: QueueIndex) {
+        let queue = queues[index]
+        queue.checkInvariants()
+        precondition(queueOf[queue.symbol] == index, "a queue is not found under its name")
+        if queue.quorum != .none {
+            precondition(quorums[queue.quorum].queue == index, "a group is that of another queue")
+        }
+        guard queue.isHere else { return }
+        precondition(queue.home == me, "a queue is here whose home is elsewhere")
+        precondition(
+            queue.consumers.allSatisfy { consumers[$0].queue == index && consumers[$0].exists },
+            "a queue has a consumer that is gone, or another queue's"
+        )
+        precondition(
+            Set(queue.consumers).count == queue.consumers.count,
+            "a consumer is twice at its queue"
+        )
+        precondition(
+            Set(queue.rotation).isSubset(of: Set(queue.consumers)),
+            "somebody stands in the rotation who does not consume"
+        )
+        precondition(
+            queue.active == .none || queue.consumers.contains(queue.active),
+            "the active consumer does not consume"
+        )
+        let held = channels.reduce(0) { sum, channel in
+            channel.state == .open ? sum + channel.unacked.count { $0.isCopy(of: index) } : sum
+        }
+        precondition(held == queue.unackedCount, "a queue miscounts what is unacknowledged")
     }
 }
