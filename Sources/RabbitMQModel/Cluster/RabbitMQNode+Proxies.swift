@@ -52,8 +52,7 @@ extension RabbitMQNode {
             takePublication(packet, peer, &turn)
             return
         }
-        guard let proxy = peers[peer].proxies[ChannelIndex(wire: packet.port)] else { return }
-        let channel = proxy
+        guard let channel = peers[peer].proxies[ChannelIndex(wire: packet.port)] else { return }
         do throws(Refusal) {
             switch method {
             case .basicAck: try acknowledge(packet, channel, &turn)
