@@ -164,6 +164,7 @@ struct MirrorTests {
         #expect(try cluster.drain("m", on: two) == ["b"])
     }
 
+    /// Three nodes of 3.10.8 do the same, step by step.
     @Test
     func
         `RMQ-MIR-06 a tag from before the queue was mirrored settles its message after the failover`()

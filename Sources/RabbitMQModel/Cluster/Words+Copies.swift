@@ -17,7 +17,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue, let epoch = UInt32(exactly: packet.y) else {
+            guard Self.isIn(packet), let epoch = UInt32(exactly: packet.y) else {
                 return nil
             }
             self.init(queue: Symbol(packet.d), position: UInt64(packet.port), epoch: epoch)
@@ -51,7 +51,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(
                 queue: Symbol(packet.d),
                 position: UInt64(packet.port),
@@ -82,7 +82,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(queue: Symbol(packet.d), position: UInt64(packet.port))
         }
 
@@ -97,7 +97,7 @@ extension Words {
         package init(queue: Symbol) { self.queue = queue }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             queue = Symbol(packet.d)
         }
 
@@ -118,7 +118,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue, let epoch = UInt32(exactly: packet.y) else {
+            guard Self.isIn(packet), let epoch = UInt32(exactly: packet.y) else {
                 return nil
             }
             self.init(queue: Symbol(packet.d), position: UInt64(packet.port), epoch: epoch)
@@ -143,7 +143,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue, let epoch = UInt32(exactly: packet.y) else {
+            guard Self.isIn(packet), let epoch = UInt32(exactly: packet.y) else {
                 return nil
             }
             self.init(queue: Symbol(packet.d), epoch: epoch)
@@ -227,7 +227,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue,
+            guard Self.isIn(packet),
                 let settlement = Settlement(rawValue: packet.c)
             else { return nil }
             self.init(

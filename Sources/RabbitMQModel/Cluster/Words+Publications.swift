@@ -86,7 +86,7 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             var kept = packet
             kept.x = 0
             kept.port = 0

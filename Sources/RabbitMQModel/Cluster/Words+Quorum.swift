@@ -15,12 +15,12 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(queue: packet.subject, last: packet.x)
         }
 
         package var packet: Packet {
-            var packet = Packet(peerWord: Self.name)
+            var packet = Self.blank
             packet.subject = queue
             packet.x = last
             return packet
@@ -39,14 +39,14 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue, let raw = UInt8(exactly: packet.x),
+            guard Self.isIn(packet), let raw = UInt8(exactly: packet.x),
                 let fullness = QuorumQueue.Fullness(rawValue: raw)
             else { return nil }
             self.init(queue: packet.subject, fullness: fullness)
         }
 
         package var packet: Packet {
-            var packet = Packet(peerWord: Self.name)
+            var packet = Self.blank
             packet.subject = queue
             packet.x = UInt64(fullness.rawValue)
             return packet
@@ -67,12 +67,12 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(queue: packet.subject, sequence: packet.x, value: packet.y)
         }
 
         package var packet: Packet {
-            var packet = Packet(peerWord: Self.name)
+            var packet = Self.blank
             packet.subject = queue
             packet.x = sequence
             packet.y = value
@@ -92,12 +92,12 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(queue: packet.subject, term: packet.x)
         }
 
         package var packet: Packet {
-            var packet = Packet(peerWord: Self.name)
+            var packet = Self.blank
             packet.subject = queue
             packet.x = term
             return packet
@@ -118,12 +118,12 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(queue: packet.subject, consumer: packet.c, last: packet.x)
         }
 
         package var packet: Packet {
-            var packet = Packet(peerWord: Self.name)
+            var packet = Self.blank
             packet.subject = queue
             packet.c = consumer
             packet.x = last
@@ -145,12 +145,12 @@ extension Words {
         }
 
         package init?(_ packet: Packet) {
-            guard packet.word == Self.name.rawValue else { return nil }
+            guard Self.isIn(packet) else { return nil }
             self.init(queue: packet.subject, consumer: packet.c, last: packet.x)
         }
 
         package var packet: Packet {
-            var packet = Packet(peerWord: Self.name)
+            var packet = Self.blank
             packet.subject = queue
             packet.c = consumer
             packet.x = last

@@ -18,9 +18,10 @@ package protocol Word: Hashable, Sendable {
 
 extension Word {
     /// An empty packet of this word.
-    fileprivate static var blank: Packet { Packet(word: name.rawValue) }
+    static var blank: Packet { Packet(peerWord: name) }
 
-    fileprivate static func isIn(_ packet: Packet) -> Bool { packet.word == name.rawValue }
+    /// Whether a packet carries this word.
+    static func isIn(_ packet: Packet) -> Bool { packet.word == name.rawValue }
 }
 
 /// What nodes of a cluster say to each other.

@@ -81,7 +81,7 @@ extension RabbitMQNode {
         guard let index = vhosts.firstIndex(where: { $0.name == name }) else { return }
         var state = vhosts[index]
         body(&state)
-        // First the others: what follows from it here must not overtake it.
+        // First the others: what follows from it here, such as where its mirrors are, must not overtake it (RMQ-MIR-01).
         if isClustered { propose(.setVirtualHost(state), then: .nothing, &turn) }
         setVirtualHost(state, &turn)
     }

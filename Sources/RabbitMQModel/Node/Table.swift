@@ -47,7 +47,6 @@ struct Table<Row: Sendable>: Sendable, Sequence, ExpressibleByArrayLiteral {
     init(_ rows: some Sequence<Row>) { self.rows = ContiguousArray(rows) }
 
     var count: Int { rows.count }
-    var isEmpty: Bool { rows.isEmpty }
 
     /// The places of all rows.
     var indices: Indices { Indices(count: rows.count) }
