@@ -102,8 +102,7 @@ public enum RabbitMQ: BrokerModel {
             guard let machine = world.machine(node) as? RabbitMQNode else { continue }
             for row in machine.queues where row.exists && row.declaration.name == queue {
                 if row.quorum != .none {
-                    let member = machine.quorums[row.quorum].member
-                    if member != .none, machine.members[member].raft.isLeader { return node }
+                    if machine.quorums.leads(row.quorum) { return node }
                 } else if row.isHere {
                     home = node
                 }

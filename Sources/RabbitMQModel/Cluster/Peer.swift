@@ -234,10 +234,3 @@ struct WantedChange: Sendable {
     var parcel: ParcelID
     var then: Then
 }
-
-/// What waits for a write.
-struct PendingSync: Sendable {
-    var write: UInt64
-    var quorum: QuorumIndex
-    var sync: Raft.Wishes.Sync
-}

@@ -198,7 +198,7 @@ extension RabbitMQNode {
             send(Words.Shut(channel: channel), toPeer: peer, &turn)
         }
         channels[channel].openedAt = []
-        for quorum in quorums.indices { quorums[quorum].publishers.forget(channel) }
+        quorums.forget(channel)
         for quorum in channels[channel].fetchedFrom.sorted() {
             var command = QuorumCommand(kind: .drop)
             command.consumer = channel.wire | QuorumTaker.fetching
@@ -364,9 +364,9 @@ extension RabbitMQNode {
     /// How many messages are ready in a queue, and how many consumers it has, as this node sees it.
     func counts(of queue: QueueIndex) -> (messages: UInt32, consumers: UInt32) {
         if queues[queue].quorum != .none {
-            let member = quorums[queues[queue].quorum].member
-            guard member != .none else { return (0, 0) }
-            let machine = members[member].machine
+            guard let machine = quorums.member(of: queues[queue].quorum)?.queue else {
+                return (0, 0)
+            }
             return (UInt32(machine.readyCount), UInt32(machine.consumerCount))
         }
         let ready = queues[queue].log?.records.count ?? queues[queue].readyCount
@@ -376,7 +376,7 @@ extension RabbitMQNode {
     /// The node that knows the counts of a queue: its home, or its leader.
     func counter(of queue: QueueIndex) -> PeerIndex? {
         let quorum = queues[queue].quorum
-        let node = quorum != .none ? quorums[quorum].leader : queues[queue].home
+        let node = quorum != .none ? quorums[quorum].client.leader : queues[queue].home
         return node != .none && node != me && peers[node].isConnected ? node : nil
     }
 }

@@ -238,10 +238,9 @@ extension RabbitMQNode {
         var used = messages.rows.reduce(UInt64(0)) {
             $1.message == .none ? $0 : $0 + UInt64($1.size) + 768
         }
-        for part in quorums where part.member != .none {
-            used += members[part.member].machine.presentCopies.reduce(0) {
-                $0 + UInt64($1.packet.size) + 768
-            }
+        for quorum in quorums.indices {
+            let copies = quorums.member(of: quorum)?.queue.presentCopies ?? []
+            used += copies.reduce(0) { $0 + UInt64($1.packet.size) + 768 }
         }
         setAlarm(1, used > limit, &turn)
         turn.arm(NodeTimer.memory, after: .milliseconds(2500), background: true)

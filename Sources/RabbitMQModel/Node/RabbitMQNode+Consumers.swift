@@ -146,25 +146,22 @@ extension RabbitMQNode {
     }
 
     private func holdsReady(_ quorum: QuorumIndex) -> Bool {
-        guard quorum != .none, quorums[quorum].member != .none else { return false }
-        let member = quorums[quorum].member
-        return members[member].raft.isLeader && members[member].machine.readyCount > 0
+        guard quorum != .none, quorums.leads(quorum) else { return false }
+        return quorums[member: quorum].queue.readyCount > 0
     }
 
     private func holdsDiscards(_ quorum: QuorumIndex) -> Bool {
-        let member = quorums[quorum].member
-        return member != .none && members[member].raft.isLeader
-            && !members[member].machine.discards.isEmpty
+        quorums.leads(quorum) && !quorums[member: quorum].queue.discards.isEmpty
     }
 
     /// Whether a quorum queue owes an answer, and enough of its members can be reached to give it.
     private var isWaitingForQuorum: Bool {
         guard isClustered, phase != .booting else { return false }
         if isSeeking { return true }
-        return quorums.contains { part in
-            !part.pending.isEmpty
-                && part.members.count { $0 == me || peers[$0].isConnected }
-                    >= part.members.count / 2 + 1
+        return quorums.indices.contains { quorum in
+            let members = quorums[quorum].members
+            return !quorums[quorum].client.undone.isEmpty
+                && members.count { $0 == me || peers[$0].isConnected } >= members.count / 2 + 1
         }
     }
 

@@ -112,7 +112,7 @@ extension RabbitMQNode {
             return
         }
         touch(queue, &turn)
-        if old == nil { quorums[quorum].latest[made.label] = 0 }
+        if old == nil { quorums[quorum].client.begin(made.label) }
         var command = QuorumCommand(kind: .checkout)
         command.consumer = made.label
         command.packet.c = channels[channel].peer.raw
@@ -251,6 +251,6 @@ extension RabbitMQNode {
         var command = QuorumCommand(kind: .drop)
         command.consumer = consumers[consumer].label
         tell(queues[queue].quorum, command, &turn)
-        quorums[queues[queue].quorum].latest[consumers[consumer].label] = nil
+        quorums[queues[queue].quorum].client.end(consumers[consumer].label)
     }
 }

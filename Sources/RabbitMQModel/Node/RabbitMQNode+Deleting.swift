@@ -133,8 +133,7 @@ extension RabbitMQNode {
     /// Whether this node decides what becomes of a queue: it keeps it, or leads it.
     func decides(_ queue: QueueIndex) -> Bool {
         guard queues[queue].quorum != .none else { return isHere(queue) }
-        let member = quorums[queues[queue].quorum].member
-        return member != .none && members[member].raft.isLeader
+        return quorums.leads(queues[queue].quorum)
     }
 
     /// An auto-delete queue goes with its last consumer.

@@ -282,19 +282,19 @@ extension RabbitMQNode {
 
     /// A quorum queue lives on its other members; if this was the only one, its disk decides.
     private func perishQuorums(_ disk: Recovery, _ turn: inout Turn) {
-        for part in quorums where part.member != .none && part.members == [me] {
-            let symbol = queues[part.queue].symbol
-            guard queues[part.queue].exists, disk.record(DiskKey.queue(symbol)) == nil else {
-                continue
-            }
-            let machine = members[part.member].machine
-            for copy in machine.presentCopies {
+        for quorum in quorums.indices where quorums[quorum].members == [me] {
+            let symbol = symbol(quorum)
+            guard let lost = quorums.member(of: quorum)?.queue,
+                queues[quorums[quorum].queue].exists,
+                disk.record(DiskKey.queue(symbol)) == nil
+            else { continue }
+            for copy in lost.presentCopies {
                 recordLoss(copy.packet.message, symbol, .ready, &turn)
             }
-            for held in machine.heldCopies {
+            for held in lost.heldCopies {
                 recordLoss(held.copy.packet.message, symbol, .unacked, &turn)
             }
-            turn.outside.note(part.history, ready: 0, unacked: 0)
+            turn.outside.note(quorums[quorum].history, ready: 0, unacked: 0)
         }
     }
 

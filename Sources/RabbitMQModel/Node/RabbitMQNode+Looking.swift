@@ -14,14 +14,14 @@ extension RabbitMQNode {
                 unacked: queue.log == nil ? UInt64(queue.unackedCount) : 0
             )
         }
-        for part in quorums where part.member != .none {
-            let member = members[part.member]
+        for quorum in quorums.indices {
+            guard let member = quorums.member(of: quorum) else { continue }
             report.add(
-                replicaOf: part.symbol,
-                epoch: part.epoch,
+                replicaOf: quorums[quorum].symbol,
+                epoch: quorums[quorum].epoch,
                 index: member.applied,
-                ready: UInt64(member.machine.presentCount),
-                unacked: UInt64(member.machine.unackedCount)
+                ready: UInt64(member.queue.presentCount),
+                unacked: UInt64(member.queue.unackedCount)
             )
         }
     }
@@ -50,15 +50,7 @@ extension RabbitMQNode {
 
     func parcels(_ holding: inout ParcelMarks) {
         for row in messages.rows { holding.keep(row.parcel) }
-        for member in members {
-            member.machine.parcels(&holding)
-            for entry in member.raft.log { holding.keep(entry.parcel) }
-            holding.keep(member.raft.snapshot)
-            for command in member.gathering { holding.keep(command.packet.parcel) }
-        }
-        for part in quorums {
-            for waiting in part.pending { holding.keep(waiting.command.packet.parcel) }
-        }
+        quorums.parcels(&holding)
         copyParcels(&holding)
         // In any order: each is kept.
         for change in wanted.values { holding.keep(change.parcel) }
@@ -92,19 +84,7 @@ extension RabbitMQNode {
                 "an exchange is not found under its name"
             )
         }
-        for index in quorums.indices where quorums[index].member != .none {
-            let member = quorums[index].member
-            precondition(members[member].quorum == index, "a member is that of another queue")
-            precondition(
-                members[member].applied <= members[member].raft.commit,
-                "a member has applied what is not committed"
-            )
-            precondition(!members[member].isApplying, "a turn ends while entries are applied")
-            members[member].raft.checkInvariants()
-            members[member].machine.checkInvariants()
-        }
-        precondition(wishes.isIdle, "a turn ends while something is wished")
-        precondition(deletionsDone.isEmpty, "a turn ends while a queue is to be forgotten")
+        quorums.checkInvariants()
         for index in peers.indices where index != me {
             precondition(
                 peers[index].connection != .none || !peers[index].isConnected,

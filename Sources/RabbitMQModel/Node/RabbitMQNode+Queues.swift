@@ -305,17 +305,7 @@ extension RabbitMQNode {
         router.forget()
         if place.home == me { turn.record(.queueDeclared, subject: symbol) }
         if isQuorum, isRecovered {
-            queues[queue].become(.quorum(quorums.endIndex))
-            quorums.append(
-                QuorumPart(
-                    queue: queue,
-                    symbol: symbol,
-                    members: place.members,
-                    epoch: place.epoch,
-                    history: turn.outside.history(of: symbol, epoch: place.epoch),
-                    leader: .none
-                )
-            )
+            knowQuorum(queue, place, leader: .none, &turn)
         } else if isQuorum {
             addQuorum(queue, place, &turn)
         } else if isHere(queue) {

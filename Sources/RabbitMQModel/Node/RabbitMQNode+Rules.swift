@@ -37,7 +37,7 @@ extension RabbitMQNode {
         let rules = queues[queue].rules
         guard rules.overflow != .dropHead else { return false }
         if queues[queue].quorum != .none {
-            return quorums[queues[queue].quorum].publishers.isStopped
+            return quorums[queues[queue].quorum].client.isStopped
         }
         guard isHere(queue) else { return false }
         let count = UInt64(queues[queue].readyCount)
@@ -343,8 +343,8 @@ extension RabbitMQNode {
             if hadCopies != rules.hasCopies { rewrite(queue, &turn) }
             refreshMirrors(queue, &turn)
             let quorum = queues[queue].quorum
-            if quorum != .none, quorums[quorum].member != .none {
-                members[quorums[quorum].member].mustConfigure = true
+            if quorum != .none, quorums[quorum].hasMember {
+                quorums.act(quorum) { member, _ in member.configure() }
                 expire(quorum: quorum, &turn)
             } else if isHere(queue) {
                 keepLimits(queue, &turn)
@@ -388,10 +388,9 @@ extension RabbitMQNode {
             turn.arm(timer, after: end - turn.now, background: true)
             return
         }
-        let member = quorums[queues[queue].quorum].member
-        guard member != .none, members[member].raft.isLeader else { return }
+        guard let member = quorums.member(of: queues[queue].quorum), member.isLeader else { return }
         let tick = Self.quorumTick.nanoseconds
-        let age = (turn.now - members[member].startedAt).nanoseconds
+        let age = (turn.now - member.startedAt).nanoseconds
         let wait = Interval(nanoseconds: tick - age % tick)
         turn.arm(timer, after: wait, background: true)
     }
@@ -402,8 +401,8 @@ extension RabbitMQNode {
             return
         }
         if queues[queue].quorum != .none {
-            let machine = members[quorums[queues[queue].quorum].member].machine
-            if machine.isUnused(for: .milliseconds(life), at: clock(turn.now)) {
+            let machine = quorums.member(of: queues[queue].quorum)?.queue
+            if machine?.isUnused(for: .milliseconds(life), at: clock(turn.now)) == true {
                 dropQueue(queue, &turn)
             } else {
                 watchExpires(queue, &turn)

@@ -95,13 +95,7 @@ struct RabbitMQNode: Machine {
     var staleWords: [(queue: QueueIndex, word: Words.SettleStale)] = []
 
     // Quorum queues.
-    var quorums: Table<QuorumPart> = []
-    var members: Table<QuorumMember> = []
-    var syncs = Deque<PendingSync>()
-    /// Quorum queues whose logs say that they are deleted, the channel that asked for it, and what it is told.
-    var deletionsDone: [(queue: QueueIndex, channel: ChannelIndex, count: UInt32)] = []
-    var wishes = Raft.Wishes()
-    var effects: [QuorumEffect] = []
+    var quorums = QuorumGroups()
 
     init(
         broker: Symbol,
@@ -134,7 +128,7 @@ struct RabbitMQNode: Machine {
             receive(packet, connection, &turn)
         case .stored(let write):
             completeWrites(upTo: write, &turn)
-            if !syncs.isEmpty { completeSyncs(upTo: write.raw, &turn) }
+            completeSyncs(upTo: write.raw, &turn)
             if !promises.isEmpty { completePromises(upTo: write.raw, &turn) }
             if !mirrors.isEmpty { acknowledgeCopies(upTo: write.raw, &turn) }
         case .started(let recovery):

@@ -63,18 +63,26 @@ struct Table<Row: Sendable>: Sendable, Sequence, ExpressibleByArrayLiteral {
     /// An address and not a coroutine: around the array's own the optimiser would leave a call at each access.
     subscript(index: Index<Row>) -> Row {
         @inline(__always)
-        unsafeAddress {
-            precondition(index.place < rows.count, "no such row")
-            return unsafe rows.withUnsafeBufferPointer {
-                unsafe $0.baseAddress.unsafelyUnwrapped + index.place
-            }
-        }
+        unsafeAddress { unsafe address(of: index) }
         @inline(__always)
-        unsafeMutableAddress {
-            precondition(index.place < rows.count, "no such row")
-            return unsafe rows.withUnsafeMutableBufferPointer {
-                unsafe $0.baseAddress.unsafelyUnwrapped + index.place
-            }
+        unsafeMutableAddress { unsafe mutableAddress(of: index) }
+    }
+
+    /// Where the row at `index` lies, for a subscript of a part that keeps the table to itself.
+    @inline(__always)
+    func address(of index: Index<Row>) -> UnsafePointer<Row> {
+        precondition(index.place < rows.count, "no such row")
+        return unsafe rows.withUnsafeBufferPointer {
+            unsafe $0.baseAddress.unsafelyUnwrapped + index.place
+        }
+    }
+
+    /// Where the row at `index` lies, to be changed there.
+    @inline(__always)
+    mutating func mutableAddress(of index: Index<Row>) -> UnsafeMutablePointer<Row> {
+        precondition(index.place < rows.count, "no such row")
+        return unsafe rows.withUnsafeMutableBufferPointer {
+            unsafe $0.baseAddress.unsafelyUnwrapped + index.place
         }
     }
 
@@ -138,7 +146,7 @@ package typealias ChannelIndex = Index<Channel>
 typealias ConsumerIndex = Index<Consumer>
 typealias SessionIndex = Index<Session>
 package typealias PeerIndex = Index<Peer>
-typealias QuorumIndex = Index<QuorumPart>
+typealias QuorumIndex = Index<QuorumGroup>
 typealias MemberIndex = Index<QuorumMember>
 /// The place of a message in the slab.
 typealias MessageIndex = Index<MessageRow>

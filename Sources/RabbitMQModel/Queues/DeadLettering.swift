@@ -155,21 +155,12 @@ extension RabbitMQNode {
     /// How long a dead copy waits before its targets are asked again.
     private static let discardPause = Interval.seconds(180)
 
-    /// How many dead copies of a queue are under way at once; those behind them wait, also for those that
-    /// nobody takes.
-    ///
-    /// - Source: rabbitmq-server `rabbit_fifo_dlx_worker.erl`, its prefetch; not asked of a real broker here.
-    private static let discardWindow = 32
-
     /// Hands the dead copies that a quorum queue keeps to their targets, as far as these take them.
     ///
     /// - Source: RMQ-QQ-20: at-least-once.
-    mutating func passOnDiscards(_ member: MemberIndex, _ turn: inout Turn) {
-        let quorum = members[member].quorum
+    mutating func passOnDiscards(_ quorum: QuorumIndex, _ turn: inout Turn) {
         let queue = quorums[quorum].queue
-        let window = members[member].machine.discards.prefix(Self.discardWindow)
-        for dead in window where !members[member].triedDiscards.contains(dead.copy.id) {
-            members[member].triedDiscards.insert(dead.copy.id)
+        while let dead = nextDiscard(quorum) {
             discardsAreStuck = true
             var message = MessageRow(dead.copy.packet, references: 1)
             message.priority = dead.copy.priority
@@ -182,23 +173,25 @@ extension RabbitMQNode {
                 continue
             }
             discardsAreStuck = false
-            members[member].discardsUnderWay.insert(dead.copy.id)
+            quorums.act(quorum) { member, _ in member.passedOn(dead) }
             passOn(message, death, &turn)
             var command = QuorumCommand(kind: .settleDiscard)
             command.number = dead.copy.id
             submit(command, quorum, &turn)
         }
-        if members[member].machine.discards.isEmpty {
-            members[member].triedDiscards = []
-            members[member].discardsUnderWay = []
-        }
+    }
+
+    private mutating func nextDiscard(_ quorum: QuorumIndex) -> QuorumQueue.Dead? {
+        var dead: QuorumQueue.Dead?
+        quorums.act(quorum) { member, _ in dead = member.nextDiscard() }
+        return dead
     }
 
     /// Asks the targets of all dead copies that wait once more.
     mutating func retryDiscards(_ turn: inout Turn) {
-        for part in quorums where part.member != .none && members[part.member].raft.isLeader {
-            members[part.member].triedDiscards = members[part.member].discardsUnderWay
-            passOnDiscards(part.member, &turn)
+        for quorum in quorums.indices where quorums.leads(quorum) {
+            quorums.act(quorum) { member, _ in member.forgetTries() }
+            passOnDiscards(quorum, &turn)
         }
     }
 

@@ -38,17 +38,16 @@ public struct QuorumView: Sendable, Hashable {
     public init?(_ machine: any Machine, queue: String, from start: UInt64 = 1) {
         guard let node = machine as? RabbitMQNode,
             let row = node.queues.first(where: { $0.exists && $0.declaration.name == queue }),
-            row.quorum != .none, node.quorums[row.quorum].member != .none
+            row.quorum != .none, let member = node.quorums.member(of: row.quorum)
         else { return nil }
-        let member = node.members[node.quorums[row.quorum].member]
         term = member.raft.term
         isLeader = member.raft.isLeader
         commit = member.raft.commit
         applied = member.applied
         first = max(member.raft.snapshotIndex + 1, start)
         violations = member.raft.violations
-        ready = member.machine.readyCount
-        unacked = member.machine.unackedCount
+        ready = member.queue.readyCount
+        unacked = member.queue.unackedCount
         var entries: [Entry] = []
         if first <= commit {
             for index in first...commit {

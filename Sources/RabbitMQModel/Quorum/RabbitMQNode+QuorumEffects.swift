@@ -9,8 +9,7 @@ extension RabbitMQNode {
     ///
     /// - Differs: a leader that goes through what it inherited does not dead-letter again what the one before
     ///   it may have dead-lettered already.
-    mutating func tell(_ effect: QuorumEffect, _ member: MemberIndex, _ turn: inout Turn) {
-        let quorum = members[member].quorum
+    mutating func tell(_ effect: QuorumEffect, _ quorum: QuorumIndex, _ turn: inout Turn) {
         let symbol = symbol(quorum)
         switch effect {
         case .routed(let message, let bytes):
@@ -67,10 +66,10 @@ extension RabbitMQNode {
     mutating func bringAbout(
         _ effect: QuorumEffect,
         _ isNews: Bool,
-        _ member: MemberIndex,
+        _ quorum: QuorumIndex,
+        _ deletions: inout [Deletion],
         _ turn: inout Turn
     ) {
-        let quorum = members[member].quorum
         let symbol = symbol(quorum)
         switch effect {
         case .sent(let copy, let party, let delivery, let settled):
@@ -82,7 +81,9 @@ extension RabbitMQNode {
             handFetched(copy, party, delivery, false, left, answer, quorum, &turn)
         case .answered(let client, let sequence, let value):
             if client == clientKey {
-                answer(quorum, sequence, value, &turn)
+                if let deletion = answer(quorum, sequence, value, &turn) {
+                    deletions.append(deletion)
+                }
             } else if let peer = reachable(client) {
                 let word = Words.Answer(queue: symbol, sequence: sequence, value: value)
                 send(word, toPeer: peer, &turn)
@@ -216,12 +217,11 @@ extension RabbitMQNode {
         after latest: UInt64 = 0,
         _ turn: inout Turn
     ) {
-        let member = quorums[quorum].member
-        guard member != .none, members[member].raft.isLeader,
-            let last = members[member].machine.lastDelivery(to: client, consumer)
+        guard let member = quorums.member(of: quorum), member.isLeader,
+            let last = member.queue.lastDelivery(to: client, consumer)
         else { return }
         let party = QuorumEffect.Party(client: client, number: consumer, peer: 0)
-        for held in members[member].machine.held(by: client, consumer)
+        for held in member.queue.held(by: client, consumer)
         where held.delivery > latest {
             hand(held.copy, party, held.delivery, false, again: true, quorum, &turn)
         }
@@ -237,14 +237,15 @@ extension RabbitMQNode {
 
     /// Tells what a queue no longer holds, and what it holds again: entries that had taken effect are gone,
     /// because a majority of disks has lost what it said was safe.
-    func tellLoss(_ member: MemberIndex, _ turn: inout Turn) {
-        let history = quorums[members[member].quorum].history
-        let symbol = symbol(members[member].quorum)
+    func tellLoss(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        guard let queue = quorums.member(of: quorum)?.queue else { return }
+        let history = quorums[quorum].history
+        let symbol = symbol(quorum)
         var held: [MessageID: Told] = [:]
-        for copy in members[member].machine.presentCopies {
+        for copy in queue.presentCopies {
             held[copy.packet.message, default: Told()].ready += 1
         }
-        for (copy, _) in members[member].machine.heldCopies {
+        for (copy, _) in queue.heldCopies {
             held[copy.packet.message, default: Told()].unacked += 1
         }
         let mark = turn.factCount

@@ -23,15 +23,16 @@ extension RabbitMQNode {
         }
         let settled = packet.custody != 0
         let channel = consumers[consumer].channel
-        let latest = quorums[quorum].latest[number] ?? 0
-        // A leader that has come to lead sends what the one before it may have sent.
-        guard packet.deliveryTag > latest else { return }
-        if !settled, packet.deliveryTag > latest + 1, !packet.has(Flag.again) {
-            // One before it was lost with a connection, and comes with it once more.
-            askAgain(number, quorum, &turn)
-            return
+        let arrival = quorums[quorum].client.arrive(
+            packet.deliveryTag,
+            for: number,
+            mayBeFirst: settled || packet.has(Flag.again)
+        )
+        switch arrival {
+        case .known: return
+        case .early: return askAgain(number, quorum, &turn)
+        case .taken: break
         }
-        quorums[quorum].latest[number] = packet.deliveryTag
         var word = packet
         word.word = Method.basicDeliver.rawValue
         word.flags &= ~Flag.again
@@ -57,9 +58,9 @@ extension RabbitMQNode {
         guard consumers.has(consumer),
             consumers[consumer].queue == quorums[quorum].queue,
             channels[consumers[consumer].channel].state == .open,
-            packet.deliveryTag > quorums[quorum].latest[packet.port] ?? 0
+            quorums[quorum].client.arrive(packet.deliveryTag, for: packet.port, mayBeFirst: true)
+                == .taken
         else { return }
-        quorums[quorum].latest[packet.port] = packet.deliveryTag
         var command = QuorumCommand(kind: .giveBack)
         command.consumer = packet.port
         command.number = packet.deliveryTag
@@ -75,8 +76,7 @@ extension RabbitMQNode {
     /// A consumer here has been sent all that it holds up to a number.
     mutating func takeReach(_ last: UInt64, of consumer: UInt32, _ quorum: QuorumIndex) {
         guard isConsumer(consumer, of: quorum) else { return }
-        quorums[quorum].asking.remove(consumer)
-        quorums[quorum].latest[consumer] = max(quorums[quorum].latest[consumer] ?? 0, last)
+        quorums[quorum].client.reach(last, for: consumer)
     }
 
     mutating func hold(
@@ -116,8 +116,9 @@ extension RabbitMQNode {
             return
         }
         let settled = packet.custody != 0
-        guard delivery > quorums[quorum].latest[packet.port] ?? 0 else { return }
-        quorums[quorum].latest[packet.port] = delivery
+        guard
+            quorums[quorum].client.arrive(delivery, for: packet.port, mayBeFirst: true) == .taken
+        else { return }
         var word = packet
         word.word = Method.basicGetOk.rawValue
         word.port = channels[channel].port
@@ -129,36 +130,41 @@ extension RabbitMQNode {
     }
 
     /// A command that somebody waits for was done.
+    ///
+    /// - Returns: the deletion, if it was one: the queue must be forgotten.
     mutating func answer(
         _ quorum: QuorumIndex,
         _ sequence: UInt64,
         _ value: UInt64,
         _ turn: inout Turn
-    ) {
-        guard
-            let waiting = quorums[quorum].pending.first(where: {
-                $0.command.sequence == sequence
-            })
-        else { return }
+    ) -> Deletion? {
+        guard let waiting = quorums[quorum].client.command(sequence) else { return nil }
         let channel = waiting.channel
-        if waiting.command.kind == .deleteQueue {
-            deletionsDone.append((quorums[quorum].queue, channel, UInt32(clamping: value)))
-            let member = quorums[quorum].member
-            if member == .none || !members[member].isApplying { finishDeletions(&turn) }
-            return
+        guard waiting.command.kind != .deleteQueue else {
+            return Deletion(channel: channel, count: UInt32(clamping: value))
         }
-        guard channel != .none else { return }
-        guard channels[channel].state == .open,
+        guard channel != .none, channels[channel].state == .open,
             channels[channel].awaits == .queue(quorums[quorum].queue)
-        else { return }
+        else { return nil }
+        answer(waiting.command, channel, value, &turn)
+        resume(channel, with: nil, &turn)
+        return nil
+    }
+
+    private mutating func answer(
+        _ command: QuorumCommand,
+        _ channel: ChannelIndex,
+        _ value: UInt64,
+        _ turn: inout Turn
+    ) {
         let connection = channels[channel].connection
-        switch waiting.command.kind {
+        switch command.kind {
         case .get:
             var word = Packet(.basicGetEmpty, channel: channels[channel].number)
             word.port = channels[channel].port
             turn.send(word, on: connection)
         case .checkout:
-            let consumer = ConsumerIndex(wire: waiting.command.consumer)
+            let consumer = ConsumerIndex(wire: command.consumer)
             var word = Packet(.basicConsumeOk, channel: channels[channel].number)
             word.key = consumers[consumer].tag
             word.c = consumer.wire
@@ -166,27 +172,31 @@ extension RabbitMQNode {
         case .purge:
             var word = Packet(.queuePurgeOk, channel: channels[channel].number)
             word.c = UInt32(truncatingIfNeeded: value)
-            self.answer(word, to: channel, &turn)
-        default: return
+            answer(word, to: channel, &turn)
+        case .enqueue, .settle, .giveBack, .discard, .cancel, .drop, .nodeDown, .nodeUp, .nodeGone,
+            .expire, .settleDiscard, .nothing, .deleteQueue:
+            preconditionFailure("nobody waits for an answer to \(command.kind)")
         }
-        resume(channel, with: nil, &turn)
     }
 
-    /// The logs of quorum queues say that they are deleted: all nodes forget them.
-    mutating func finishDeletions(_ turn: inout Turn) {
-        let done = deletionsDone
-        deletionsDone = []
-        for one in done where queues[one.queue].exists {
+    /// The log of a quorum queue says that it is deleted: all nodes forget it.
+    mutating func finish(
+        _ deletions: [Deletion],
+        of quorum: QuorumIndex,
+        _ turn: inout Turn
+    ) {
+        let queue = quorums[quorum].queue
+        for one in deletions where queues[queue].exists {
             let isWanted =
                 one.channel != .none && channels[one.channel].state == .open
-                && channels[one.channel].awaits == .queue(one.queue)
+                && channels[one.channel].awaits == .queue(queue)
             guard isWanted else {
-                forgetEverywhere(one.queue, &turn)
+                forgetEverywhere(queue, &turn)
                 continue
             }
             var answer = Packet(.queueDeleteOk, channel: channels[one.channel].number)
             answer.c = one.count
-            confirmDeletion(of: one.queue, one.channel, answer, &turn)
+            confirmDeletion(of: queue, one.channel, answer, &turn)
         }
     }
 }

@@ -19,16 +19,12 @@ extension RabbitMQNode {
     ) {
         var command = command
         command.client = clientKey
-        command.sequence = quorums[quorum].nextSequence
-        quorums[quorum].nextSequence += 1
-        quorums[quorum].pending.append(
-            QuorumPart.Waiting(command: command, slot: slot, channel: channel)
-        )
+        command = quorums[quorum].client.remember(command, slot: slot, channel: channel)
         pass(command, quorum, &turn)
     }
 
     mutating func pass(_ command: QuorumCommand, _ quorum: QuorumIndex, _ turn: inout Turn) {
-        let leader = quorums[quorum].leader
+        let leader = quorums[quorum].client.leader
         if leader == me {
             submit(command, quorum, &turn)
         } else if leader != .none, peers[leader].connection != .none {
@@ -51,8 +47,7 @@ extension RabbitMQNode {
         let queue = queueIndex(word.queue)
         guard queue != .none, queues[queue].quorum != .none else { return }
         let quorum = queues[queue].quorum
-        let member = quorums[quorum].member
-        guard member != .none, members[member].raft.isLeader else { return }
+        guard quorums.leads(quorum) else { return }
         var command = word.command
         if command.kind == .enqueue {
             command = enqueueCommand(command.packet, &turn)
@@ -95,14 +90,13 @@ extension RabbitMQNode {
 
     /// The leader has done everything up to a number.
     mutating func finish(_ quorum: QuorumIndex, upTo sequence: UInt64, _ turn: inout Turn) {
-        while let first = quorums[quorum].pending.first, first.command.sequence <= sequence {
-            quorums[quorum].pending.removeFirst()
-            complete(first, refused: false, &turn)
+        while let done = quorums[quorum].client.nextDone(upTo: sequence) {
+            complete(done, refused: false, &turn)
         }
     }
 
-    mutating func complete(
-        _ waiting: QuorumPart.Waiting,
+    private mutating func complete(
+        _ waiting: QuorumClient.Waiting,
         refused: Bool,
         _ turn: inout Turn
     ) {
@@ -110,7 +104,11 @@ extension RabbitMQNode {
     }
 
     /// The queue is gone: whoever waits for something of it is told.
-    mutating func abandon(_ waiting: QuorumPart.Waiting, of queue: QueueIndex, _ turn: inout Turn) {
+    mutating func abandon(
+        _ waiting: QuorumClient.Waiting,
+        of queue: QueueIndex,
+        _ turn: inout Turn
+    ) {
         complete(waiting, refused: true, &turn)
         let channel = waiting.channel
         guard channel != .none, channels[channel].state == .open,
@@ -134,7 +132,7 @@ extension RabbitMQNode {
         _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
-        quorums[quorum].publishers.hear(fullness)
+        quorums[quorum].client.hear(fullness)
         for peer in peers.indices where peer != me && peers[peer].connection != .none {
             tell(fullness, quorum, toPeer: peer, &turn)
         }
@@ -163,7 +161,7 @@ extension RabbitMQNode {
     ) -> Bool {
         let quorum = queues[queue].quorum
         guard channel != .none, queues[queue].rules.overflow == .rejectPublish,
-            !quorums[quorum].publishers.mayPublish(channel)
+            !quorums[quorum].client.mayPublish(channel)
         else { return false }
         turn.record(
             .messageRouted,
@@ -184,17 +182,13 @@ extension RabbitMQNode {
         _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
-        guard term >= quorums[quorum].leaderTerm else { return }
-        let isSame = quorums[quorum].leader == leader && quorums[quorum].leaderTerm == term
-        quorums[quorum].leader = leader
-        quorums[quorum].leaderTerm = term
-        if !isSame { sayAgain(quorum, &turn) }
+        if quorums[quorum].client.follow(leader, term) { sayAgain(quorum, &turn) }
     }
 
     mutating func sayAgain(_ quorum: QuorumIndex, _ turn: inout Turn) {
-        for waiting in quorums[quorum].pending { pass(waiting.command, quorum, &turn) }
-        quorums[quorum].asking = []
-        for consumer in quorums[quorum].latest.keys.sorted()
+        for waiting in quorums[quorum].client.undone { pass(waiting.command, quorum, &turn) }
+        quorums[quorum].client.forgetQuestions()
+        for consumer in quorums[quorum].client.takers
         where consumer & QuorumTaker.fetching == 0 {
             askAgain(consumer, quorum, &turn)
         }
@@ -203,11 +197,11 @@ extension RabbitMQNode {
     /// Asks the leader for what a consumer may not have got.
     mutating func askAgain(_ consumer: UInt32, _ quorum: QuorumIndex, _ turn: inout Turn) {
         guard isConsumer(consumer, of: quorum) else { return }
-        let leader = quorums[quorum].leader
-        let latest = quorums[quorum].latest[consumer] ?? 0
+        let leader = quorums[quorum].client.leader
+        let latest = quorums[quorum].client.latest(for: consumer)
         if leader == me {
             deliverAgain(quorum, clientKey, consumer, after: latest, &turn)
-        } else if leader != .none, quorums[quorum].asking.insert(consumer).inserted {
+        } else if leader != .none, quorums[quorum].client.ask(consumer) {
             let word = Words.Resume(queue: symbol(quorum), consumer: consumer, last: latest)
             send(word, toPeer: leader, &turn)
         }
@@ -229,10 +223,12 @@ extension RabbitMQNode {
         case .done:
             if let word = Words.Done(packet) { finish(quorum, upTo: word.last, &turn) }
         case .filled:
-            if let word = Words.Filled(packet) { quorums[quorum].publishers.hear(word.fullness) }
+            if let word = Words.Filled(packet) { quorums[quorum].client.hear(word.fullness) }
         case .answer:
-            if let word = Words.Answer(packet) {
-                answer(quorum, word.sequence, word.value, &turn)
+            if let word = Words.Answer(packet),
+                let deletion = answer(quorum, word.sequence, word.value, &turn)
+            {
+                finish([deletion], of: quorum, &turn)
             }
         case .fetched: takeFetched(packet, quorum, &turn)
         case .delivery: takeDelivery(packet, quorum, &turn)
@@ -299,7 +295,7 @@ extension RabbitMQNode {
             }
             for one in all {
                 tell(quorum, one.command, &turn)
-                quorums[quorum].latest[one.command.consumer] = nil
+                quorums[quorum].client.end(one.command.consumer)
             }
         }
         for consumer in seen.sorted() { consumers[consumer].exists = false }

@@ -1,0 +1,214 @@
+package import DequeModule
+
+/// A quorum queue as a node uses it on behalf of its channels: what its leader is to do, and what has come of it.
+///
+/// Commands have rising numbers and are said again to a new leader until they are done. Deliveries have rising
+/// numbers for each consumer, are taken in that order and once, and are asked for again when one is missing. It
+/// neither sends nor records: its owner does, with what the inputs return.
+///
+/// - Source: rabbitmq-server `rabbit_fifo_client.erl`; RMQ-QQ-05, -16, -26, -31, -32, -34, -46.
+package struct QuorumClient: Sendable {
+    /// What the leader is to do; it is told again if another one leads.
+    package struct Waiting: BitwiseCopyable, Sendable {
+        /// With its number.
+        package let command: QuorumCommand
+        /// The confirm that waits for it, or none.
+        package let slot: ConfirmSlot
+        /// The channel that waits for it, or none.
+        package let channel: ChannelIndex
+    }
+
+    /// What is to become of a delivery that has come.
+    package enum Arrival: Sendable {
+        /// It is the consumer's.
+        case taken
+        /// It came before: nothing.
+        case known
+        /// One before it was lost on the way, and comes with it once more when it is asked for.
+        case early
+    }
+
+    /// Who leads, or none.
+    package private(set) var leader: PeerIndex
+    private var leaderTerm: UInt64 = 0
+    private var nextSequence: UInt64 = 1
+    private var pending = Deque<Waiting>()
+    /// The latest delivery of each consumer here, and of each channel that fetches.
+    private var latest: [UInt32: UInt64] = [:]
+    /// The consumers here that have asked for what they lack, and wait for it.
+    private var asking: Set<UInt32> = []
+    /// The channels here that publish to it, if it rejects publications.
+    private var publishers = Publishers()
+
+    /// A client that knows who leads, or not.
+    package init(leader: PeerIndex) { self.leader = leader }
+
+    // MARK: Commands
+
+    /// Gives a command its number, and remembers it until it is done.
+    package mutating func remember(
+        _ command: QuorumCommand,
+        slot: ConfirmSlot = .none,
+        channel: ChannelIndex = .none
+    ) -> QuorumCommand {
+        var command = command
+        command.sequence = nextSequence
+        nextSequence += 1
+        pending.append(Waiting(command: command, slot: slot, channel: channel))
+        return command
+    }
+
+    /// The next of the commands up to `sequence`, all of which the leader has done; nil if there is none.
+    package mutating func nextDone(upTo sequence: UInt64) -> Waiting? {
+        guard let first = pending.first, first.command.sequence <= sequence else { return nil }
+        return pending.removeFirst()
+    }
+
+    /// The command with a number, unless it is done.
+    package func command(_ sequence: UInt64) -> Waiting? {
+        pending.first { $0.command.sequence == sequence }
+    }
+
+    /// What the leader has not done, in order.
+    package var undone: Deque<Waiting> { pending }
+
+    /// The queue is gone: nobody will do anything any more.
+    ///
+    /// - Returns: what was not done, in order.
+    package mutating func abandon() -> Deque<Waiting> {
+        defer { pending = [] }
+        return pending
+    }
+
+    // MARK: The leader
+
+    /// A node leads in a term, as one says that knows; what an earlier leader says is void.
+    ///
+    /// - Returns: whether that is news, and everything that was not done must be said again.
+    package mutating func follow(_ peer: PeerIndex, _ term: UInt64) -> Bool {
+        guard term >= leaderTerm else { return false }
+        let isNews = leader != peer || leaderTerm != term
+        leader = peer
+        leaderTerm = term
+        return isNews
+    }
+
+    /// A node is out of reach; if it led, nobody does.
+    package mutating func lose(_ peer: PeerIndex) {
+        if leader == peer { leader = .none }
+    }
+
+    /// Nobody leads, as far as it is known.
+    package mutating func forgetLeader() { leader = .none }
+
+    // MARK: Deliveries
+
+    /// A consumer, or a channel that fetches, has begun: its first delivery has the number 1.
+    package mutating func begin(_ taker: UInt32) { latest[taker] = 0 }
+
+    /// A consumer, or a channel that fetches, is gone.
+    package mutating func end(_ taker: UInt32) { latest[taker] = nil }
+
+    /// A delivery has come for a taker; it is noted if it is taken.
+    ///
+    /// `mayBeFirst` says that what is missing before it does not matter: it was settled when it was sent, or goes
+    /// back, or comes again because it was asked for.
+    package mutating func arrive(
+        _ delivery: UInt64,
+        for taker: UInt32,
+        mayBeFirst: Bool
+    ) -> Arrival {
+        let before = latest[taker] ?? 0
+        // A leader that has come to lead sends what the one before it may have sent.
+        guard delivery > before else { return .known }
+        guard mayBeFirst || delivery == before + 1 else { return .early }
+        latest[taker] = delivery
+        return .taken
+    }
+
+    /// The latest delivery of a taker that came; 0 if none did.
+    package func latest(for taker: UInt32) -> UInt64 { latest[taker] ?? 0 }
+
+    /// The takers that have begun, by rising number.
+    package var takers: [UInt32] { latest.keys.sorted() }
+
+    /// A consumer asks the leader for what it lacks.
+    ///
+    /// - Returns: whether it did not ask before.
+    package mutating func ask(_ consumer: UInt32) -> Bool { asking.insert(consumer).inserted }
+
+    /// Whoever asked an earlier leader asks again.
+    package mutating func forgetQuestions() { asking = [] }
+
+    /// A consumer has been sent all that it holds up to a number.
+    package mutating func reach(_ last: UInt64, for consumer: UInt32) {
+        asking.remove(consumer)
+        latest[consumer] = max(latest[consumer] ?? 0, last)
+    }
+
+    // MARK: Publishers
+
+    /// Whether what comes to the queue now and then would be refused.
+    package var isStopped: Bool { publishers.isStopped }
+
+    /// The leader says how full the queue is.
+    package mutating func hear(_ fullness: QuorumQueue.Fullness) { publishers.hear(fullness) }
+
+    /// Whether a channel may publish; one that was not heard before is asked in at the door.
+    package mutating func mayPublish(_ channel: ChannelIndex) -> Bool {
+        publishers.mayPublish(channel)
+    }
+
+    /// A channel is gone.
+    package mutating func forget(_ channel: ChannelIndex) { publishers.forget(channel) }
+
+    /// What must hold between turns.
+    package func checkInvariants() {
+        precondition(
+            zip(pending, pending.dropFirst()).allSatisfy {
+                $0.command.sequence + 1 == $1.command.sequence
+            },
+            "commands for a quorum queue are not remembered in their order"
+        )
+        precondition(
+            pending.last.map { $0.command.sequence + 1 == nextSequence } ?? true,
+            "the last command for a quorum queue is forgotten"
+        )
+        publishers.checkInvariants()
+    }
+}
+
+/// Which channels of a node may publish to a quorum queue that rejects what is too much.
+///
+/// - Source: RMQ-QQ-16, -46; `rabbit_fifo_client:enqueue`.
+private struct Publishers: Sendable {
+    private var fullness = QuorumQueue.Fullness.open
+    private var known: Set<ChannelIndex> = []
+    private var stopped: Set<ChannelIndex> = []
+
+    var isStopped: Bool { fullness != .open }
+
+    mutating func hear(_ fullness: QuorumQueue.Fullness) {
+        self.fullness = fullness
+        switch fullness {
+        case .full: stopped = known
+        case .easing: break
+        case .open: stopped = []
+        }
+    }
+
+    mutating func mayPublish(_ channel: ChannelIndex) -> Bool {
+        if known.insert(channel).inserted, fullness == .full { stopped.insert(channel) }
+        return !stopped.contains(channel)
+    }
+
+    mutating func forget(_ channel: ChannelIndex) {
+        known.remove(channel)
+        stopped.remove(channel)
+    }
+
+    func checkInvariants() {
+        precondition(stopped.isSubset(of: known), "a publisher was stopped that is not known")
+        precondition(fullness != .open || stopped.isEmpty, "an open queue has stopped somebody")
+    }
+}

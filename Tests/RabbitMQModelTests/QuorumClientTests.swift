@@ -1,0 +1,120 @@
+import DequeModule
+import RabbitMQModel
+import Testing
+import WarrenKernel
+
+/// What a node remembers of a quorum queue that it uses: commands that are not done, deliveries that came.
+@Suite("A client of a quorum queue") struct QuorumClientTests {
+    private static let first = PeerIndex(0)
+    private static let second = PeerIndex(1)
+
+    /// A client that a test speaks to, and that must be whole after each word.
+    private final class Bench {
+        private(set) var client = QuorumClient(leader: first)
+
+        func say<Answer>(_ body: (inout QuorumClient) -> Answer) -> Answer {
+            defer { client.checkInvariants() }
+            return body(&client)
+        }
+    }
+
+    @Test func `numbers its commands, and forgets them in order when they are done`() {
+        let bench = Bench()
+        let sequences = (1...3).map { _ in
+            bench.say { $0.remember(QuorumCommand(kind: .enqueue)).sequence }
+        }
+        #expect(sequences == [1, 2, 3])
+        #expect(bench.say { $0.nextDone(upTo: 2) }?.command.sequence == 1)
+        #expect(bench.say { $0.nextDone(upTo: 2) }?.command.sequence == 2)
+        #expect(
+            bench.say { $0.nextDone(upTo: 2) }?.command.sequence == nil,
+            "the third is not done"
+        )
+        #expect(bench.client.undone.map(\.command.sequence) == [3])
+    }
+
+    @Test func `says what is not done again to a new leader, and to no old one`() {
+        let bench = Bench()
+        _ = bench.say { $0.remember(QuorumCommand(kind: .enqueue), slot: ConfirmSlot(7)) }
+        #expect(bench.say { $0.follow(Self.second, 2) }, "another node leads in a later term")
+        #expect(!bench.say { $0.follow(Self.second, 2) }, "that is known")
+        #expect(!bench.say { $0.follow(Self.first, 1) }, "whoever led before is void")
+        #expect(bench.client.leader == Self.second)
+        #expect(bench.client.undone.map(\.slot) == [ConfirmSlot(7)])
+    }
+
+    @Test func `has no leader while the one it had is out of reach`() {
+        let bench = Bench()
+        bench.say { $0.lose(Self.second) }
+        #expect(bench.client.leader == Self.first, "somebody else is gone")
+        bench.say { $0.lose(Self.first) }
+        #expect(bench.client.leader == .none)
+        #expect(
+            bench.say { $0.follow(Self.first, 0) },
+            "it is back, and must hear everything again"
+        )
+    }
+
+    @Test func `takes each delivery once, and in order`() {
+        let bench = Bench()
+        bench.say { $0.begin(5) }
+        #expect(bench.say { $0.arrive(1, for: 5, mayBeFirst: false) } == .taken)
+        #expect(bench.say { $0.arrive(1, for: 5, mayBeFirst: false) } == .known)
+        #expect(
+            bench.say { $0.arrive(3, for: 5, mayBeFirst: false) } == .early,
+            "the second was lost"
+        )
+        #expect(bench.client.latest(for: 5) == 1, "what is early is not taken")
+        #expect(bench.say { $0.arrive(2, for: 5, mayBeFirst: false) } == .taken)
+        #expect(
+            bench.say { $0.arrive(5, for: 5, mayBeFirst: true) } == .taken,
+            "the others are settled"
+        )
+        #expect(bench.say { $0.arrive(4, for: 5, mayBeFirst: true) } == .known)
+    }
+
+    @Test func `asks once for what is missing, until it has come or another one leads`() {
+        let bench = Bench()
+        bench.say { $0.begin(5) }
+        #expect(bench.say { $0.ask(5) })
+        #expect(!bench.say { $0.ask(5) }, "it waits for an answer")
+        bench.say { $0.reach(8, for: 5) }
+        #expect(bench.client.latest(for: 5) == 8)
+        #expect(bench.say { $0.ask(5) }, "it was answered")
+        bench.say { $0.forgetQuestions() }
+        #expect(bench.say { $0.ask(5) }, "nobody is there who could answer")
+    }
+
+    @Test func `knows takers by rising number, and forgets those that are gone`() {
+        let bench = Bench()
+        for taker: UInt32 in [9, 2, 5] { bench.say { $0.begin(taker) } }
+        bench.say { $0.end(5) }
+        #expect(bench.client.takers == [2, 9])
+        #expect(bench.client.latest(for: 5) == 0)
+    }
+
+    @Test
+    func `stops whoever published before the queue was full, and lets new ones in when it eases`() {
+        let bench = Bench()
+        let (old, new) = (ChannelIndex(1), ChannelIndex(2))
+        #expect(bench.say { $0.mayPublish(old) })
+        bench.say { $0.hear(.full) }
+        #expect(!bench.say { $0.mayPublish(old) })
+        #expect(bench.client.isStopped)
+        bench.say { $0.hear(.easing) }
+        #expect(!bench.say { $0.mayPublish(old) }, "it was stopped")
+        #expect(bench.say { $0.mayPublish(new) }, "it was not")
+        bench.say { $0.hear(.open) }
+        #expect(bench.say { $0.mayPublish(old) })
+        #expect(!bench.client.isStopped)
+    }
+
+    @Test func `tells whoever waits when the queue is gone`() {
+        let bench = Bench()
+        _ = bench.say { $0.remember(QuorumCommand(kind: .purge), channel: ChannelIndex(4)) }
+        #expect(bench.client.command(1)?.channel == ChannelIndex(4))
+        #expect(bench.say { $0.abandon() }.map(\.command.kind) == [.purge])
+        #expect(bench.client.undone.isEmpty)
+        #expect(bench.client.command(1)?.channel == nil)
+    }
+}
