@@ -106,15 +106,6 @@ package struct Peer: Sendable {
     var alarms: UInt8 = 0
     /// Whether it said that it stops.
     var saidGoodbye = false
-    /// Publications for queues with copies that it has not answered yet.
-    var inFlight: [(slot: ConfirmSlot, queue: QueueIndex, channel: ChannelIndex, packet: Packet)] =
-        []
-    /// The confirms that wait for it, and how often.
-    var outstanding: [ConfirmSlot: UInt32] = [:]
-    /// Channels there that use queues here, by their number there.
-    var proxies: [ChannelIndex: ChannelIndex] = [:]
-    /// Changes that it has not made yet.
-    var unmade: Set<UInt64> = []
 
     init(node: NodeID, name: String) {
         self.node = node
@@ -219,18 +210,4 @@ struct ClusterMetadata: Sendable {
     var exchanges: [Stored<ExchangeDeclaration>] = []
     var bindings: [Stored<BindingDeclaration>] = []
     var vhosts: [VirtualHostState] = []
-}
-
-/// A change that this node wants, and what goes on when all have made it.
-struct WantedChange: Sendable {
-    enum Then: Sendable {
-        case nothing
-        /// Receive this packet of a channel again.
-        case again(channel: ChannelIndex, Packet)
-        /// Say this, if it is a method.
-        case say(Packet, ConnectionID, channel: ChannelIndex)
-    }
-
-    var parcel: ParcelID
-    var then: Then
 }

@@ -6,17 +6,24 @@ import WarrenTrace
 /// - Source: RMQ-CLUS-04 to -06, -09, -10; RMQ-PART-01; rabbitmq-server `rabbit_node_monitor.erl`,
 ///   Erlang's `net_kernel`.
 extension RabbitMQNode {
+    /// Which of its cluster's nodes this is.
+    @inline(__always)
+    var me: PeerIndex { peers.me }
+
+    /// How it stands.
+    var phase: NodePhase { peers.phase }
+
     /// Whether there are other nodes.
-    var isClustered: Bool { plan.count > 1 && !isAlone }
+    var isClustered: Bool { peers.count > 1 && !peers.isAlone }
 
     /// The members of the cluster that it is in.
-    var clusterMembers: [PeerIndex] { isAlone ? [me] : Array(peers.indices) }
+    var clusterMembers: [PeerIndex] { peers.isAlone ? [me] : Array(peers.indices) }
 
     /// Whether clients are served.
     var isServing: Bool { phase == .running }
 
     /// This node, as quorum queues name it: its number and its life.
-    var clientKey: UInt64 { Self.clientKey(me, life) }
+    var clientKey: UInt64 { Self.clientKey(me, peers.life) }
 
     static func clientKey(_ node: PeerIndex, _ life: UInt64) -> UInt64 {
         UInt64(node.wire) << 56 | life & 0xFF_FFFF_FFFF_FFFF
@@ -28,29 +35,27 @@ extension RabbitMQNode {
 
     /// Comes up: a cluster's first start finds everybody there, any other takes its time.
     mutating func start(_ recovery: Recovery, _ turn: inout Turn) {
-        life = turn.now.nanoseconds + 1
+        peers.begin(at: turn.now, isStranger: isStranger(recovery))
         if let order = recovery.configuration,
             let version = Version(turn.names[order.subject])
         {
             settings.version = version
         }
-        isAlone = plan.count > 1 && isStranger(recovery)
-        guard plan.count > 1 else {
+        guard peers.count > 1 else {
             boot(recovery, &turn)
             wakeQuorums(&turn)
             return
         }
         if recovery.first, turn.now == .zero {
-            for peer in peers.indices where peer != me { peers[peer].standing = .running }
+            peers.findAll()
             boot(recovery, &turn)
             for peer in peers.indices where peer > me { dial(peer, &turn) }
             rememberRunning(&turn)
             armPulse(&turn)
             return
         }
-        phase = .booting
-        delayedRecovery = recovery
-        turn.arm(NodeTimer.boot, after: plan.bootTime)
+        peers.boot(later: recovery)
+        turn.arm(NodeTimer.boot, after: peers.plan.bootTime)
     }
 
     /// Whether a node comes up on another data directory than that which was set up with the cluster: with
@@ -62,21 +67,16 @@ extension RabbitMQNode {
 
     /// The node has come up: it looks for its cluster.
     mutating func finishBooting(_ turn: inout Turn) {
-        guard phase == .booting, let recovery = delayedRecovery else { return }
-        delayedRecovery = nil
+        guard let recovery = peers.finishBooting() else { return }
         boot(recovery, &turn)
-        if isAlone {
-            phase = .running
+        if peers.isAlone {
+            peers.serve()
             turn.record(.nodeJoined, variant: 2)
             wakeQuorums(&turn)
             return
         }
-        phase = .waiting
-        for peer in peers.indices where peer != me {
-            peers[peer].lostAt = turn.now
-            dial(peer, &turn)
-        }
-        isSeeking = true
+        peers.seek(at: turn.now)
+        for peer in peers.indices where peer != me { dial(peer, &turn) }
         armPulse(&turn)
         turn.record(.nodeJoined, variant: 0)
     }
@@ -90,8 +90,7 @@ extension RabbitMQNode {
     }
 
     private mutating func take(_ connection: ConnectionID, _ peer: PeerIndex) {
-        peers[peer].connection = connection
-        peers[peer].isConnected = false
+        peers.connect(peer, by: connection)
         speakers[connection] = .peer(peer)
     }
 
@@ -99,19 +98,12 @@ extension RabbitMQNode {
         // Its own alarms, and not those that it has heard of: they would never end.
         let word = Words.Hello(
             node: me,
-            life: life,
-            standing: standing,
+            life: peers.life,
+            standing: peers.standing,
             alarms: ownAlarms,
             connections: openConnections
         )
         send(word, toPeer: peer, &turn)
-    }
-
-    private var standing: Peer.Standing {
-        switch phase {
-        case .running: .running
-        case .booting, .waiting, .joining: .waiting
-        }
     }
 
     var openConnections: Int { sessions.count { $0.isOpen && !$0.isProxy } }
@@ -126,7 +118,7 @@ extension RabbitMQNode {
         }
         let mine = peers[peer].connection
         if mine != .none {
-            if !peers[peer].isConnected, me < peer {
+            if peers.keepsOwnConnection(to: peer) {
                 turn.close(connection, .refused)
                 return
             }
@@ -147,12 +139,8 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard peers[peer].connection == connection else { return }
-        if how == .refused { peers[peer].lostAt = nil }
         speakers[connection] = .nobody
-        let wasConnected = peers[peer].isConnected || peers[peer].standing == .running
-        peers[peer].connection = .none
-        peers[peer].isConnected = false
-        if wasConnected { losePeer(peer, &turn) }
+        if peers.disconnect(peer, how) { losePeer(peer, &turn) }
     }
 
     /// Says something to a peer, or forgets it if the peer is out of reach.
@@ -168,8 +156,7 @@ extension RabbitMQNode {
     // MARK: Words
 
     mutating func receiveFromPeer(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
-        peers[peer].heardAt = turn.now
-        if peers[peer].isSuspect { peers[peer].isSuspect = false }
+        peers.hear(peer, at: turn.now)
         if packet.word < PeerWord.hello.rawValue {
             receiveProxied(packet, peer, &turn)
             return
@@ -192,8 +179,8 @@ extension RabbitMQNode {
         case .alarm:
             if let alarm = Words.Alarm(packet) { setPeerAlarm(peer, alarm.bits, &turn) }
         case .side:
-            if let side = Words.Side(packet) { peers[peer].side = (side.nodes, side.connections) }
-        case .goodbye: peers[peer].saidGoodbye = true
+            if let side = Words.Side(packet) { peers.hear(side, from: peer) }
+        case .goodbye: peers.hearGoodbye(peer)
         case .copyBegin, .copyPut, .copyDrop, .copyWhole, .copyStored, .copyEnd, .copyAsk,
             .copyPromise, .copyEpoch, .settleStale:
             receiveCopy(packet, word, peer, &turn)
@@ -201,48 +188,22 @@ extension RabbitMQNode {
     }
 
     private mutating func receive(_ hello: Words.Hello, _ peer: PeerIndex, _ turn: inout Turn) {
-        let isNew = !peers[peer].isConnected
-        let isSameLife = peers[peer].life == hello.life
-        let before = peers[peer].standing
-        let had = peers[peer].life
-        peers[peer].isConnected = true
-        peers[peer].lostAt = nil
-        peers[peer].life = hello.life
-        peers[peer].saidGoodbye = false
-        let said = hello.standing
-        // Each went on without the other: they do not trust each other's metadata any more.
-        if said == .running, phase == .running, before == .down, had != 0, isSameLife, isNew {
-            meetAgain(peer, &turn)
-            setPeerAlarm(peer, hello.alarms, &turn)
-            greetQuorums(peer, isSameLife: true, &turn)
-            return
-        }
-        if !isSameLife { peers[peer].isPartitioned = false }
-        let stands: Peer.Standing = peers[peer].isPartitioned ? .down : said
-        peers[peer].standing = stands
+        let greeting = peers.hear(hello, from: peer)
+        if greeting.isReunion { meetAgain(peer, &turn) }
         setPeerAlarm(peer, hello.alarms, &turn)
-        if isNew { greetQuorums(peer, isSameLife: isSameLife || had == 0, &turn) }
-        if stands == .running, before != .running { findPeer(peer, &turn) }
-        if stands == .running, phase == .waiting { phase = .joining }
-        if said == .waiting, phase == .running, !peers[peer].isPartitioned {
+        if greeting.isNew { greetQuorums(peer, isSameLife: greeting.isSameLife, &turn) }
+        guard !greeting.isReunion else { return }
+        if greeting.isFound { findPeer(peer, &turn) }
+        if peers[peer].standing == .running { peers.join() }
+        if hello.standing == .waiting, phase == .running, !peers[peer].isPartitioned {
             sendMetadata(to: peer, &turn)
         }
     }
 
     // MARK: Silence
 
-    /// How often a node says that it is there.
-    private var pulse: Interval {
-        Interval(nanoseconds: min(1_000_000_000, max(plan.tickTime.nanoseconds / 4, 1_000_000)))
-    }
-    /// After how much silence a leader is doubted: the poll of Ra's failure detector.
-    private static let doubt = Interval.seconds(5)
-
-    /// How long a run goes on for a node that looks for one that it lost, though nothing else happens.
-    private static let search = Interval.seconds(30)
-
     func armPulse(_ turn: inout Turn) {
-        turn.arm(NodeTimer.pulse, after: pulse, background: true)
+        turn.arm(NodeTimer.pulse, after: peers.pulse, background: true)
     }
 
     /// Says something to everybody once a second or more often, and looks who has been silent.
@@ -251,50 +212,35 @@ extension RabbitMQNode {
     ///   earlier.
     mutating func beatPulse(_ turn: inout Turn) {
         defer { armPulse(&turn) }
-        let quarter = plan.tickTime.nanoseconds / 4
         for peer in peers.indices where peer != me {
             if peers[peer].connection == .none {
                 if phase != .booting, me < peer || phase == .waiting { dial(peer, &turn) }
                 continue
             }
             send(Packet(peerWord: .tick), toPeer: peer, &turn)
-            guard peers[peer].isConnected || peers[peer].standing == .running else { continue }
-            let silence = (turn.now - peers[peer].heardAt).nanoseconds
-            // Erlang looks four times in a tick time, and wants four silent looks in a row.
-            let looks = turn.now.nanoseconds / max(quarter, 1)
-            let heardLook = peers[peer].heardAt.nanoseconds / max(quarter, 1)
-            if looks > heardLook + 4 {
+            switch peers.judge(peer, at: turn.now) {
+            case .none: break
+            case .suspicious: doubtLeader(peer, &turn)
+            case .tooLong:
                 let connection = peers[peer].connection
                 turn.close(connection, .reset)
                 endPeer(connection, peer, .reset, &turn)
-            } else if silence >= min(Self.doubt.nanoseconds, plan.tickTime.nanoseconds / 2),
-                !peers[peer].isSuspect
-            {
-                peers[peer].isSuspect = true
-                doubtLeader(peer, &turn)
             }
         }
-        isSeeking = peers.contains {
-            $0.lostAt.map { (turn.now - $0).nanoseconds < Self.search.nanoseconds } ?? false
-        }
+        peers.seekLately(at: turn.now)
         tellCommits(&turn)
-        if phase == .waiting { goOnIfAlone(&turn) }
+        if peers.mayBegin { beginToServe(&turn) }
     }
 
     // MARK: Gone, and back
 
     /// A peer is down, as far as this node can tell.
     mutating func losePeer(_ peer: PeerIndex, _ turn: inout Turn) {
-        let wasThere = peers[peer].standing == .running || peers[peer].isPartitioned
-        peers[peer].standing = .down
-        peers[peer].isConnected = false
-        peers[peer].isSuspect = false
+        let wasThere = peers.lose(peer, at: turn.now)
         setPeerAlarm(peer, 0, &turn)
-        peers[peer].lostAt = turn.now
-        isSeeking = true
         guard phase == .running || phase == .joining else { return }
         endProxies(peer, &turn)
-        if phase == .joining { phase = .waiting }
+        peers.waitAgain()
         guard wasThere else {
             leaveQuorums(peer, &turn)
             return
@@ -306,7 +252,7 @@ extension RabbitMQNode {
         leaveQuorums(peer, &turn)
         loseQueues(of: peer, &turn)
         loseMirrors(on: peer, &turn)
-        if phase == .running, plan.handling == .pauseMinority { pauseIfMinority(&turn) }
+        if phase == .running, peers.plan.handling == .pauseMinority { pauseIfMinority(&turn) }
     }
 
     /// A peer serves.
@@ -324,39 +270,20 @@ extension RabbitMQNode {
     }
 
     /// The nodes that run, this one apart.
-    var runningPeers: [PeerIndex] { peers.indices.filter { $0 != me && peers[$0].isRunning } }
+    var runningPeers: [PeerIndex] { peers.running }
 
     /// Notes on the disk who runs: whoever stops last must start first.
     private func rememberRunning(_ turn: inout Turn) {
-        var mask: UInt64 = 0
-        for peer in peers.indices where peer != me && peers[peer].standing == .running {
-            mask |= peer.bit
-        }
-        turn.store(Packet(x: mask), at: DiskKey.cluster, as: WriteID(writeCount))
-    }
-
-    /// A node that waits, and found nobody who serves, may go on by itself if nobody else was running when
-    /// it went; and if all that were are back and wait as well, the lowest of them goes first.
-    ///
-    /// - Source: RMQ-CLUS-09.
-    private mutating func goOnIfAlone(_ turn: inout Turn) {
-        guard phase == .waiting else { return }
-        if plan.handling == .pauseMinority {
-            // Who pauses in a minority does not begin in one.
-            let here = peers.indices.filter { $0 == me || peers[$0].isConnected }
-            if here.count * 2 > plan.count, here.first == me { beginToServe(&turn) }
-            return
-        }
-        let wanted = peers.indices.filter { $0 != me && lastRunning & $0.bit != 0 }
-        let areHere = wanted.allSatisfy { peers[$0].isConnected }
-        let isFirst = wanted.allSatisfy { me < $0 || peers[$0].standing != .waiting }
-        guard wanted.isEmpty || areHere && isFirst else { return }
-        beginToServe(&turn)
+        turn.store(
+            Packet(x: peers.runningMask),
+            at: DiskKey.cluster,
+            as: WriteID(writeCount)
+        )
     }
 
     /// The node is in its cluster and serves.
     mutating func beginToServe(_ turn: inout Turn) {
-        phase = .running
+        peers.serve()
         turn.record(.nodeJoined, variant: 1)
         rememberRunning(&turn)
         for peer in peers.indices where peer != me && peers[peer].connection != .none {

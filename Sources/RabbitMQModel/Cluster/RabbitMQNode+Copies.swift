@@ -51,7 +51,8 @@ extension RabbitMQNode {
         switch rules.mirroring {
         case .all: return kept + fresh
         case .exactly(let count): return Array((kept + fresh).prefix(max(0, count - 1)))
-        case .nodes(let names): return (kept + fresh).filter { names.contains(plan.name(of: $0)) }
+        case .nodes(let names):
+            return (kept + fresh).filter { names.contains(peers.plan.name(of: $0)) }
         case nil: return []
         }
     }
@@ -67,7 +68,7 @@ extension RabbitMQNode {
             ? reachableMembers(queue)
             : mirrors(by: queues[queue].rules, home: me, among: runningPeers, existing: known)
         guard wanted != known else { return }
-        mirrorViews[queue]?.removeAll { !wanted.contains($0.peer) }
+        mirroredQueues.keep(wanted, of: queue)
         queues[queue].mirrors = wanted
         queues[queue].synced.removeAll { !wanted.contains($0) }
         for peer in wanted where !known.contains(peer) { beginMirror(queue, peer, &turn) }
@@ -90,13 +91,6 @@ extension RabbitMQNode {
     }
 
     // MARK: At the home
-
-    /// A node has had copies from the beginning on.
-    mutating func openMirror(_ queue: QueueIndex, _ peer: PeerIndex) {
-        mirrorViews[queue, default: []].append(
-            MirrorView(peer: peer, stored: 0, from: 0, missing: 0)
-        )
-    }
 
     /// Everything that a queue holds, with its position.
     func content(of queue: QueueIndex) -> [ReturnedEntry] {
@@ -130,14 +124,11 @@ extension RabbitMQNode {
         let rules = queues[queue].rules
         let isWhole = wasWhole || rules.synchronises || rules.kind == .stream || content.isEmpty
         let tail = queues[queue].tailPosition
-        var view = MirrorView(peer: peer, stored: 0, from: 0, missing: 0)
-        if !isWhole {
-            view.from = tail
-            view.stored = tail
-            view.missing = content.count
+        if isWhole {
+            mirroredQueues.open(peer, of: queue)
+        } else {
+            mirroredQueues.open(peer, of: queue, from: tail, missing: content.count)
         }
-        mirrorViews[queue]?.removeAll { $0.peer == peer }
-        mirrorViews[queue, default: []].append(view)
         let word = Words.CopyBegin(
             queue: queues[queue].symbol,
             position: rules.kind == .stream ? tail : 0,
@@ -200,7 +191,8 @@ extension RabbitMQNode {
         _ position: UInt64,
         _ turn: inout Turn
     ) {
-        guard let views = mirrorViews[queue], !views.isEmpty else { return }
+        let views = mirroredQueues.views(of: queue)
+        guard !views.isEmpty else { return }
         var moment: UInt64 = 0
         if queues[queue].log != nil {
             moment = turn.now.nanoseconds
@@ -215,19 +207,16 @@ extension RabbitMQNode {
 
     /// A message is done with: nobody needs copies of it.
     mutating func dropCopy(_ queue: QueueIndex, _ position: UInt64, _ turn: inout Turn) {
-        guard let views = mirrorViews[queue] else { return }
         var isNews = false
-        for index in views.indices {
-            if position >= views[index].from {
+        for view in mirroredQueues.views(of: queue) {
+            switch mirroredQueues.drop(position, at: view.peer, of: queue) {
+            case .nothing: break
+            case .dropped:
                 let word = Words.CopyDrop(queue: queues[queue].symbol, position: position)
-                send(word, toPeer: views[index].peer, &turn)
-            } else if views[index].missing > 0 {
-                mirrorViews[queue]?[index].missing -= 1
-                if views[index].missing == 1 {
-                    // RMQ-MIR-07: what it lacked is gone.
-                    becomeWhole(queue, views[index].peer, &turn)
-                    isNews = true
-                }
+                send(word, toPeer: view.peer, &turn)
+            case .whole:
+                becomeWhole(queue, view.peer, &turn)
+                isNews = true
             }
         }
         if isNews { tellPlace(queue, &turn) }
@@ -244,16 +233,15 @@ extension RabbitMQNode {
     ) {
         guard queues[queue].rules.hasCopies, !areSafe(queue, position) else { return }
         confirms.extend(slot)
-        copyWaits[queue, default: []].append(CopyWait(position: position, slot: slot))
+        mirroredQueues.await(slot, queue, position)
     }
 
     /// Whether enough nodes have the copy at a position.
     private func areSafe(_ queue: QueueIndex, _ position: UInt64) -> Bool {
-        let views = mirrorViews[queue] ?? []
         if queues[queue].rules.kind == .stream {
             return (committedEnd(queue) ?? 0) > position
         }
-        return views.allSatisfy { $0.stored > position }
+        return mirroredQueues.isStored(position, of: queue)
     }
 
     /// How far consumers of a stream may read: what a majority has.
@@ -261,8 +249,7 @@ extension RabbitMQNode {
         guard let next = queues[queue].log?.next else { return nil }
         let others = queues[queue].members.count / 2
         guard queues[queue].rules.hasCopies, others > 0 else { return next }
-        let stored = (mirrorViews[queue] ?? []).map(\.stored).sorted(by: >)
-        let safe = others <= stored.count ? stored[others - 1] : 0
+        let safe = mirroredQueues.end(of: queue, atLeast: others)
         return min(next, max(safe, queues[queue].committed))
     }
 
@@ -270,9 +257,10 @@ extension RabbitMQNode {
         if queues[queue].log != nil {
             queues[queue].committed = max(queues[queue].committed, committedEnd(queue) ?? 0)
         }
-        while let first = copyWaits[queue]?.first, areSafe(queue, first.position) {
-            copyWaits[queue]?.removeFirst()
-            settleConfirm(first.slot, refused: false, &turn)
+        while let position = mirroredQueues.firstAwaited(queue), areSafe(queue, position),
+            let slot = mirroredQueues.takeFirstWait(queue)
+        {
+            settleConfirm(slot, refused: false, &turn)
         }
         if queues[queue].log != nil { readLog(queue, &turn) }
     }
@@ -292,7 +280,7 @@ extension RabbitMQNode {
             if let word = Words.CopyPut(packet) { keepCopy(word, peer, &turn) }
         case .copyDrop:
             guard let word = Words.CopyDrop(packet),
-                let gone = mirrors[word.queue]?.drop(word.position)
+                let gone = mirrors.drop(word.position, of: word.queue)
             else { return }
             if gone.has(Flag.persistent) { turn.erase(DiskKey.copy(word.queue, word.position)) }
         case .copyWhole:
@@ -301,7 +289,7 @@ extension RabbitMQNode {
         case .copyStored:
             if let word = Words.CopyStored(packet) { hearStored(word, peer, &turn) }
         case .copyEpoch:
-            if let word = Words.CopyEpoch(packet) { mirrors[word.queue]?.epoch = word.epoch }
+            if let word = Words.CopyEpoch(packet) { mirrors.begin(word.epoch, of: word.queue) }
         case .copyEnd, .copyAsk, .copyPromise:
             if let word = Words.Replica(packet) { receive(word, peer, &turn) }
         default:
@@ -319,7 +307,7 @@ extension RabbitMQNode {
         guard queue != .none, queues[queue].rules.kind == .stream else {
             if queue != .none, queues[queue].isHere { return }
             throwAwayCopies(of: word.queue, &turn)
-            mirrors[word.queue] = Mirror()
+            mirrors.keep(Mirror(), of: word.queue)
             return
         }
         if word.epoch < queues[queue].epoch {
@@ -335,10 +323,7 @@ extension RabbitMQNode {
         if queues[queue].isHere { return }
         // A replica keeps what it has, as far as the writer reaches.
         settleHoldings(queue, &turn)
-        mirrors[word.queue, default: Mirror()].epoch = word.epoch
-        // What an earlier writer sent is nothing that this one has counted on.
-        mirrors[word.queue]?.unstored.removeAll()
-        for gone in mirrors[word.queue, default: Mirror()].truncate(to: word.position) {
+        for gone in mirrors.restart(word.queue, epoch: word.epoch, end: word.position) {
             turn.erase(DiskKey.copy(word.queue, gone))
         }
     }
@@ -350,14 +335,12 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         let queue = queueIndex(word.queue)
-        guard queue != .none,
-            let index = mirrorViews[queue]?.firstIndex(where: { $0.peer == peer })
-        else { return }
+        guard queue != .none else { return }
         // Not what it says about what an earlier writer sent.
         if queues[queue].rules.kind == .stream, word.epoch != queues[queue].epoch { return }
-        let known = mirrorViews[queue]?[index].stored ?? 0
-        mirrorViews[queue]?[index].stored = max(known, word.position + 1)
-        settleCopyWaits(queue, &turn)
+        if mirroredQueues.store(word.position, at: peer, of: queue) {
+            settleCopyWaits(queue, &turn)
+        }
     }
 
     private mutating func keepCopy(
@@ -373,19 +356,16 @@ extension RabbitMQNode {
         var copy = word.publication
         copy.d = mirrors[symbol]?.epoch ?? 1
         copy.x = word.moment
-        mirrors[symbol, default: Mirror()].put(copy, at: word.position)
+        mirrors.put(copy, at: word.position, of: symbol)
         let isDurable = queue == .none || queues[queue].declaration.durable
         let isWritten = isDurable && (isStream || copy.has(Flag.persistent))
         if isWritten {
             writeCount += 1
             turn.store(copy, at: DiskKey.copy(symbol, word.position), as: WriteID(writeCount))
         }
-        let write = mirrors[symbol]?.unstored.last?.write ?? 0
-        guard isWritten || write > 0 else {
+        if !mirrors.await(isWritten ? writeCount : nil, for: word.position, of: symbol) {
             sayStored(symbol, word.position, peer, &turn)
-            return
         }
-        mirrors[symbol]?.unstored.append((word.position, isWritten ? writeCount : write))
     }
 
     private func sayStored(
@@ -405,15 +385,10 @@ extension RabbitMQNode {
 
     /// The disk has taken copies: the homes of their queues hear of it.
     mutating func acknowledgeCopies(upTo write: UInt64, _ turn: inout Turn) {
-        for symbol in mirrors.keys.sorted(by: { $0.raw < $1.raw }) {
-            var last: UInt64?
-            while let first = mirrors[symbol]?.unstored.first, first.write <= write {
-                last = first.position
-                mirrors[symbol]?.unstored.removeFirst()
-            }
-            let queue = queueIndex(symbol)
-            guard let last, queue != .none, queues[queue].home != me else { continue }
-            sayStored(symbol, last, queues[queue].home, &turn)
+        for safe in mirrors.stored(upTo: write) {
+            let queue = queueIndex(safe.queue)
+            guard queue != .none, queues[queue].home != me else { continue }
+            sayStored(safe.queue, safe.position, queues[queue].home, &turn)
         }
     }
 
@@ -422,11 +397,11 @@ extension RabbitMQNode {
         var copy = record.packet
         if crashed { copy.flags |= Flag.redelivered }
         let symbol = DiskKey.queue(of: record.key)
-        mirrors[symbol, default: Mirror()].put(copy, at: DiskKey.position(of: record.key))
+        mirrors.put(copy, at: DiskKey.position(of: record.key), of: symbol)
     }
 
     private mutating func throwAwayCopies(of symbol: Symbol, _ turn: inout Turn) {
-        guard let mirror = mirrors.removeValue(forKey: symbol) else { return }
+        guard let mirror = mirrors.take(symbol) else { return }
         for position in mirror.positions { turn.erase(DiskKey.copy(symbol, position)) }
     }
 
@@ -481,12 +456,8 @@ extension RabbitMQNode {
     }
 
     func copyParcels(_ holding: inout ParcelMarks) {
-        for mirror in mirrors.values {
-            for copy in mirror.copies.values { holding.keep(copy.parcel) }
-        }
-        for word in attachments.values { holding.keep(word.parcel) }
-        for one in orphans { holding.keep(one.packet.parcel) }
-        for peer in peers { for one in peer.inFlight { holding.keep(one.packet.parcel) } }
+        mirrors.parcels(&holding)
+        remoteUse.parcels(&holding)
         for channel in channels where channel.isWaiting { holding.keep(channel.asked.parcel) }
     }
 }

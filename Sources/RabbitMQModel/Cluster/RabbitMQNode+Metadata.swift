@@ -22,62 +22,41 @@ extension RabbitMQNode {
     /// A broker of one node makes it at once, and nothing follows.
     mutating func propose(
         _ change: MetadataChange,
-        then: WantedChange.Then,
+        then: MetadataLog.Then,
         _ turn: inout Turn
     ) {
-        wantedCount += 1
-        let parcel = turn.parcels.put(
-            ChangeParcel(change: change, origin: me, number: wantedCount)
-        )
-        wanted[wantedCount] = WantedChange(parcel: parcel, then: then)
-        order(parcel, wantedCount, &turn)
+        let me = me
+        let wanted = metadataLog.want(then: then) {
+            turn.parcels.put(ChangeParcel(change: change, origin: me, number: $0))
+        }
+        order(wanted, &turn)
     }
 
-    private mutating func order(_ parcel: ParcelID, _ number: UInt64, _ turn: inout Turn) {
+    private mutating func order(_ wanted: MetadataLog.Wanted, _ turn: inout Turn) {
         let first = sequencer
         if first == me {
-            spread(parcel, &turn)
+            spread(wanted.parcel, &turn)
         } else {
-            send(Words.Wanted(change: parcel, number: number), toPeer: first, &turn)
+            let word = Words.Wanted(change: wanted.parcel, number: wanted.number)
+            send(word, toPeer: first, &turn)
         }
     }
 
     /// Makes a change here and has everybody else make it.
     private mutating func spread(_ parcel: ParcelID, _ turn: inout Turn) {
         guard let wanted: ChangeParcel = turn.parcels.get(parcel) else { return }
-        changeCount += 1
-        let number = changeCount
+        let others = runningPeers
+        let number = metadataLog.order(wanted.number, of: wanted.origin, among: others)
         let word = Words.Change(change: parcel, number: number)
-        var waiting: Set<PeerIndex> = []
-        for peer in runningPeers {
-            send(word, toPeer: peer, &turn)
-            waiting.insert(peer)
-        }
-        unsettled[number] = Unsettled(
-            origin: wanted.origin,
-            number: wanted.number,
-            waiting: waiting,
-            made: 1
-        )
+        for peer in others { send(word, toPeer: peer, &turn) }
         // What follows from the change here must not overtake it.
         make(wanted.change, &turn)
         settle(number, &turn)
     }
 
-    /// A change that this node ordered, and that not all have made.
-    struct Unsettled: Sendable {
-        var origin: PeerIndex
-        var number: UInt64
-        var waiting: Set<PeerIndex>
-        var made: Int
-    }
-
     private mutating func settle(_ number: UInt64, _ turn: inout Turn) {
-        guard let one = unsettled[number] else { return }
-        let isDone =
-            usesKhepri ? one.made >= plan.count / 2 + 1 : one.waiting.isEmpty
-        guard isDone else { return }
-        unsettled[number] = nil
+        let enough = usesKhepri ? peers.count / 2 + 1 : nil
+        guard let one = metadataLog.settle(number, enough: enough) else { return }
         if one.origin == me {
             goOn(one.number, &turn)
         } else {
@@ -86,8 +65,8 @@ extension RabbitMQNode {
     }
 
     private mutating func goOn(_ number: UInt64, _ turn: inout Turn) {
-        guard let done = wanted.removeValue(forKey: number) else { return }
-        switch done.then {
+        guard let then = metadataLog.made(number) else { return }
+        switch then {
         case .nothing: break
         case .again(let channel, let packet): resume(channel, with: packet, &turn)
         case .say(let packet, let connection, let channel):
@@ -113,8 +92,7 @@ extension RabbitMQNode {
             send(Words.Changed(number: word.number), toPeer: peer, &turn)
         case .changed:
             guard let word = Words.Changed(packet) else { return }
-            unsettled[word.number]?.waiting.remove(peer)
-            unsettled[word.number]?.made += 1
+            metadataLog.made(word.number, by: peer)
             settle(word.number, &turn)
         default:
             if let word = Words.Settled(packet) { goOn(word.number, &turn) }
@@ -123,13 +101,8 @@ extension RabbitMQNode {
 
     /// Nobody waits any longer for a peer that is down; what it ordered is ordered anew.
     mutating func dropFromChanges(_ peer: PeerIndex, _ turn: inout Turn) {
-        for number in unsettled.keys.sorted() {
-            unsettled[number]?.waiting.remove(peer)
-            settle(number, &turn)
-        }
-        for number in wanted.keys.sorted() {
-            if let one = wanted[number] { order(one.parcel, number, &turn) }
-        }
+        for number in metadataLog.lose(peer) { settle(number, &turn) }
+        for wanted in metadataLog.unmade { order(wanted, &turn) }
     }
 
     // MARK: Making a change

@@ -11,7 +11,7 @@ extension RabbitMQNode {
     /// The home of a queue with copies is down.
     mutating func orphan(_ queue: QueueIndex, _ turn: inout Turn) {
         queues[queue].become(.orphan)
-        elections[queue] = nil
+        elections.forget(queue)
         leaveDeliveries(of: queue)
         let survivors = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
         if survivors.isEmpty, queues[queue].rules.kind == .classic {
@@ -32,10 +32,8 @@ extension RabbitMQNode {
     }
 
     private mutating func refuseOrphans(_ queue: QueueIndex, _ turn: inout Turn) {
-        let mine = orphans.filter { $0.queue == queue }
-        orphans.removeAll { $0.queue == queue }
-        staleWords.removeAll { $0.queue == queue }
-        for one in mine {
+        _ = remoteUse.takeSettlements(for: queue)
+        for one in remoteUse.takePublications(for: queue) {
             recordUnrouted(one.packet, .queueDown, &turn)
             if one.slot != .none { settleConfirm(one.slot, refused: true, &turn) }
         }
@@ -45,7 +43,7 @@ extension RabbitMQNode {
     mutating func loseMirrors(on peer: PeerIndex, _ turn: inout Turn) {
         guard phase == .running else { return }
         for queue in queues.indices where queues[queue].exists {
-            elections[queue]?.forget(peer)
+            elections.forget(peer, queue)
             if queues[queue].isHere {
                 refreshMirrors(queue, &turn)
             } else if queues[queue].isOrphan {
@@ -95,14 +93,13 @@ extension RabbitMQNode {
     /// This node becomes the home of a queue, with the copies that it has.
     mutating func promote(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
-        let mirror = mirrors.removeValue(forKey: symbol) ?? Mirror()
+        let mirror = mirrors.take(symbol) ?? Mirror()
         let before = queues[queue].home
         let isReturn = before == me
         let isWhole = isReturn || queues[queue].synced.contains(me)
         queues[queue].move(to: me, isHere: true)
-        copied[queue] = queues[queue].log == nil ? mirror.known : mirror.held
-        copyWaits[queue] = nil
-        elections[queue] = nil
+        mirroredQueues.begin(queue, with: queues[queue].log == nil ? mirror.known : mirror.held)
+        elections.forget(queue)
         let lost = reconcile(queue, mirror, from: before, &turn)
         fill(queue, mirror, isReturn: isReturn, &turn)
         if !isReturn {
@@ -117,7 +114,6 @@ extension RabbitMQNode {
         let whole = queues[queue].synced
         queues[queue].mirrors = others
         queues[queue].synced = []
-        mirrorViews[queue] = []
         for peer in others { beginMirror(queue, peer, wasWhole: whole.contains(peer), &turn) }
         followHome(queue, &turn)
         tellPlace(queue, &turn)
@@ -222,11 +218,6 @@ extension RabbitMQNode {
         queues[queue].follow(queues[queue].rules, bytes: weighReady(queue))
     }
 
-    /// Whether a publication that is sent once more is here already.
-    func wasCopied(_ message: MessageID, _ queue: QueueIndex) -> Bool {
-        copied[queue]?.contains(message.raw) ?? false
-    }
-
     /// A queue lives somewhere else now, or has other copies.
     mutating func relocate(_ queue: QueueIndex, _ place: QueuePlace, _ turn: inout Turn) {
         guard queues[queue].rules.hasCopies || !queues[queue].mirrors.isEmpty,
@@ -284,26 +275,21 @@ extension RabbitMQNode {
                 resume(channel, with: again, &turn)
             }
         }
-        for one in orphans where one.queue == queue {
-            publishAgain(one.packet, queue, one.channel, one.slot, &turn)
-        }
-        orphans.removeAll { $0.queue == queue }
-        for one in staleWords where one.queue == queue { sendStale(one.word, queue, &turn) }
-        staleWords.removeAll { $0.queue == queue }
+        for one in remoteUse.takePublications(for: queue) { publishAgain(one, &turn) }
+        for word in remoteUse.takeSettlements(for: queue) { sendStale(word, queue, &turn) }
     }
 
     private mutating func publishAgain(
-        _ packet: Packet,
-        _ queue: QueueIndex,
-        _ channel: ChannelIndex,
-        _ slot: ConfirmSlot,
+        _ publication: RemoteUse.Publication,
         _ turn: inout Turn
     ) {
+        let (queue, slot) = (publication.queue, publication.slot)
+        let packet = publication.packet
         guard queues[queue].isHere else {
-            publishElsewhere(packet, queue, channel, slot, again: true, &turn)
+            publishElsewhere(packet, queue, publication.channel, slot, again: true, &turn)
             return
         }
-        if wasCopied(packet.message, queue) {
+        if mirroredQueues.had(packet.message, queue) {
             guard slot != .none else { return }
             // First what it waits for, then what it no longer waits for: else it is confirmed between the two.
             if queues[queue].log != nil {
@@ -325,11 +311,11 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
-        guard var word = attachments[consumer] else { return }
+        guard var word = remoteUse.attachment(of: consumer) else { return }
         let channel = consumers[consumer].channel
         var options: ConsumeOptions = turn.parcels.get(word.parcel) ?? ConsumeOptions()
         if options["x-cancel-on-ha-failover"] == .bool(true) {
-            attachments[consumer] = nil
+            remoteUse.detach(consumer)
             cancelByBroker(consumer, &turn)
             return
         }
@@ -346,7 +332,7 @@ extension RabbitMQNode {
             forward(word, channel, queue, waiting: false, &turn)
             return
         }
-        attachments[consumer] = nil
+        remoteUse.detach(consumer)
         if queues[queue].log != nil {
             consumers[consumer].offset =
                 (try? firstOffset(queue, options["x-stream-offset"], turn.now)) ?? 0
@@ -378,17 +364,6 @@ extension RabbitMQNode {
         }
     }
 
-    /// Publications on their way to a node that is down, for queues that will live elsewhere.
-    mutating func keepInFlight(_ peer: PeerIndex) {
-        for one in peers[peer].inFlight {
-            if let count = peers[peer].outstanding[one.slot] {
-                peers[peer].outstanding[one.slot] = count > 1 ? count - 1 : nil
-            }
-            orphans.append((one.queue, one.channel, one.slot, one.packet))
-        }
-        peers[peer].inFlight = []
-    }
-
     /// A client settles a delivery of the old home.
     mutating func settleStale(
         _ message: MessageID,
@@ -404,7 +379,7 @@ extension RabbitMQNode {
             settlement: method == .basicAck ? .ack : requeue ? .requeue : .reject
         )
         if queues[queue].isOrphan {
-            staleWords.append((queue, word))
+            remoteUse.wait(word, for: queue)
         } else {
             sendStale(word, queue, &turn)
         }

@@ -12,22 +12,22 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-PART-03.
     mutating func pauseIfMinority(_ turn: inout Turn) {
-        guard (1 + runningPeers.count) * 2 <= plan.count else { return }
+        guard (1 + runningPeers.count) * 2 <= peers.count else { return }
         turn.record(.nodePaused)
-        phase = .waiting
+        peers.giveWay()
         turn.restart(after: .zero)
     }
 
     /// A peer is back that was never gone: each of the two went on without the other.
     mutating func meetAgain(_ peer: PeerIndex, _ turn: inout Turn) {
         turn.record(.peerFound, peer: peers[peer].node.raw, variant: 1)
-        peers[peer].isPartitioned = true
+        peers.part(from: peer)
         // Streams heal by themselves, as quorum queues do.
         for queue in queues.indices where queues[queue].rules.kind == .stream {
             refreshMirrors(queue, &turn)
         }
         lookForWriters(&turn)
-        guard plan.handling == .autoheal else { return }
+        guard peers.plan.handling == .autoheal else { return }
         let word = Words.Side(nodes: mySide, connections: UInt64(openConnections))
         for other in peers.indices where other != me && peers[other].isConnected {
             send(word, toPeer: other, &turn)
@@ -48,7 +48,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-PART-04.
     mutating func heal(_ turn: inout Turn) {
-        guard peers.contains(where: { $0.isPartitioned }) else { return }
+        guard peers.indices.contains(where: { peers[$0].isPartitioned }) else { return }
         var sides: [(nodes: UInt64, connections: UInt64)] = []
         func add(_ nodes: UInt64, _ connections: UInt64) {
             if let index = sides.firstIndex(where: { $0.nodes == nodes }) {
@@ -71,13 +71,13 @@ extension RabbitMQNode {
                     one.nodes.trailingZeroBitCount
                 )
         }
-        for peer in peers.indices { peers[peer].side = (0, 0) }
+        peers.forgetSides()
         guard let winner, winner.nodes & me.bit == 0 else { return }
         turn.record(.nodeYielded)
         // It comes back by taking over what the others have, and never by itself.
         let others = peers.indices.reduce(UInt64(0)) { $1 == me ? $0 : $0 | $1.bit }
         turn.store(Packet(x: others), at: DiskKey.cluster, as: WriteID(writeCount))
-        phase = .waiting
+        peers.giveWay()
         turn.restart(after: .zero)
     }
 }

@@ -23,7 +23,7 @@ extension RabbitMQNode {
         )
         channel.port = word.channel.wire | Self.answerBit
         channel.limit(to: word.prefetch)
-        peers[peer].proxies[word.channel] = channels.endIndex
+        remoteUse.open(word.channel, of: peer, as: channels.endIndex)
         sessions.append(session)
         channels.append(channel)
     }
@@ -35,10 +35,7 @@ extension RabbitMQNode {
 
     /// A peer is gone, with all channels that it used queues for.
     mutating func endProxies(_ peer: PeerIndex, _ turn: inout Turn) {
-        for port in peers[peer].proxies.keys.sorted() {
-            if let proxy = peers[peer].proxies[port] { endProxy(proxy, &turn) }
-        }
-        peers[peer].proxies = [:]
+        for proxy in remoteUse.shutAll(of: peer) { endProxy(proxy, &turn) }
     }
 
     /// A method of AMQP, from the node of a channel or to it.
@@ -52,7 +49,9 @@ extension RabbitMQNode {
             takePublication(packet, peer, &turn)
             return
         }
-        guard let channel = peers[peer].proxies[ChannelIndex(wire: packet.port)] else { return }
+        guard let channel = remoteUse.proxy(ChannelIndex(wire: packet.port), of: peer) else {
+            return
+        }
         do throws(Refusal) {
             switch method {
             case .basicAck: try acknowledge(packet, channel, &turn)
@@ -93,7 +92,7 @@ extension RabbitMQNode {
         guard let word = Words.Publication(travelling: packet) else { return }
         let queue = queueIndex(word.queue)
         let number = word.number
-        let channel = peers[peer].proxies[word.channel] ?? .none
+        let channel = remoteUse.proxy(word.channel, of: peer) ?? .none
         guard queue != .none, isHere(queue) else {
             // It was deleted meanwhile, which is no loss; or it lives elsewhere now, and nobody has the message.
             recordUnrouted(packet, queue == .none ? .unroutable : .queueDown, &turn)
@@ -103,7 +102,7 @@ extension RabbitMQNode {
             }
             return
         }
-        if word.isResent, wasCopied(packet.message, queue) {
+        if word.isResent, mirroredQueues.had(packet.message, queue) {
             // It came before the queue moved here.
             if number > 0, channel != .none { confirm(channel, number, packet.message, &turn) }
             return
@@ -118,11 +117,7 @@ extension RabbitMQNode {
         guard let method = packet.method, channels.has(channel) else { return }
         if method == .basicAck || method == .basicNack {
             let slot = ConfirmSlot(wire: UInt32(truncatingIfNeeded: packet.tag - 1))
-            guard let count = peers[peer].outstanding[slot] else { return }
-            if let index = peers[peer].inFlight.firstIndex(where: { $0.slot == slot }) {
-                peers[peer].inFlight.remove(at: index)
-            }
-            peers[peer].outstanding[slot] = count > 1 ? count - 1 : nil
+            guard remoteUse.answer(slot, by: peer) else { return }
             settleConfirm(slot, refused: method == .basicNack, &turn)
             return
         }

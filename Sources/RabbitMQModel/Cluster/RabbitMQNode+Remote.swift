@@ -58,7 +58,7 @@ extension RabbitMQNode {
         let name = queues[queue].declaration.name
         let vhost = vhostName(of: queues[queue].scope)
         throw .notFound(
-            "home node '\(plan.name(of: queues[queue].home))' of durable queue '\(name)' in vhost "
+            "home node '\(peers.plan.name(of: queues[queue].home))' of durable queue '\(name)' in vhost "
                 + "'\(vhost)' is down or inaccessible"
         )
     }
@@ -141,8 +141,14 @@ extension RabbitMQNode {
             return
         }
         let home = queues[queue].home
+        let publication = RemoteUse.Publication(
+            queue: queue,
+            channel: channel,
+            slot: slot,
+            packet: packet
+        )
         if queues[queue].isOrphan {
-            orphans.append((queue, channel, slot, packet))
+            remoteUse.wait(publication)
             return
         }
         let word = Words.Publication(
@@ -157,12 +163,7 @@ extension RabbitMQNode {
             recordUnrouted(packet, .queueDown, &turn)
             return
         }
-        if slot != .none {
-            peers[home].outstanding[slot, default: 0] += 1
-            if queues[queue].rules.hasCopies {
-                peers[home].inFlight.append((slot, queue, channel, packet))
-            }
-        }
+        remoteUse.send(publication, to: home, canMove: queues[queue].rules.hasCopies)
         if channel != .none {
             forward(word.travelling, channel, queue, waiting: false, &turn)
         } else {
@@ -224,12 +225,7 @@ extension RabbitMQNode {
                 }
             }
         }
-        keepInFlight(peer)
-        for slot in peers[peer].outstanding.keys.sorted() {
-            let count = peers[peer].outstanding[slot] ?? 0
-            for _ in 0..<count { settleConfirm(slot, refused: true, &turn) }
-        }
-        peers[peer].outstanding = [:]
+        for slot in remoteUse.lose(peer) { settleConfirm(slot, refused: true, &turn) }
     }
 
     /// The queues of a node that is down: durable ones wait for it, the others are gone.
@@ -259,7 +255,7 @@ extension RabbitMQNode {
             let refusal: Refusal =
                 queues[queue].exists
                 ? .notFound(
-                    "home node '\(plan.name(of: peer))' of durable queue '\(name)' in vhost "
+                    "home node '\(peers.plan.name(of: peer))' of durable queue '\(name)' in vhost "
                         + "'\(vhost)' is down or inaccessible"
                 ) : .notFound("no queue '\(name)' in vhost '\(vhost)'")
             refuseWaiting(refusal, channel, &turn)
@@ -294,7 +290,7 @@ extension RabbitMQNode {
         let channel = consumers[consumer].channel
         consumers[consumer].exists = false
         consumers[consumer].inRotation = false
-        attachments[consumer] = nil
+        remoteUse.detach(consumer)
         channels[channel].consumers.removeAll { $0 == consumer }
         let session = channels[channel].session
         guard channels[channel].state == .open, sessions[session].hearsCancel else { return }
@@ -317,7 +313,7 @@ extension RabbitMQNode {
             if let word = Words.Open(packet) { openProxy(word, peer) }
         case .shut:
             guard let word = Words.Shut(packet),
-                let proxy = peers[peer].proxies.removeValue(forKey: word.channel)
+                let proxy = remoteUse.shut(word.channel, of: peer)
             else { return }
             endProxy(proxy, &turn)
         case .refused:

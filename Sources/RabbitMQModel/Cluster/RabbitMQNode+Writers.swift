@@ -14,7 +14,7 @@ extension RabbitMQNode {
     mutating func tellEnd(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].members.contains(me) else { return }
         let mine = reach(queue)
-        elections[queue, default: Election()].ends[me] = mine
+        elections.hear(mine, of: me, queue)
         for peer in reachableMembers(queue) { tellEnd(queue, to: peer, wantsAnswer: true, &turn) }
         chooseWriter(queue, &turn)
     }
@@ -72,9 +72,7 @@ extension RabbitMQNode {
             }
         case .ask: promise(word.epoch, to: peer, word.reach, queue, &turn)
         case .promise:
-            guard elections[queue]?.asked == word.epoch else { return }
-            elections[queue]?.promises.insert(peer)
-            countPromises(queue, &turn)
+            if elections.promise(word.epoch, by: peer, queue) { countPromises(queue, &turn) }
         }
     }
 
@@ -95,14 +93,14 @@ extension RabbitMQNode {
         queues[queue].epoch = max(queues[queue].epoch, epoch)
         if queues[queue].home == peer, !queues[queue].isOrphan {
             orphan(queue, &turn)
-            elections[queue] = Election(ends: [peer: reach])
+            elections.forget(queue)
+            elections.hear(reach, of: peer, queue)
             tellEnd(queue, &turn)
             return
         }
         guard queues[queue].isOrphan else { return }
-        elections[queue, default: Election()].ends[peer] = reach
-        let mine = self.reach(queue)
-        elections[queue]?.ends[me] = mine
+        elections.hear(reach, of: peer, queue)
+        elections.hear(self.reach(queue), of: me, queue)
         chooseWriter(queue, &turn)
     }
 
@@ -117,23 +115,16 @@ extension RabbitMQNode {
 
     /// Of a majority of replicas, the one that reaches farthest asks to be the writer.
     private mutating func chooseWriter(_ queue: QueueIndex, _ turn: inout Turn) {
-        guard queues[queue].isOrphan, phase == .running, let election = elections[queue],
-            queues[queue].members.contains(me)
+        guard queues[queue].isOrphan, phase == .running, queues[queue].members.contains(me)
         else { return }
         let others = reachableMembers(queue)
         let here = [me] + others
-        guard here.count * 2 > queues[queue].members.count,
-            here.allSatisfy({ election.ends[$0] != nil }),
-            election.asked != queues[queue].epoch || election.voters != others
-        else { return }
-        let none = Reach(epoch: 0, end: 0)
-        let best = here.max { (election.ends[$0] ?? none, $1) < (election.ends[$1] ?? none, $0) }
+        guard here.count * 2 > queues[queue].members.count else { return }
+        let before = queues[queue].epoch
+        let best = elections.farthest(among: here, of: queue, unlessAsked: before, others)
         guard best == me else { return }
         queues[queue].epoch += 1
-        let epoch = queues[queue].epoch
-        elections[queue]?.asked = epoch
-        elections[queue]?.voters = others
-        elections[queue]?.promises = []
+        elections.ask(queues[queue].epoch, others, queue)
         for peer in others { send(about(queue, .ask), toPeer: peer, &turn) }
         keepPromise(queue, to: me, &turn)
     }
@@ -168,20 +159,19 @@ extension RabbitMQNode {
     private mutating func keepPromise(_ queue: QueueIndex, to peer: PeerIndex, _ turn: inout Turn) {
         writeCount += 1
         storeQueue(queue, &turn)
-        promises.append((writeCount, peer, queue, queues[queue].epoch))
+        elections.await(writeCount, to: peer, queue, queues[queue].epoch)
     }
 
     /// The disk has taken promises.
     mutating func completePromises(upTo write: UInt64, _ turn: inout Turn) {
-        while let first = promises.first, first.write <= write {
-            promises.removeFirst()
+        while let first = elections.nextStored(upTo: write) {
             guard phase == .running, queues[first.queue].exists,
                 queues[first.queue].epoch == first.epoch
             else { continue }
             if first.peer == me {
-                guard elections[first.queue]?.asked == first.epoch else { continue }
-                elections[first.queue]?.promises.insert(me)
-                countPromises(first.queue, &turn)
+                if elections.promise(first.epoch, by: me, first.queue) {
+                    countPromises(first.queue, &turn)
+                }
             } else {
                 send(about(first.queue, .promise), toPeer: first.peer, &turn)
             }
@@ -189,9 +179,13 @@ extension RabbitMQNode {
     }
 
     private mutating func countPromises(_ queue: QueueIndex, _ turn: inout Turn) {
-        guard let election = elections[queue], queues[queue].isOrphan,
-            election.asked == queues[queue].epoch, election.promises.contains(me),
-            election.promises.count * 2 > queues[queue].members.count
+        guard queues[queue].isOrphan,
+            elections.isWon(
+                queues[queue].epoch,
+                of: queue,
+                by: me,
+                members: queues[queue].members.count
+            )
         else { return }
         promote(queue, &turn)
     }
@@ -204,7 +198,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         if queues[queue].isHere { stepDown(queue, &turn) }
-        elections[queue] = nil
+        elections.forget(queue)
         var place = record(of: queue).place
         place.home = peer
         place.epoch = UInt64(epoch)
@@ -214,8 +208,7 @@ extension RabbitMQNode {
     /// The writer of a stream learns that there is a later one: its records are copies from now on.
     private mutating func stepDown(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
-        var mirror = Mirror()
-        mirror.epoch = queues[queue].epoch
+        var mirror = Mirror(epoch: queues[queue].epoch)
         for record in queues[queue].log?.records ?? [] {
             var copy = diskPacket(record.row, redelivered: false)
             copy.d = record.epoch
@@ -241,33 +234,15 @@ extension RabbitMQNode {
             word.key = consumers[consumer].tag
             word.c = consumers[consumer].label
             word.d = consumers[consumer].prefetch
-            attachments[consumer] = word
+            remoteUse.attach(consumer, by: word)
         }
         queues[queue].consumers = []
         queues[queue].rotation.removeAll()
         queues[queue].unackedCount = 0
         queues[queue].log = StreamLog()
-        for one in copyWaits[queue] ?? [] { settleConfirm(one.slot, refused: true, &turn) }
-        copyWaits[queue] = nil
-        mirrorViews[queue] = nil
+        for slot in mirroredQueues.end(queue) { settleConfirm(slot, refused: true, &turn) }
         leaveDeliveries(of: queue)
-        mirrors[symbol] = mirror
+        mirrors.keep(mirror, of: symbol)
         queues[queue].move(to: .none, isHere: false)
-    }
-}
-
-/// What a replica of a stream without a writer knows of the others.
-struct Election: Sendable {
-    /// By node: how far its replica reaches.
-    var ends: [PeerIndex: Reach] = [:]
-    /// The epoch that this node asked for, of whom, and who promised it.
-    var asked: UInt32 = 0
-    var voters: [PeerIndex] = []
-    var promises: Set<PeerIndex> = []
-
-    /// A node went down: what it said is void.
-    mutating func forget(_ peer: PeerIndex) {
-        ends[peer] = nil
-        promises.remove(peer)
     }
 }

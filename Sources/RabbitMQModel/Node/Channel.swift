@@ -298,7 +298,7 @@ package struct Channel: Sendable {
 }
 
 /// A consumer of a channel.
-struct Consumer: Sendable {
+package struct Consumer: Sendable {
     var queue: QueueIndex
     var channel: ChannelIndex
     var tag: Symbol

@@ -169,13 +169,11 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-ALARM-06: alarms are cluster-wide.
     mutating func setPeerAlarm(_ peer: PeerIndex, _ bits: UInt8, _ turn: inout Turn) {
-        guard peers[peer].alarms != bits else { return }
-        peers[peer].alarms = bits
-        joinAlarms(&turn)
+        if peers.hear(alarms: bits, from: peer) { joinAlarms(&turn) }
     }
 
     private mutating func joinAlarms(_ turn: inout Turn) {
-        alarms = peers.reduce(ownAlarms) { $0 | $1.alarms }
+        alarms = ownAlarms | peers.alarms
         guardPackets()
         guard alarms == 0 else { return }
         for session in sessions.indices where sessions[session].isBlocked {

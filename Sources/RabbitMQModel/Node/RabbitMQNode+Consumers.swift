@@ -157,7 +157,7 @@ extension RabbitMQNode {
     /// Whether a quorum queue owes an answer, and enough of its members can be reached to give it.
     private var isWaitingForQuorum: Bool {
         guard isClustered, phase != .booting else { return false }
-        if isSeeking { return true }
+        if peers.isSeeking { return true }
         return quorums.indices.contains { quorum in
             let members = quorums[quorum].members
             return !quorums[quorum].client.undone.isEmpty

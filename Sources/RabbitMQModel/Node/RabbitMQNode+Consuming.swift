@@ -107,7 +107,7 @@ extension RabbitMQNode {
         guard quorum != .none else {
             word.subject = queues[queue].symbol
             // Also of a queue without copies: a policy may give it some.
-            attachments[consumer] = word
+            remoteUse.attach(consumer, by: word)
             forward(word, channel, queue, &turn)
             return
         }
@@ -202,7 +202,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         consumers[consumer].exists = false
-        attachments[consumer] = nil
+        remoteUse.detach(consumer)
         guard queues[queue].exists else { return }
         if queues[queue].quorum != .none {
             var command = QuorumCommand(kind: .cancel)
@@ -221,7 +221,7 @@ extension RabbitMQNode {
         let queue = consumers[consumer].queue
         consumers[consumer].exists = false
         consumers[consumer].inRotation = false
-        if !attachments.isEmpty { attachments[consumer] = nil }
+        remoteUse.detach(consumer)
         guard isHere(queue) else {
             leaveQuorum(consumer, queue, &turn)
             return

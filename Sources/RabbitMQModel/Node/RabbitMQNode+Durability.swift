@@ -18,7 +18,7 @@ extension RabbitMQNode {
         }
         guardPackets()
         lookAtMemory(&turn)
-        lastRunning = recovery.record(DiskKey.cluster)?.packet.x ?? 0
+        peers.recall(running: recovery.record(DiskKey.cluster)?.packet.x ?? 0)
         if recovery.first {
             // What the file declares was declared once: a node that comes up empty later has nothing of it.
             guard recovery.directory == 0 else {
@@ -233,8 +233,8 @@ extension RabbitMQNode {
 
     /// Says what the disk does not have: transient messages, transient queues, unsynced writes.
     mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
-        if let delayedRecovery {
-            leaveUntouched(delayedRecovery, disk, &turn)
+        if let waiting = peers.delayedRecovery {
+            leaveUntouched(waiting, disk, &turn)
             return
         }
         leaveHoldings(&turn)

@@ -6,7 +6,7 @@ import WarrenTrace
 extension RabbitMQNode {
     func inventory(_ report: inout Inventory) {
         // What a node that comes up has not looked at yet is where it was.
-        if let delayedRecovery { inventory(onDisk: delayedRecovery.records, &report) }
+        if let waiting = peers.delayedRecovery { inventory(onDisk: waiting.records, &report) }
         for queue in queues where queue.exists && queue.isHere {
             report.add(
                 queue: queue.symbol,
@@ -52,11 +52,10 @@ extension RabbitMQNode {
         for row in messages.rows { holding.keep(row.parcel) }
         quorums.parcels(&holding)
         copyParcels(&holding)
-        // In any order: each is kept.
-        for change in wanted.values { holding.keep(change.parcel) }
+        metadataLog.parcels(&holding)
         for channel in channels { for packet in channel.backlog { holding.keep(packet.parcel) } }
         for session in sessions { for packet in session.backlog { holding.keep(packet.parcel) } }
-        for record in delayedRecovery?.records ?? [] { holding.keep(record.packet.parcel) }
+        for record in peers.delayedRecovery?.records ?? [] { holding.keep(record.packet.parcel) }
     }
 
     func checkInvariants() {
@@ -85,12 +84,9 @@ extension RabbitMQNode {
             )
         }
         quorums.checkInvariants()
-        for index in peers.indices where index != me {
-            precondition(
-                peers[index].connection != .none || !peers[index].isConnected,
-                "a peer is connected without a connection"
-            )
-        }
+        metadataLog.checkInvariants()
+        remoteUse.checkInvariants()
+        peers.checkInvariants()
     }
 
     private func checkInvariants(of index: QueueIndex) {

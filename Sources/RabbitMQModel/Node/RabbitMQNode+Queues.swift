@@ -299,7 +299,9 @@ extension RabbitMQNode {
             queues[queue].epoch = UInt32(place.epoch)
             queues[queue].mirrors = place.mirrors
             queues[queue].synced = place.synced
-            if queues[queue].isHere { for mirror in place.mirrors { openMirror(queue, mirror) } }
+            if queues[queue].isHere {
+                for mirror in place.mirrors { mirroredQueues.open(mirror, of: queue) }
+            }
         }
         queueOf[symbol] = queue
         router.forget()

@@ -48,51 +48,21 @@ struct RabbitMQNode: Machine {
     var nameStream = StreamID(0)
 
     // The cluster.
-    let plan: ClusterPlan
-    /// Which of its nodes this is.
-    let me: PeerIndex
-    var phase = NodePhase.running
-    /// Since when it runs: another life has another number.
-    var life: UInt64 = 0
-    /// What the disk kept, while the node comes up.
-    var delayedRecovery: Recovery?
-    /// Whether it is a broker of its own: it came up with an empty disk while its cluster was there already.
-    var isAlone = false
-    /// The nodes that were running when this one went down, a bit for each.
-    var lastRunning: UInt64 = 0
-    /// All nodes; the place of this one stays unused.
-    var peers: Table<Peer>
+    /// How this node stands in it, and its peers.
+    var peers: Membership
     /// Which alarms this node itself has: 1 memory, 2 disk.
     var ownAlarms: UInt8 = 0
-    var wanted: [UInt64: WantedChange] = [:]
-    var wantedCount: UInt64 = 0
-    var unsettled: [UInt64: Unsettled] = [:]
-    var changeCount: UInt64 = 0
+    var metadataLog = MetadataLog()
     /// Channels that are refused at a moment, because their queue could not be made.
     var refusals = Deque<(moment: Instant, channel: ChannelIndex)>()
-    /// Whether it looks for a peer that it lost.
-    var isSeeking = false
     /// How far the clock is off, in nanoseconds.
     var clockOffset: Int64 = 0
 
     // Copies of queues that live elsewhere, and what their moving takes.
-    var mirrors: [Symbol: Mirror] = [:]
-    /// By queue that lives here: how the nodes with copies stand.
-    var mirrorViews: [QueueIndex: [MirrorView]] = [:]
-    /// By queue that lives here: confirms that wait for copies, by rising position.
-    var copyWaits: [QueueIndex: Deque<CopyWait>] = [:]
-    /// By queue that moved here: the messages that it had then or shortly before.
-    var copied: [QueueIndex: Set<UInt32>] = [:]
-    /// By stream without a writer: how the choice of one stands.
-    var elections: [QueueIndex: Election] = [:]
-    /// Promises to candidates, which the disk has yet to take.
-    var promises = Deque<(write: UInt64, peer: PeerIndex, queue: QueueIndex, epoch: UInt32)>()
-    /// By consumer of a queue elsewhere: how it was attached.
-    var attachments: [ConsumerIndex: Packet] = [:]
-    /// Publications and settlements for queues that have no home at the moment.
-    var orphans: [(queue: QueueIndex, channel: ChannelIndex, slot: ConfirmSlot, packet: Packet)] =
-        []
-    var staleWords: [(queue: QueueIndex, word: Words.SettleStale)] = []
+    var mirrors = Mirrors()
+    var mirroredQueues = MirroredQueues()
+    var elections = StreamElections()
+    var remoteUse: RemoteUse
 
     // Quorum queues.
     var quorums = QuorumGroups()
@@ -106,16 +76,8 @@ struct RabbitMQNode: Machine {
         me: PeerIndex = Index(0)
     ) {
         let plan = plan ?? .single(name)
-        self.plan = plan
-        self.me = me
-        peers = Table(
-            plan.names.indices.map {
-                Peer(
-                    node: $0 < plan.nodes.count ? plan.nodes[$0] : .outside,
-                    name: plan.names[$0]
-                )
-            }
-        )
+        peers = Membership(plan, me: me)
+        remoteUse = RemoteUse(nodes: plan.count)
         self.settings = settings
         self.broker = broker
         brokerName = name
@@ -129,8 +91,8 @@ struct RabbitMQNode: Machine {
         case .stored(let write):
             completeWrites(upTo: write, &turn)
             completeSyncs(upTo: write.raw, &turn)
-            if !promises.isEmpty { completePromises(upTo: write.raw, &turn) }
-            if !mirrors.isEmpty { acknowledgeCopies(upTo: write.raw, &turn) }
+            completePromises(upTo: write.raw, &turn)
+            acknowledgeCopies(upTo: write.raw, &turn)
         case .started(let recovery):
             start(recovery, &turn)
         case .accepted(let connection, let peer):
@@ -190,8 +152,8 @@ struct RabbitMQNode: Machine {
         _ peer: NodeID,
         _ turn: inout Turn
     ) {
-        if let other = peers.firstIndex(where: { $0.node == peer }) {
-            if isAlone {
+        if let other = peers.index(of: peer) {
+            if peers.isAlone {
                 turn.close(connection, .refused)
             } else {
                 acceptPeer(connection, other, &turn)

@@ -143,7 +143,7 @@ struct Directory<Key: DirectoryKey, Value: Sendable>: Sendable {
 package typealias QueueIndex = Index<Queue>
 package typealias ExchangeIndex = Index<Exchange>
 package typealias ChannelIndex = Index<Channel>
-typealias ConsumerIndex = Index<Consumer>
+package typealias ConsumerIndex = Index<Consumer>
 typealias SessionIndex = Index<Session>
 package typealias PeerIndex = Index<Peer>
 typealias QuorumIndex = Index<QuorumGroup>

@@ -298,7 +298,7 @@ extension RabbitMQNode {
             return
         }
         let role = quorums[member: quorum].raft.role
-        let stream = turn.chance.stream("elections \(plan.name(of: me))")
+        let stream = turn.chance.stream("elections \(peers.plan.name(of: me))")
         let least: UInt64 = role == .follower ? 100 : 300
         let delay = Interval.milliseconds(least + turn.chance.below(least, stream))
         // Those who cannot win go on trying; nobody waits for that.

@@ -23,7 +23,7 @@ extension RabbitMQNode {
             if news == .instead { tellLoss(quorum, &turn) }
             let mark = turn.factCount
             apply(step.batch, quorum, isNews, &deletions, &turn)
-            if isNews, plan.disksLie { turn.count(history, of: symbol(quorum), from: mark) }
+            if isNews, peers.plan.disksLie { turn.count(history, of: symbol(quorum), from: mark) }
             // What an earlier leader was told is told again to this one, and answered then.
             if step.isOwn { tellDone(step.batch, quorum, &turn) }
             if isNews {
