@@ -39,7 +39,7 @@ extension RabbitMQNode {
         if let order = recovery.configuration,
             let version = Version(turn.names[order.subject])
         {
-            settings.version = version
+            setup.upgrade(to: version)
         }
         guard peers.count > 1 else {
             boot(recovery, &turn)
@@ -91,7 +91,7 @@ extension RabbitMQNode {
 
     private mutating func take(_ connection: ConnectionID, _ peer: PeerIndex) {
         peers.connect(peer, by: connection)
-        speakers[connection] = .peer(peer)
+        connections.give(connection, to: .peer(peer))
     }
 
     func sayHello(_ peer: PeerIndex, _ turn: inout Turn) {
@@ -100,7 +100,7 @@ extension RabbitMQNode {
             node: me,
             life: peers.life,
             standing: peers.standing,
-            alarms: ownAlarms,
+            alarms: alarms.own,
             connections: openConnections
         )
         send(word, toPeer: peer, &turn)
@@ -123,7 +123,7 @@ extension RabbitMQNode {
                 return
             }
             let wasConnected = peers[peer].isConnected
-            speakers[mine] = .nobody
+            connections.give(mine, to: .nobody)
             turn.close(mine, .reset)
             if wasConnected { losePeer(peer, &turn) }
         }
@@ -139,7 +139,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard peers[peer].connection == connection else { return }
-        speakers[connection] = .nobody
+        connections.give(connection, to: .nobody)
         if peers.disconnect(peer, how) { losePeer(peer, &turn) }
     }
 
@@ -277,7 +277,7 @@ extension RabbitMQNode {
         turn.store(
             Packet(x: peers.runningMask),
             at: DiskKey.cluster,
-            as: WriteID(writeCount)
+            as: numbers.lastWrite
         )
     }
 

@@ -31,7 +31,7 @@ extension RabbitMQNode {
             turn.erase(DiskKey.copy(symbol, one.position))
             var packet = diskPacket(one.entry.row, redelivered: one.entry.redelivered)
             packet.x = queues[queue].expiries[one.position]?.nanoseconds ?? 0
-            turn.store(packet, at: diskKey(queue, one.position), as: WriteID(writeCount))
+            turn.store(packet, at: diskKey(queue, one.position), as: numbers.lastWrite)
         }
     }
 
@@ -68,7 +68,7 @@ extension RabbitMQNode {
             ? reachableMembers(queue)
             : mirrors(by: queues[queue].rules, home: me, among: runningPeers, existing: known)
         guard wanted != known else { return }
-        mirroredQueues.keep(wanted, of: queue)
+        copies.homes.keep(wanted, of: queue)
         queues[queue].mirrors = wanted
         queues[queue].synced.removeAll { !wanted.contains($0) }
         for peer in wanted where !known.contains(peer) { beginMirror(queue, peer, &turn) }
@@ -125,9 +125,9 @@ extension RabbitMQNode {
         let isWhole = wasWhole || rules.synchronises || rules.kind == .stream || content.isEmpty
         let tail = queues[queue].tailPosition
         if isWhole {
-            mirroredQueues.open(peer, of: queue)
+            copies.homes.open(peer, of: queue)
         } else {
-            mirroredQueues.open(peer, of: queue, from: tail, missing: content.count)
+            copies.homes.open(peer, of: queue, from: tail, missing: content.count)
         }
         let word = Words.CopyBegin(
             queue: queues[queue].symbol,
@@ -191,7 +191,7 @@ extension RabbitMQNode {
         _ position: UInt64,
         _ turn: inout Turn
     ) {
-        let views = mirroredQueues.views(of: queue)
+        let views = copies.homes.views(of: queue)
         guard !views.isEmpty else { return }
         var moment: UInt64 = 0
         if queues[queue].log != nil {
@@ -208,8 +208,8 @@ extension RabbitMQNode {
     /// A message is done with: nobody needs copies of it.
     mutating func dropCopy(_ queue: QueueIndex, _ position: UInt64, _ turn: inout Turn) {
         var isNews = false
-        for view in mirroredQueues.views(of: queue) {
-            switch mirroredQueues.drop(position, at: view.peer, of: queue) {
+        for view in copies.homes.views(of: queue) {
+            switch copies.homes.drop(position, at: view.peer, of: queue) {
             case .nothing: break
             case .dropped:
                 let word = Words.CopyDrop(queue: queues[queue].symbol, position: position)
@@ -233,7 +233,7 @@ extension RabbitMQNode {
     ) {
         guard queues[queue].rules.hasCopies, !areSafe(queue, position) else { return }
         confirms.extend(slot)
-        mirroredQueues.await(slot, queue, position)
+        copies.homes.await(slot, queue, position)
     }
 
     /// Whether enough nodes have the copy at a position.
@@ -241,7 +241,7 @@ extension RabbitMQNode {
         if queues[queue].rules.kind == .stream {
             return (committedEnd(queue) ?? 0) > position
         }
-        return mirroredQueues.isStored(position, of: queue)
+        return copies.homes.isStored(position, of: queue)
     }
 
     /// How far consumers of a stream may read: what a majority has.
@@ -249,7 +249,7 @@ extension RabbitMQNode {
         guard let next = queues[queue].log?.next else { return nil }
         let others = queues[queue].members.count / 2
         guard queues[queue].rules.hasCopies, others > 0 else { return next }
-        let safe = mirroredQueues.end(of: queue, atLeast: others)
+        let safe = copies.homes.end(of: queue, atLeast: others)
         return min(next, max(safe, queues[queue].committed))
     }
 
@@ -257,8 +257,8 @@ extension RabbitMQNode {
         if queues[queue].log != nil {
             queues[queue].committed = max(queues[queue].committed, committedEnd(queue) ?? 0)
         }
-        while let position = mirroredQueues.firstAwaited(queue), areSafe(queue, position),
-            let slot = mirroredQueues.takeFirstWait(queue)
+        while let position = copies.homes.firstAwaited(queue), areSafe(queue, position),
+            let slot = copies.homes.takeFirstWait(queue)
         {
             settleConfirm(slot, refused: false, &turn)
         }
@@ -280,7 +280,7 @@ extension RabbitMQNode {
             if let word = Words.CopyPut(packet) { keepCopy(word, peer, &turn) }
         case .copyDrop:
             guard let word = Words.CopyDrop(packet),
-                let gone = mirrors.drop(word.position, of: word.queue)
+                let gone = copies.kept.drop(word.position, of: word.queue)
             else { return }
             if gone.has(Flag.persistent) { turn.erase(DiskKey.copy(word.queue, word.position)) }
         case .copyWhole:
@@ -289,7 +289,7 @@ extension RabbitMQNode {
         case .copyStored:
             if let word = Words.CopyStored(packet) { hearStored(word, peer, &turn) }
         case .copyEpoch:
-            if let word = Words.CopyEpoch(packet) { mirrors.begin(word.epoch, of: word.queue) }
+            if let word = Words.CopyEpoch(packet) { copies.kept.begin(word.epoch, of: word.queue) }
         case .copyEnd, .copyAsk, .copyPromise:
             if let word = Words.Replica(packet) { receive(word, peer, &turn) }
         default:
@@ -307,7 +307,7 @@ extension RabbitMQNode {
         guard queue != .none, queues[queue].rules.kind == .stream else {
             if queue != .none, queues[queue].isHere { return }
             throwAwayCopies(of: word.queue, &turn)
-            mirrors.keep(Mirror(), of: word.queue)
+            copies.kept.keep(Mirror(), of: word.queue)
             return
         }
         if word.epoch < queues[queue].epoch {
@@ -323,7 +323,7 @@ extension RabbitMQNode {
         if queues[queue].isHere { return }
         // A replica keeps what it has, as far as the writer reaches.
         settleHoldings(queue, &turn)
-        for gone in mirrors.restart(word.queue, epoch: word.epoch, end: word.position) {
+        for gone in copies.kept.restart(word.queue, epoch: word.epoch, end: word.position) {
             turn.erase(DiskKey.copy(word.queue, gone))
         }
     }
@@ -338,7 +338,7 @@ extension RabbitMQNode {
         guard queue != .none else { return }
         // Not what it says about what an earlier writer sent.
         if queues[queue].rules.kind == .stream, word.epoch != queues[queue].epoch { return }
-        if mirroredQueues.store(word.position, at: peer, of: queue) {
+        if copies.homes.store(word.position, at: peer, of: queue) {
             settleCopyWaits(queue, &turn)
         }
     }
@@ -354,16 +354,20 @@ extension RabbitMQNode {
         let isStream = queue != .none && queues[queue].rules.kind == .stream
         if isStream, queues[queue].home != peer || queues[queue].isOrphan { return }
         var copy = word.publication
-        copy.d = mirrors[symbol]?.epoch ?? 1
+        copy.d = copies.kept[symbol]?.epoch ?? 1
         copy.x = word.moment
-        mirrors.put(copy, at: word.position, of: symbol)
+        copies.kept.put(copy, at: word.position, of: symbol)
         let isDurable = queue == .none || queues[queue].declaration.durable
         let isWritten = isDurable && (isStream || copy.has(Flag.persistent))
         if isWritten {
-            writeCount += 1
-            turn.store(copy, at: DiskKey.copy(symbol, word.position), as: WriteID(writeCount))
+            numbers.nextWrite()
+            turn.store(copy, at: DiskKey.copy(symbol, word.position), as: numbers.lastWrite)
         }
-        if !mirrors.await(isWritten ? writeCount : nil, for: word.position, of: symbol) {
+        if !copies.kept.await(
+            isWritten ? numbers.lastWrite.raw : nil,
+            for: word.position,
+            of: symbol
+        ) {
             sayStored(symbol, word.position, peer, &turn)
         }
     }
@@ -385,7 +389,7 @@ extension RabbitMQNode {
 
     /// The disk has taken copies: the homes of their queues hear of it.
     mutating func acknowledgeCopies(upTo write: UInt64, _ turn: inout Turn) {
-        for safe in mirrors.stored(upTo: write) {
+        for safe in copies.kept.stored(upTo: write) {
             let queue = queueIndex(safe.queue)
             guard queue != .none, queues[queue].home != me else { continue }
             sayStored(safe.queue, safe.position, queues[queue].home, &turn)
@@ -397,11 +401,11 @@ extension RabbitMQNode {
         var copy = record.packet
         if crashed { copy.flags |= Flag.redelivered }
         let symbol = DiskKey.queue(of: record.key)
-        mirrors.put(copy, at: DiskKey.position(of: record.key), of: symbol)
+        copies.kept.put(copy, at: DiskKey.position(of: record.key), of: symbol)
     }
 
     private mutating func throwAwayCopies(of symbol: Symbol, _ turn: inout Turn) {
-        guard let mirror = mirrors.take(symbol) else { return }
+        guard let mirror = copies.kept.take(symbol) else { return }
         for position in mirror.positions { turn.erase(DiskKey.copy(symbol, position)) }
     }
 
@@ -456,7 +460,7 @@ extension RabbitMQNode {
     }
 
     func copyParcels(_ holding: inout ParcelMarks) {
-        mirrors.parcels(&holding)
+        copies.kept.parcels(&holding)
         remoteUse.parcels(&holding)
         for channel in channels where channel.isWaiting { holding.keep(channel.asked.parcel) }
     }

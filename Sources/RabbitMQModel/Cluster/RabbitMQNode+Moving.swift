@@ -11,7 +11,7 @@ extension RabbitMQNode {
     /// The home of a queue with copies is down.
     mutating func orphan(_ queue: QueueIndex, _ turn: inout Turn) {
         queues[queue].become(.orphan)
-        elections.forget(queue)
+        copies.elections.forget(queue)
         leaveDeliveries(of: queue)
         let survivors = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
         if survivors.isEmpty, queues[queue].rules.kind == .classic {
@@ -43,7 +43,7 @@ extension RabbitMQNode {
     mutating func loseMirrors(on peer: PeerIndex, _ turn: inout Turn) {
         guard phase == .running else { return }
         for queue in queues.indices where queues[queue].exists {
-            elections.forget(peer, queue)
+            copies.elections.forget(peer, queue)
             if queues[queue].isHere {
                 refreshMirrors(queue, &turn)
             } else if queues[queue].isOrphan {
@@ -93,13 +93,13 @@ extension RabbitMQNode {
     /// This node becomes the home of a queue, with the copies that it has.
     mutating func promote(_ queue: QueueIndex, _ turn: inout Turn) {
         let symbol = queues[queue].symbol
-        let mirror = mirrors.take(symbol) ?? Mirror()
+        let mirror = copies.kept.take(symbol) ?? Mirror()
         let before = queues[queue].home
         let isReturn = before == me
         let isWhole = isReturn || queues[queue].synced.contains(me)
         queues[queue].move(to: me, isHere: true)
-        mirroredQueues.begin(queue, with: queues[queue].log == nil ? mirror.known : mirror.held)
-        elections.forget(queue)
+        copies.homes.begin(queue, with: queues[queue].log == nil ? mirror.known : mirror.held)
+        copies.elections.forget(queue)
         let lost = reconcile(queue, mirror, from: before, &turn)
         fill(queue, mirror, isReturn: isReturn, &turn)
         if !isReturn {
@@ -212,7 +212,7 @@ extension RabbitMQNode {
         if queues[queue].log != nil, let last = positions.last, var copy = mirror.copies[last] {
             // From here on it reaches as far as its epoch.
             copy.d = queues[queue].epoch
-            turn.store(copy, at: DiskKey.copy(queues[queue].symbol, last), as: WriteID(writeCount))
+            turn.store(copy, at: DiskKey.copy(queues[queue].symbol, last), as: numbers.lastWrite)
         }
         queues[queue].returned.sort { $0.position > $1.position }
         queues[queue].follow(queues[queue].rules, bytes: weighReady(queue))
@@ -289,7 +289,7 @@ extension RabbitMQNode {
             publishElsewhere(packet, queue, publication.channel, slot, again: true, &turn)
             return
         }
-        if mirroredQueues.had(packet.message, queue) {
+        if copies.homes.had(packet.message, queue) {
             guard slot != .none else { return }
             // First what it waits for, then what it no longer waits for: else it is confirmed between the two.
             if queues[queue].log != nil {

@@ -76,7 +76,7 @@ extension RabbitMQNode {
         turn.record(.nodeYielded)
         // It comes back by taking over what the others have, and never by itself.
         let others = peers.indices.reduce(UInt64(0)) { $1 == me ? $0 : $0 | $1.bit }
-        turn.store(Packet(x: others), at: DiskKey.cluster, as: WriteID(writeCount))
+        turn.store(Packet(x: others), at: DiskKey.cluster, as: numbers.lastWrite)
         peers.giveWay()
         turn.restart(after: .zero)
     }

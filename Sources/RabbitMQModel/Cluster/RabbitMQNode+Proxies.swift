@@ -102,7 +102,7 @@ extension RabbitMQNode {
             }
             return
         }
-        if word.isResent, mirroredQueues.had(packet.message, queue) {
+        if word.isResent, copies.homes.had(packet.message, queue) {
             // It came before the queue moved here.
             if number > 0, channel != .none { confirm(channel, number, packet.message, &turn) }
             return

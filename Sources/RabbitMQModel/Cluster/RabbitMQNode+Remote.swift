@@ -22,10 +22,7 @@ extension RabbitMQNode {
     mutating func wait(_ channel: ChannelIndex, for awaited: Channel.Awaited) {
         channels[channel].awaits = awaited
         let connection = channels[channel].connection
-        if firstChannel[connection] == channel {
-            firstChannel[connection] = .none
-            channels[channel].isFirst = true
-        }
+        if connections.lengthen(channel, on: connection) { channels[channel].isFirst = true }
     }
 
     /// The channel goes on, with this packet first.
@@ -35,7 +32,7 @@ extension RabbitMQNode {
         guard channels[channel].state == .open else { return }
         if channels[channel].isFirst {
             channels[channel].isFirst = false
-            firstChannel[channels[channel].connection] = channel
+            connections.shorten(channel, on: channels[channel].connection)
         }
         let session = channels[channel].session
         if let packet {

@@ -14,7 +14,7 @@ extension RabbitMQNode {
     mutating func tellEnd(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].members.contains(me) else { return }
         let mine = reach(queue)
-        elections.hear(mine, of: me, queue)
+        copies.elections.hear(mine, of: me, queue)
         for peer in reachableMembers(queue) { tellEnd(queue, to: peer, wantsAnswer: true, &turn) }
         chooseWriter(queue, &turn)
     }
@@ -36,7 +36,7 @@ extension RabbitMQNode {
         if queues[queue].isHere, let log = queues[queue].log {
             return Reach(epoch: log.records.last?.epoch ?? 0, end: queues[queue].tailPosition)
         }
-        return mirrors[queues[queue].symbol]?.reach ?? Reach(epoch: 0, end: 0)
+        return copies.kept[queues[queue].symbol]?.reach ?? Reach(epoch: 0, end: 0)
     }
 
     private func about(_ queue: QueueIndex, _ purpose: Words.Replica.Purpose) -> Words.Replica {
@@ -72,7 +72,7 @@ extension RabbitMQNode {
             }
         case .ask: promise(word.epoch, to: peer, word.reach, queue, &turn)
         case .promise:
-            if elections.promise(word.epoch, by: peer, queue) { countPromises(queue, &turn) }
+            if copies.elections.promise(word.epoch, by: peer, queue) { countPromises(queue, &turn) }
         }
     }
 
@@ -93,14 +93,14 @@ extension RabbitMQNode {
         queues[queue].epoch = max(queues[queue].epoch, epoch)
         if queues[queue].home == peer, !queues[queue].isOrphan {
             orphan(queue, &turn)
-            elections.forget(queue)
-            elections.hear(reach, of: peer, queue)
+            copies.elections.forget(queue)
+            copies.elections.hear(reach, of: peer, queue)
             tellEnd(queue, &turn)
             return
         }
         guard queues[queue].isOrphan else { return }
-        elections.hear(reach, of: peer, queue)
-        elections.hear(self.reach(queue), of: me, queue)
+        copies.elections.hear(reach, of: peer, queue)
+        copies.elections.hear(self.reach(queue), of: me, queue)
         chooseWriter(queue, &turn)
     }
 
@@ -121,10 +121,10 @@ extension RabbitMQNode {
         let here = [me] + others
         guard here.count * 2 > queues[queue].members.count else { return }
         let before = queues[queue].epoch
-        let best = elections.farthest(among: here, of: queue, unlessAsked: before, others)
+        let best = copies.elections.farthest(among: here, of: queue, unlessAsked: before, others)
         guard best == me else { return }
         queues[queue].epoch += 1
-        elections.ask(queues[queue].epoch, others, queue)
+        copies.elections.ask(queues[queue].epoch, others, queue)
         for peer in others { send(about(queue, .ask), toPeer: peer, &turn) }
         keepPromise(queue, to: me, &turn)
     }
@@ -157,19 +157,19 @@ extension RabbitMQNode {
 
     /// A promise counts when the disk has it.
     private mutating func keepPromise(_ queue: QueueIndex, to peer: PeerIndex, _ turn: inout Turn) {
-        writeCount += 1
+        numbers.nextWrite()
         storeQueue(queue, &turn)
-        elections.await(writeCount, to: peer, queue, queues[queue].epoch)
+        copies.elections.await(numbers.lastWrite.raw, to: peer, queue, queues[queue].epoch)
     }
 
     /// The disk has taken promises.
     mutating func completePromises(upTo write: UInt64, _ turn: inout Turn) {
-        while let first = elections.nextStored(upTo: write) {
+        while let first = copies.elections.nextStored(upTo: write) {
             guard phase == .running, queues[first.queue].exists,
                 queues[first.queue].epoch == first.epoch
             else { continue }
             if first.peer == me {
-                if elections.promise(first.epoch, by: me, first.queue) {
+                if copies.elections.promise(first.epoch, by: me, first.queue) {
                     countPromises(first.queue, &turn)
                 }
             } else {
@@ -180,7 +180,7 @@ extension RabbitMQNode {
 
     private mutating func countPromises(_ queue: QueueIndex, _ turn: inout Turn) {
         guard queues[queue].isOrphan,
-            elections.isWon(
+            copies.elections.isWon(
                 queues[queue].epoch,
                 of: queue,
                 by: me,
@@ -198,7 +198,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         if queues[queue].isHere { stepDown(queue, &turn) }
-        elections.forget(queue)
+        copies.elections.forget(queue)
         var place = record(of: queue).place
         place.home = peer
         place.epoch = UInt64(epoch)
@@ -240,9 +240,9 @@ extension RabbitMQNode {
         queues[queue].rotation.removeAll()
         queues[queue].unackedCount = 0
         queues[queue].log = StreamLog()
-        for slot in mirroredQueues.end(queue) { settleConfirm(slot, refused: true, &turn) }
+        for slot in copies.homes.end(queue) { settleConfirm(slot, refused: true, &turn) }
         leaveDeliveries(of: queue)
-        mirrors.keep(mirror, of: symbol)
+        copies.kept.keep(mirror, of: symbol)
         queues[queue].move(to: .none, isHere: false)
     }
 }

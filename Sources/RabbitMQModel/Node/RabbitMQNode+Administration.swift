@@ -69,8 +69,8 @@ extension RabbitMQNode {
     }
 
     private mutating func restrict() {
-        settings.hasRestrictions = true
-        guardPackets()
+        setup.restrict()
+        alarms.restrict(true)
     }
 
     private mutating func change(
@@ -94,24 +94,23 @@ extension RabbitMQNode {
         vhosts[index] = state
         var packet = Packet()
         packet.parcel = turn.parcels.put(vhosts[index])
-        turn.store(packet, at: DiskKey.vhost(vhosts[index].scope), as: WriteID(writeCount))
+        turn.store(packet, at: DiskKey.vhost(vhosts[index].scope), as: numbers.lastWrite)
         applyPolicies(vhosts[index].scope, &turn)
     }
 
     // MARK: The clock
 
-    /// What the node's clock says; copies expire by it.
-    func clock(_ now: Instant) -> Instant {
-        Instant(nanoseconds: UInt64(max(Int64(now.nanoseconds) + clockOffset, 0)))
+    /// By what the broker goes.
+    var settings: BrokerSettings {
+        @inline(__always)
+        _read { yield setup.settings }
     }
 
-    private static let furthestClock: Int64 = 3_153_600_000_000_000_000
+    /// What the node's clock says; copies expire by it.
+    func clock(_ now: Instant) -> Instant { setup.clock(now) }
 
     private mutating func jump(_ nanoseconds: Int64, _ turn: inout Turn) {
-        // A clock may be off by a hundred years, and no more.
-        let (sum, overflow) = clockOffset.addingReportingOverflow(nanoseconds)
-        clockOffset =
-            overflow ? clockOffset : min(max(sum, -Self.furthestClock), Self.furthestClock)
+        setup.jump(nanoseconds)
         turn.record(
             .clockJumped,
             variant: nanoseconds < 0 ? 1 : 0,
@@ -151,16 +150,11 @@ extension RabbitMQNode {
 
     // MARK: Alarms
 
-    /// Whether each packet must be looked at: somebody may not do everything, or an alarm is on.
-    mutating func guardPackets() { isGuarded = settings.hasRestrictions || alarms != 0 }
-
     /// - Source: RMQ-ALARM-05.
     mutating func setAlarm(_ bit: UInt8, _ isOn: Bool, _ turn: inout Turn) {
-        let before = ownAlarms
-        ownAlarms = isOn ? ownAlarms | bit : ownAlarms & ~bit
-        guard before != ownAlarms else { return }
+        guard alarms.set(bit, isOn) else { return }
         turn.record(isOn ? .alarmRaised : .alarmCleared, variant: bit)
-        let word = Words.Alarm(bits: ownAlarms)
+        let word = Words.Alarm(bits: alarms.own)
         for peer in peers.indices where peer != me && peers[peer].isConnected {
             send(word, toPeer: peer, &turn)
         }
@@ -173,9 +167,7 @@ extension RabbitMQNode {
     }
 
     private mutating func joinAlarms(_ turn: inout Turn) {
-        alarms = ownAlarms | peers.alarms
-        guardPackets()
-        guard alarms == 0 else { return }
+        guard alarms.join(peers.alarms) else { return }
         for session in sessions.indices where sessions[session].isBlocked {
             sessions[session].isBlocked = false
             if sessions[session].hearsBlocked {
@@ -207,19 +199,13 @@ extension RabbitMQNode {
     /// - Source: RMQ-ALARM-01 to -04.
     /// - Differs: the publication that earns the block waits, too; a real one with an empty body does not.
     mutating func holdBack(_ packet: Packet, _ session: SessionIndex, _ turn: inout Turn) -> Bool {
-        guard alarms != 0, session != .none else { return false }
+        guard alarms.all != 0, session != .none else { return false }
         if !sessions[session].isBlocked {
             guard packet.word == Method.basicPublish.rawValue else { return false }
             sessions[session].isBlocked = true
             if sessions[session].hearsBlocked {
                 var word = Packet(.connectionBlocked, channel: 0)
-                let reason =
-                    switch alarms {
-                    case 1: "low on memory"
-                    case 2: "low on disk"
-                    default: "low on disk & memory"
-                    }
-                word.subject = turn.names.intern(.text, reason)
+                word.subject = turn.names.intern(.text, alarms.text)
                 turn.send(word, on: sessions[session].connection)
             }
         }

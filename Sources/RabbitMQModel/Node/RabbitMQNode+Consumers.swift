@@ -141,7 +141,7 @@ extension RabbitMQNode {
             || queues.contains {
                 $0.exists
                     && ($0.rules.expires != nil && ($0.readyCount > 0 || holdsReady($0.quorum))
-                        || $0.quorum != .none && holdsDiscards($0.quorum) && !discardsAreStuck)
+                        || $0.quorum != .none && holdsDiscards($0.quorum) && !deadLetters.areStuck)
             } || isWaitingForQuorum
     }
 

@@ -175,7 +175,7 @@ extension RabbitMQNode {
         dropUnacked(queue, &turn)
         queues[queue].become(.deleted(wasHere: true))
         queues[queue].owner = .nobody
-        queueOf[queues[queue].symbol] = .none
+        queues.forget(queues[queue].symbol)
         router.forget()
         turn.erase(DiskKey.queue(queues[queue].symbol))
         removeBindings(to: .queue(queue), &turn)
@@ -193,7 +193,7 @@ extension RabbitMQNode {
         if isQuorum { removeQuorum(queue, &turn) }
         queues[queue].become(.deleted(wasHere: false))
         queues[queue].owner = .nobody
-        queueOf[queues[queue].symbol] = .none
+        queues.forget(queues[queue].symbol)
         router.forget()
         turn.erase(DiskKey.queue(queues[queue].symbol))
         removeBindings(to: .queue(queue), &turn)

@@ -63,9 +63,8 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONS-43.
     mutating func suspend(_ consumer: ConsumerIndex) {
-        suspensions &+= 1
         consumers[consumer].inRotation = false
-        consumers[consumer].suspendedAs = suspensions
+        consumers[consumer].suspendedAs = numbers.nextSuspension()
     }
 
     /// Sends a copy to the consumer that was taken from the head of the rotation.
@@ -276,7 +275,7 @@ extension RabbitMQNode {
         let alphabet = Array(
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
         )
-        let stream = turn.chance.stream("names \(brokerName)")
+        let stream = turn.chance.stream("names \(setup.name)")
         return String((0..<22).map { _ in alphabet[Int(turn.chance.below(64, stream))] })
     }
 }

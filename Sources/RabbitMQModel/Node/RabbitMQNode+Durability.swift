@@ -11,12 +11,12 @@ struct Stored<Value: Sendable>: Sendable {
 /// Start, stop and crash: what a node keeps.
 extension RabbitMQNode {
     mutating func boot(_ recovery: Recovery, _ turn: inout Turn) {
-        for definition in definitions {
-            let scope = VirtualHost.scope(broker, brokerName, definition.vhost, &turn.names)
+        for definition in setup.definitions {
+            let scope = VirtualHost.scope(setup.broker, setup.name, definition.vhost, &turn.names)
             vhosts.append(definition.state(scope, settings.users))
             addPredeclared(scope, &turn)
         }
-        guardPackets()
+        alarms.restrict(settings.hasRestrictions)
         lookAtMemory(&turn)
         peers.recall(running: recovery.record(DiskKey.cluster)?.packet.x ?? 0)
         if recovery.first {
@@ -27,7 +27,7 @@ extension RabbitMQNode {
                 }
                 return
             }
-            for definition in definitions { declare(definition, &turn) }
+            for definition in setup.definitions { declare(definition, &turn) }
         } else {
             recover(recovery, &turn)
         }
@@ -49,7 +49,7 @@ extension RabbitMQNode {
 
     /// Makes what the topology file says, as an import of definitions does.
     private mutating func declare(_ definition: Definitions, _ turn: inout Turn) {
-        let scope = VirtualHost.scope(broker, brokerName, definition.vhost, &turn.names)
+        let scope = VirtualHost.scope(setup.broker, setup.name, definition.vhost, &turn.names)
         for exchange in definition.exchanges {
             addExchange(exchange, scope, turn: &turn)
             storeExchange(exchange, scope, &turn)
@@ -226,7 +226,7 @@ extension RabbitMQNode {
                     : DiskKey.message(queue.symbol, entry.position)
                 var packet = diskPacket(entry.entry.row, redelivered: true)
                 packet.x = queue.expiries[entry.position]?.nanoseconds ?? 0
-                turn.store(packet, at: key, as: WriteID(writeCount))
+                turn.store(packet, at: key, as: numbers.lastWrite)
             }
         }
     }

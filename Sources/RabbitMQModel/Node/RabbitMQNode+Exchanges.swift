@@ -141,10 +141,9 @@ extension RabbitMQNode {
         let symbol = turn.names.intern(.exchange, declaration.name, in: scope)
         let type =
             Exchange.type(named: declaration.type, declaration.arguments) ?? DirectExchange()
-        exchangeOf[symbol] = exchanges.endIndex
         var made = Exchange(symbol: symbol, scope: scope, declaration: declaration, type: type)
         made.alternate = alternate(for: declaration, scope)
-        exchanges.append(made)
+        _ = exchanges.append(made, named: symbol)
         router.forget()
     }
 
@@ -153,7 +152,7 @@ extension RabbitMQNode {
         let symbol = turn.names.intern(.exchange, declaration.name, in: scope)
         var packet = Packet()
         packet.parcel = turn.parcels.put(Stored(scope: scope, value: declaration))
-        turn.store(packet, at: DiskKey.exchange(symbol), as: WriteID(writeCount))
+        turn.store(packet, at: DiskKey.exchange(symbol), as: numbers.lastWrite)
     }
 
     /// - Source: RMQ-DECL-35 to -37.
@@ -198,7 +197,7 @@ extension RabbitMQNode {
     mutating func removeExchange(_ exchange: ExchangeIndex, _ turn: inout Turn) {
         guard exchanges[exchange].exists else { return }
         exchanges[exchange].exists = false
-        exchangeOf[exchanges[exchange].symbol] = .none
+        exchanges.forget(exchanges[exchange].symbol)
         for binding in exchanges[exchange].bindings {
             turn.erase(binding.diskKey)
             if !isClustered { tellRemoval(binding, exchange, &turn) }
@@ -359,7 +358,7 @@ extension RabbitMQNode {
         _ destination: Destination,
         _ turn: inout Turn
     ) {
-        let diskKey = DiskKey.binding(bindingCount + 1)
+        let diskKey = DiskKey.binding(numbers.nextBinding)
         let isNew = exchanges[source].add(
             Exchange.Binding(
                 key: binding.key,
@@ -369,7 +368,7 @@ extension RabbitMQNode {
             )
         )
         guard isNew else { return }
-        bindingCount += 1
+        numbers.takeBinding()
         router.forget()
         guard exchanges[source].declaration.durable, isDurable(destination) else { return }
         var stored = binding
@@ -379,7 +378,7 @@ extension RabbitMQNode {
         var packet = Packet()
         let scope = turn.names.entries[Int(exchanges[source].symbol.raw)].scope
         packet.parcel = turn.parcels.put(Stored(scope: scope, value: stored))
-        turn.store(packet, at: diskKey, as: WriteID(writeCount))
+        turn.store(packet, at: diskKey, as: numbers.lastWrite)
     }
 
     private func isDurable(_ destination: Destination) -> Bool {

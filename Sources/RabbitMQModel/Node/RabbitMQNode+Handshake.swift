@@ -157,8 +157,7 @@ extension RabbitMQNode {
     }
 
     private mutating func armHeartbeat(_ moment: Instant, _ turn: inout Turn) {
-        if let beatsAt, beatsAt > turn.now, beatsAt <= moment { return }
-        beatsAt = moment
+        guard connections.beat(at: moment, now: turn.now) else { return }
         turn.arm(NodeTimer.heartbeat, after: moment - turn.now, background: true)
     }
 
@@ -173,13 +172,13 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONN-20 to -22.
     mutating func beat(_ turn: inout Turn) {
-        beatsAt = nil
+        connections.forgetBeat()
         var next: Instant?
         for session in sessions.indices
         where sessions[session].heartbeat > 0 && sessions[session].isOpen {
             let seconds = sessions[session].heartbeat
             let connection = sessions[session].connection
-            guard speakers[connection] == .client(session) else { continue }
+            guard connections[connection] == .client(session) else { continue }
             if turn.now.nanoseconds % Self.half(seconds) == 0 {
                 let limit = Interval.seconds(UInt64(seconds) * 2)
                 let isSilent = (turn.now - heard(session)).nanoseconds >= limit.nanoseconds

@@ -79,11 +79,12 @@ extension RabbitMQNode {
         }
         for index in exchanges.indices where exchanges[index].exists {
             precondition(
-                exchangeOf[exchanges[index].symbol] == index,
+                exchanges.index(of: exchanges[index].symbol) == index,
                 "an exchange is not found under its name"
             )
         }
         quorums.checkInvariants()
+        deadLetters.checkInvariants()
         metadataLog.checkInvariants()
         remoteUse.checkInvariants()
         peers.checkInvariants()
@@ -92,7 +93,7 @@ extension RabbitMQNode {
     private func checkInvariants(of index: QueueIndex) {
         let queue = queues[index]
         queue.checkInvariants()
-        precondition(queueOf[queue.symbol] == index, "a queue is not found under its name")
+        precondition(queues.index(of: queue.symbol) == index, "a queue is not found under its name")
         if queue.quorum != .none {
             precondition(quorums[queue.quorum].queue == index, "a group is that of another queue")
         }

@@ -159,7 +159,7 @@ extension RabbitMQNode {
             slot = confirms.open(channel, sequence, message.message, answers: stored)
         }
         var isRejected = false
-        isDistributing = targets.count > 1
+        deadLetters.begin(targets: targets.count)
         for target in targets {
             let queue = target
             if isStored(row, queue), !wouldOverflow(queue, message.size) {
@@ -219,7 +219,7 @@ extension RabbitMQNode {
             slot = confirms.open(channel, sequence, packet.message, answers: targets.count + 1)
         }
         let here = targets.filter { isHere($0) }
-        isDistributing = targets.count > 1
+        deadLetters.begin(targets: targets.count)
         if !here.isEmpty {
             let row = messages.put(MessageRow(packet, references: Int32(here.count)))
             if packet.parcel != .none { prepare(row, here, &turn) }
@@ -289,7 +289,7 @@ extension RabbitMQNode {
         _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
-        writeCount += 1
+        numbers.nextWrite()
         let key = diskKey(queue, queues[queue].tailPosition)
         var packet = diskPacket(row, redelivered: false)
         if queues[queue].log != nil { packet.d = queues[queue].epoch }
@@ -297,8 +297,8 @@ extension RabbitMQNode {
             packet.x =
                 (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
         }
-        turn.store(packet, at: key, as: WriteID(writeCount))
-        if slot != .none { confirms.await(WriteID(writeCount), slot) }
+        turn.store(packet, at: key, as: numbers.lastWrite)
+        if slot != .none { confirms.await(numbers.lastWrite, slot) }
     }
 
     /// What is written of a message.

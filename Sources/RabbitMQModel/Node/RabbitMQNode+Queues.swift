@@ -203,7 +203,7 @@ extension RabbitMQNode {
         wait(channel, for: .change)
         if !place.members.isEmpty, reachable < place.members.count / 2 + 1 {
             let pause = Interval.seconds(15)
-            refusals.append((turn.now + pause, channel))
+            metadataLog.refuse(channel, at: turn.now + pause)
             turn.arm(NodeTimer.refusals, after: pause)
             return
         }
@@ -215,22 +215,19 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-QQ-36.
     mutating func refuseLate(_ turn: inout Turn) {
-        while let first = refusals.first, first.moment <= turn.now {
-            refusals.removeFirst()
-            guard channels[first.channel].isWaiting, channels[first.channel].state == .open else {
-                continue
-            }
-            channels[first.channel].awaits = .nothing
+        while let channel = metadataLog.nextRefusal(at: turn.now) {
+            guard channels[channel].isWaiting, channels[channel].state == .open else { continue }
+            channels[channel].awaits = .nothing
             refuse(
                 .internalErrorBecause("Cannot declare a queue: cluster_not_formed"),
-                Packet(.queueDeclare, channel: channels[first.channel].number),
-                first.channel,
-                channels[first.channel].session,
+                Packet(.queueDeclare, channel: channels[channel].number),
+                channel,
+                channels[channel].session,
                 &turn
             )
         }
-        if let next = refusals.first {
-            turn.arm(NodeTimer.refusals, after: next.moment - turn.now)
+        if let next = metadataLog.refusesAt {
+            turn.arm(NodeTimer.refusals, after: next - turn.now)
         }
     }
 
@@ -292,7 +289,8 @@ extension RabbitMQNode {
                 owner: owner,
                 home: place.home,
                 isHere: place.home == me && !isQuorum && !(isRecovered && rules.hasCopies)
-            )
+            ),
+            named: symbol
         )
         if !isQuorum {
             queues[queue].members = place.members
@@ -300,10 +298,9 @@ extension RabbitMQNode {
             queues[queue].mirrors = place.mirrors
             queues[queue].synced = place.synced
             if queues[queue].isHere {
-                for mirror in place.mirrors { mirroredQueues.open(mirror, of: queue) }
+                for mirror in place.mirrors { copies.homes.open(mirror, of: queue) }
             }
         }
-        queueOf[symbol] = queue
         router.forget()
         if place.home == me { turn.record(.queueDeclared, subject: symbol) }
         if isQuorum, isRecovered {
@@ -321,7 +318,7 @@ extension RabbitMQNode {
         guard queues[queue].declaration.durable, queues[queue].owner == .nobody else { return }
         var packet = Packet()
         packet.parcel = turn.parcels.put(record(of: queue))
-        turn.store(packet, at: DiskKey.queue(queues[queue].symbol), as: WriteID(writeCount))
+        turn.store(packet, at: DiskKey.queue(queues[queue].symbol), as: numbers.lastWrite)
     }
 
     /// Drops what is ready; what is with consumers stays.

@@ -32,7 +32,7 @@ extension RabbitMQNode {
         let name = "\(DirectReply.pseudoQueue).g1.\(randomName(&turn))"
         let symbol = turn.names.intern(.queue, name, in: scope)
         channels[channel].replies = (tag, symbol)
-        repliesOf[symbol] = channel
+        connections.awaitReplies(channel, under: symbol)
         var answer = Packet(.basicConsumeOk, channel: packet.channel)
         answer.key = tag
         answer.c = UInt32.max
@@ -41,7 +41,7 @@ extension RabbitMQNode {
 
     /// The channel that waits for answers under a name, or none.
     private func replyChannel(_ symbol: Symbol) -> ChannelIndex {
-        let channel = repliesOf[symbol]
+        let channel = connections.replier(symbol)
         guard channel != .none, channels[channel].state == .open,
             channels[channel].replies?.name == symbol
         else { return .none }

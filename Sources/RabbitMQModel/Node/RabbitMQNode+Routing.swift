@@ -4,11 +4,11 @@ import WarrenTrace
 /// From an exchange to queues: bindings between exchanges, alternates, carbon copies.
 extension RabbitMQNode {
     func exchangeIndex(_ symbol: Symbol) -> ExchangeIndex {
-        exchangeOf[symbol]
+        exchanges.index(of: symbol)
     }
 
     func queueIndex(_ symbol: Symbol) -> QueueIndex {
-        queueOf[symbol]
+        queues.index(of: symbol)
     }
 
     func exchangeIndex(_ name: String, _ scope: Symbol, _ names: Names) -> ExchangeIndex {

@@ -76,7 +76,7 @@ extension RabbitMQNode {
             return
         }
         if sessions[session].numbers.isEmpty {
-            firstChannel[connection] = channels.endIndex
+            connections.shorten(channels.endIndex, on: connection)
         }
         sessions[session].numbers.append(number)
         sessions[session].indices.append(channels.endIndex)
@@ -104,7 +104,7 @@ extension RabbitMQNode {
         sessions[session].indices.remove(at: index)
         channels[channel].state = .closed
         let connection = sessions[session].connection
-        if firstChannel[connection] == channel { firstChannel[connection] = .none }
+        connections.lengthen(channel, on: connection)
     }
 
     /// Tells a client that it did something wrong, and closes what the error says.
@@ -221,7 +221,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONN-24, RMQ-DECL-16.
     mutating func endSession(_ session: SessionIndex, _ reason: ReturnReason, _ turn: inout Turn) {
-        guard case .client = speakers[sessions[session].connection] else { return }
+        guard case .client = connections[sessions[session].connection] else { return }
         // Nothing goes to a consumer of the same connection: they all end at once.
         for index in sessions[session].indices {
             for consumer in channels[index].consumers { stop(consumer) }

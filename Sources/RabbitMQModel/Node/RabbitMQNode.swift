@@ -6,65 +6,29 @@ import WarrenTrace
 ///
 /// - Differs: the handshake before connection.open takes one round trip instead of three or four.
 struct RabbitMQNode: Machine {
-    let broker: Symbol
-    let brokerName: String
-    let definitions: [Definitions]
-    var settings: BrokerSettings
-
+    var setup: Setup
     var vhosts: [VirtualHostState] = []
-    /// Which alarms are on: 1 memory, 2 disk.
-    var alarms: UInt8 = 0
-    /// When it looks at heartbeats next; nil if no connection has any.
-    var beatsAt: Instant?
-    /// Whether no target took any dead copy when they were asked last.
-    var discardsAreStuck = false
-    /// Whether each packet must be looked at: permissions or an alarm.
-    var isGuarded = false
-    /// By symbol of a reply name: the channel that waits there.
-    var repliesOf = Directory<Symbol, ChannelIndex>(.none)
+    var alarms = Alarms()
+    var numbers = Numbers()
+
+    // Clients, and what they use.
+    var connections = Connections()
     var sessions: Table<Session> = []
-    /// By connection: who speaks on it.
-    var speakers = Directory<ConnectionID, Speaker>(.nobody)
-    /// By connection: the channel that was opened first, or none once it is gone.
-    var firstChannel = Directory<ConnectionID, ChannelIndex>(.none)
     var channels: Table<Channel> = []
     var consumers: Table<Consumer> = []
-    /// How often a consumer left the rotation of its queue.
-    var suspensions: UInt64 = 0
-    /// Whether a message is being handed to several queues, and what died of it meanwhile.
-    var isDistributing = false
-    var postponed: [(message: MessageRow, death: Death)] = []
-    var queues: Table<Queue> = []
-    var exchanges: Table<Exchange> = []
-    /// By symbol: the queue or exchange of that name.
-    var queueOf = Directory<Symbol, QueueIndex>(.none)
-    var exchangeOf = Directory<Symbol, ExchangeIndex>(.none)
+    var queues = NamedTable<Queue>()
+    var exchanges = NamedTable<Exchange>()
     var messages = MessageSlab()
     var router = RouteCache()
     var confirms = Confirms()
-    var writeCount: UInt64 = 0
-    var bindingCount: UInt64 = 0
-    var generatedNames: UInt64 = 0
-    var nameStream = StreamID(0)
+    var deadLetters = DeadLetters()
 
     // The cluster.
     /// How this node stands in it, and its peers.
     var peers: Membership
-    /// Which alarms this node itself has: 1 memory, 2 disk.
-    var ownAlarms: UInt8 = 0
     var metadataLog = MetadataLog()
-    /// Channels that are refused at a moment, because their queue could not be made.
-    var refusals = Deque<(moment: Instant, channel: ChannelIndex)>()
-    /// How far the clock is off, in nanoseconds.
-    var clockOffset: Int64 = 0
-
-    // Copies of queues that live elsewhere, and what their moving takes.
-    var mirrors = Mirrors()
-    var mirroredQueues = MirroredQueues()
-    var elections = StreamElections()
+    var copies = Copies()
     var remoteUse: RemoteUse
-
-    // Quorum queues.
     var quorums = QuorumGroups()
 
     init(
@@ -78,10 +42,12 @@ struct RabbitMQNode: Machine {
         let plan = plan ?? .single(name)
         peers = Membership(plan, me: me)
         remoteUse = RemoteUse(nodes: plan.count)
-        self.settings = settings
-        self.broker = broker
-        brokerName = name
-        self.definitions = definitions
+        setup = Setup(
+            broker: broker,
+            name: name,
+            definitions: definitions,
+            settings: settings
+        )
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) {
@@ -98,7 +64,7 @@ struct RabbitMQNode: Machine {
         case .accepted(let connection, let peer):
             accept(connection, peer, &turn)
         case .closed(let connection, let how):
-            switch speakers[connection] {
+            switch connections[connection] {
             case .nobody: break
             case .client(let session): lose(session, how, &turn)
             case .peer(let peer): endPeer(connection, peer, how, &turn)
@@ -165,9 +131,9 @@ struct RabbitMQNode: Machine {
             return
         }
         let session = sessions.append(
-            Session(connection: connection, peer: peer, scope: broker, vhost: "/")
+            Session(connection: connection, peer: peer, scope: setup.broker, vhost: "/")
         )
-        speakers[connection] = .client(session)
+        connections.give(connection, to: .client(session))
     }
 
     /// The channel of a session with this number, or none.
@@ -187,8 +153,8 @@ struct RabbitMQNode: Machine {
         _ connection: ConnectionID,
         _ turn: inout Turn
     ) {
-        let first = firstChannel[connection]
-        if first != .none, !isGuarded, channels[first].port == packet.port,
+        let first = connections.firstChannel(on: connection)
+        if first != .none, !alarms.isGuarded, channels[first].port == packet.port,
             channels[first].state == .open
         {
             if packet.word == Method.basicAck.rawValue, packet.flags == 0 {
@@ -197,7 +163,7 @@ struct RabbitMQNode: Machine {
                 if publishPlain(packet, first, &turn) { return }
             }
         }
-        switch speakers[connection] {
+        switch connections[connection] {
         case .nobody: break
         case .client(let session): receive(packet, session, &turn)
         case .peer(let peer): receiveFromPeer(packet, peer, &turn)
@@ -209,7 +175,7 @@ struct RabbitMQNode: Machine {
         guard let method = packet.method else { return }
         sessions[session].heardAt = turn.now
         if sessions[session].cutAt != nil { return }
-        if isGuarded, holdBack(packet, session, &turn) { return }
+        if alarms.isGuarded, holdBack(packet, session, &turn) { return }
         if method == .heartbeat { return }
         let channel = channelIndex(session, packet.channel)
         guard channel != .none else {

@@ -124,10 +124,7 @@ extension RabbitMQNode {
         _ death: Death,
         _ turn: inout Turn
     ) {
-        guard !isDistributing else {
-            postponed.append((message, death))
-            return
-        }
+        if deadLetters.postpone(message, death) { return }
         var dead = message
         dead.parcel = turn.parcels.put(death.properties)
         dead.exchange = exchanges[death.exchange].symbol
@@ -145,11 +142,7 @@ extension RabbitMQNode {
 
     /// A message has come to all queues that it reaches: what died of it follows.
     mutating func endDistribution(_ turn: inout Turn) {
-        isDistributing = false
-        guard !postponed.isEmpty else { return }
-        let letters = postponed
-        postponed = []
-        for (message, death) in letters { passOn(message, death, &turn) }
+        for (message, death) in deadLetters.end() { passOn(message, death, &turn) }
     }
 
     /// How long a dead copy waits before its targets are asked again.
@@ -161,7 +154,7 @@ extension RabbitMQNode {
     mutating func passOnDiscards(_ quorum: QuorumIndex, _ turn: inout Turn) {
         let queue = quorums[quorum].queue
         while let dead = nextDiscard(quorum) {
-            discardsAreStuck = true
+            deadLetters.ask(wasTaken: false)
             var message = MessageRow(dead.copy.packet, references: 1)
             message.priority = dead.copy.priority
             message.hasPriority = dead.copy.hasPriority
@@ -172,7 +165,7 @@ extension RabbitMQNode {
                 turn.arm(NodeTimer.discards, after: Self.discardPause, background: true)
                 continue
             }
-            discardsAreStuck = false
+            deadLetters.ask(wasTaken: true)
             quorums.act(quorum) { member, _ in member.passedOn(dead) }
             passOn(message, death, &turn)
             var command = QuorumCommand(kind: .settleDiscard)
