@@ -64,7 +64,7 @@ struct HouseTests {
 
     /// Files that are still to be divided, and how long they may be until then.
     private static let long = [
-        "QuorumQueue.swift": 834, "Simulation.swift": 559, "Raft.swift": 516,
+        "Simulation.swift": 559,
         "ClientTranslator.swift": 512, "Watch.swift": 501,
     ]
 

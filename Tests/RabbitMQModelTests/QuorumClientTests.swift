@@ -7,6 +7,7 @@ import WarrenKernel
 @Suite("A client of a quorum queue") struct QuorumClientTests {
     private static let first = PeerIndex(0)
     private static let second = PeerIndex(1)
+    private static let five = QuorumConsumerID(ConsumerIndex(5))
 
     /// A client that a test speaks to, and that must be whole after each word.
     private final class Bench {
@@ -57,40 +58,40 @@ import WarrenKernel
 
     @Test func `takes each delivery once, and in order`() {
         let bench = Bench()
-        bench.say { $0.begin(5) }
-        #expect(bench.say { $0.arrive(1, for: 5, mayBeFirst: false) } == .taken)
-        #expect(bench.say { $0.arrive(1, for: 5, mayBeFirst: false) } == .known)
+        bench.say { $0.begin(Self.five) }
+        #expect(bench.say { $0.arrive(1, for: Self.five, mayBeFirst: false) } == .taken)
+        #expect(bench.say { $0.arrive(1, for: Self.five, mayBeFirst: false) } == .known)
         #expect(
-            bench.say { $0.arrive(3, for: 5, mayBeFirst: false) } == .early,
+            bench.say { $0.arrive(3, for: Self.five, mayBeFirst: false) } == .early,
             "the second was lost"
         )
-        #expect(bench.client.latest(for: 5) == 1, "what is early is not taken")
-        #expect(bench.say { $0.arrive(2, for: 5, mayBeFirst: false) } == .taken)
+        #expect(bench.client.latest(for: Self.five) == 1, "what is early is not taken")
+        #expect(bench.say { $0.arrive(2, for: Self.five, mayBeFirst: false) } == .taken)
         #expect(
-            bench.say { $0.arrive(5, for: 5, mayBeFirst: true) } == .taken,
+            bench.say { $0.arrive(5, for: Self.five, mayBeFirst: true) } == .taken,
             "the others are settled"
         )
-        #expect(bench.say { $0.arrive(4, for: 5, mayBeFirst: true) } == .known)
+        #expect(bench.say { $0.arrive(4, for: Self.five, mayBeFirst: true) } == .known)
     }
 
     @Test func `asks once for what is missing, until it has come or another one leads`() {
         let bench = Bench()
-        bench.say { $0.begin(5) }
-        #expect(bench.say { $0.ask(5) })
-        #expect(!bench.say { $0.ask(5) }, "it waits for an answer")
-        bench.say { $0.reach(8, for: 5) }
-        #expect(bench.client.latest(for: 5) == 8)
-        #expect(bench.say { $0.ask(5) }, "it was answered")
+        bench.say { $0.begin(Self.five) }
+        #expect(bench.say { $0.ask(Self.five) })
+        #expect(!bench.say { $0.ask(Self.five) }, "it waits for an answer")
+        bench.say { $0.reach(8, for: Self.five) }
+        #expect(bench.client.latest(for: Self.five) == 8)
+        #expect(bench.say { $0.ask(Self.five) }, "it was answered")
         bench.say { $0.forgetQuestions() }
-        #expect(bench.say { $0.ask(5) }, "nobody is there who could answer")
+        #expect(bench.say { $0.ask(Self.five) }, "nobody is there who could answer")
     }
 
     @Test func `knows takers by rising number, and forgets those that are gone`() {
         let bench = Bench()
-        for taker: UInt32 in [9, 2, 5] { bench.say { $0.begin(taker) } }
-        bench.say { $0.end(5) }
-        #expect(bench.client.takers == [2, 9])
-        #expect(bench.client.latest(for: 5) == 0)
+        for number: UInt32 in [9, 2, 5] { bench.say { $0.begin(QuorumConsumerID(wire: number)) } }
+        bench.say { $0.end(Self.five) }
+        #expect(bench.client.consumers.map(\.wire) == [2, 9])
+        #expect(bench.client.latest(for: Self.five) == 0)
     }
 
     @Test

@@ -40,7 +40,7 @@ import WarrenTrace
             var command = QuorumCommand(kind: kind, client: client)
             if !again { sequences[client, default: 0] += 1 }
             command.sequence = sequences[client, default: 0]
-            command.consumer = consumer
+            command.consumer = QuorumConsumerID(wire: consumer)
             command.number = number
             change(&command)
             now = now + .milliseconds(milliseconds)
@@ -68,7 +68,7 @@ import WarrenTrace
             switch effect {
             case .routed(let message, _): "routed \(message.raw)"
             case .sent(let copy, let party, let delivery, _):
-                "sent \(copy.packet.message.raw) to \(party.number) as \(delivery)"
+                "sent \(copy.packet.message.raw) to \(party.number.wire) as \(delivery)"
             case .fetched(let copy, _, _, _, let left, _):
                 "fetched \(copy.packet.message.raw), \(left) left"
             case .fetchedAgain(let copy, _, _, _, _): "fetched \(copy.packet.message.raw) again"
@@ -80,8 +80,8 @@ import WarrenTrace
             case .discardTaken(let message, _): "\(message.raw) was taken"
             case .dropped(let message, let reason, _): "dropped \(message.raw): \(reason)"
             case .missed: "missed"
-            case .began(let party): "began \(party.number)"
-            case .ended(let party): "ended \(party.number)"
+            case .began(let party): "began \(party.number.wire)"
+            case .ended(let party): "ended \(party.number.wire)"
             case .answered(_, _, let value): "answered \(value)"
             case .filled(let fullness): "\(fullness)"
             }
@@ -129,7 +129,7 @@ import WarrenTrace
         bench.publish()
         bench.publish()
         #expect(
-            bench.apply(.giveBack, consumer: 7, number: 1)
+            bench.apply(.return, consumer: 7, number: 1)
                 == ["nacked 1", "requeued 1", "sent 2 to 7 as 2"]
         )
         let limited = Bench { $0.deliveryLimit = 2 }
@@ -137,7 +137,7 @@ import WarrenTrace
         limited.publish()
         limited.publish()
         #expect(
-            limited.apply(.giveBack, consumer: 7, number: 1)
+            limited.apply(.return, consumer: 7, number: 1)
                 == ["nacked 1", "requeued 1", "sent 1 to 7 as 2"]
         )
         #expect(limited.queue.heldCopies.map(\.copy.returns) == [1])
@@ -147,9 +147,9 @@ import WarrenTrace
         let bench = Bench { $0.deliveryLimit = 1 }
         bench.consume(7)
         bench.publish()
-        #expect(bench.apply(.giveBack, consumer: 7, number: 1).last == "sent 1 to 7 as 2")
+        #expect(bench.apply(.return, consumer: 7, number: 1).last == "sent 1 to 7 as 2")
         #expect(
-            bench.apply(.giveBack, consumer: 7, number: 2)
+            bench.apply(.return, consumer: 7, number: 2)
                 == ["nacked 1", "requeued 1", "1 died: deliveryLimit"]
         )
     }
@@ -165,7 +165,7 @@ import WarrenTrace
         let bench = Bench()
         bench.publish()
         bench.publish()
-        let number = 5 | QuorumTaker.fetching
+        let number = QuorumConsumerID(fetching: ChannelIndex(5)).wire
         #expect(bench.apply(.get, consumer: number) == ["fetched 1, 1 left"])
         #expect(bench.apply(.get, consumer: number, again: true) == ["fetched 1 again"])
         #expect(bench.queue.readyCount == 1)
@@ -173,7 +173,11 @@ import WarrenTrace
 
     @Test func `answers a fetch of an empty queue`() {
         let bench = Bench()
-        #expect(bench.apply(.get, consumer: 5 | QuorumTaker.fetching) == ["answered 0"])
+        #expect(
+            bench.apply(.get, consumer: QuorumConsumerID(fetching: ChannelIndex(5)).wire) == [
+                "answered 0"
+            ]
+        )
     }
 
     @Test func `gives back in order what a consumer held that is gone`() {
@@ -223,7 +227,7 @@ import WarrenTrace
         }
         for _ in 1...5 { #expect(!bench.publish().contains("full")) }
         #expect(bench.publish() == ["routed 6", "full"])
-        let fetch = 5 | QuorumTaker.fetching
+        let fetch = QuorumConsumerID(fetching: ChannelIndex(5)).wire
         #expect(bench.apply(.get, consumer: fetch).last == "easing")
         #expect(bench.apply(.get, consumer: fetch).last == "open")
     }
@@ -257,7 +261,7 @@ import WarrenTrace
         }
         let benches = [Bench { $0.deliveryLimit = 3 }, Bench { $0.deliveryLimit = 3 }]
         let kinds: [QuorumCommand.Kind] = [
-            .enqueue, .enqueue, .enqueue, .settle, .giveBack, .discard, .checkout, .cancel, .drop,
+            .enqueue, .enqueue, .enqueue, .settle, .return, .discard, .checkout, .cancel, .drop,
             .get, .nodeDown, .nodeUp, .expire, .nothing,
         ]
         for step in 1...300 {
@@ -267,7 +271,8 @@ import WarrenTrace
                 bench.apply(
                     kind,
                     client: client,
-                    consumer: kind == .get ? consumer | QuorumTaker.fetching : consumer,
+                    consumer: kind == .get
+                        ? QuorumConsumerID(fetching: ChannelIndex(wire: consumer)).wire : consumer,
                     number: kind == .enqueue ? .max : number
                 ) {
                     $0.packet.message = MessageID(UInt32(step))

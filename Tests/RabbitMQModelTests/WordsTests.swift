@@ -168,11 +168,19 @@ import RabbitMQModel
             )
             expectBack(Words.Leads(queue: v.symbol(), term: v.number()), seed)
             expectBack(
-                Words.Resume(queue: v.symbol(), consumer: v.word(), last: v.number()),
+                Words.Resume(
+                    queue: v.symbol(),
+                    consumer: QuorumConsumerID(wire: v.word()),
+                    last: v.number()
+                ),
                 seed
             )
             expectBack(
-                Words.Reached(queue: v.symbol(), consumer: v.word(), last: v.number()),
+                Words.Reached(
+                    queue: v.symbol(),
+                    consumer: QuorumConsumerID(wire: v.word()),
+                    last: v.number()
+                ),
                 seed
             )
             for kind in QuorumCommand.Kind.allCases {
@@ -184,7 +192,7 @@ import RabbitMQModel
     private func command(_ kind: QuorumCommand.Kind, _ v: inout Values) -> QuorumCommand {
         var command = QuorumCommand(kind: kind)
         command.sequence = v.number()
-        command.consumer = v.word()
+        command.consumer = QuorumConsumerID(wire: v.word())
         command.number = kind == .checkout ? 0 : v.number()
         if kind == .enqueue {
             command.packet = Packet(

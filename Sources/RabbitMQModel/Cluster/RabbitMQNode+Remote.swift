@@ -107,11 +107,11 @@ extension RabbitMQNode {
         guard delivery.holding != .nothing, queues[queue].exists else { return }
         if queues[queue].quorum != .none {
             var command = QuorumCommand(
-                kind: method == .basicAck ? .settle : requeue ? .giveBack : .discard
+                kind: method == .basicAck ? .settle : requeue ? .return : .discard
             )
             command.consumer =
                 delivery.consumer != .none
-                ? delivery.consumer.wire : channel.wire | QuorumTaker.fetching
+                ? QuorumConsumerID(delivery.consumer) : QuorumConsumerID(fetching: channel)
             command.number = delivery.position
             tell(queues[queue].quorum, command, &turn)
             return
@@ -199,7 +199,7 @@ extension RabbitMQNode {
         quorums.forget(channel)
         for quorum in channels[channel].fetchedFrom.sorted() {
             var command = QuorumCommand(kind: .drop)
-            command.consumer = channel.wire | QuorumTaker.fetching
+            command.consumer = QuorumConsumerID(fetching: channel)
             tell(quorum, command, &turn)
         }
         channels[channel].fetchedFrom = []

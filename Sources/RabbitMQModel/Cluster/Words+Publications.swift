@@ -112,7 +112,7 @@ extension Words {
             }
             queue = packet.subject
             command.packet = kept
-            command.consumer = packet.port
+            command.consumer = QuorumConsumerID(wire: packet.port)
             command.sequence = packet.x
         }
 
@@ -128,7 +128,7 @@ extension Words {
             }
             packet.subject = queue
             packet.x = command.sequence
-            packet.port = command.consumer
+            packet.port = command.consumer.wire
             return packet
         }
     }

@@ -323,6 +323,8 @@ package struct Consumer: Sendable {
     var offset: UInt64 = 0
     /// Its number at the node of its channel.
     var label: UInt32 = 0
+    /// How a quorum queue names it.
+    var atQuorum: QuorumConsumerID { QuorumConsumerID(wire: label) }
     /// Whether its client wants no answer.
     var isQuiet = false
 

@@ -112,9 +112,9 @@ extension RabbitMQNode {
             return
         }
         touch(queue, &turn)
-        if old == nil { quorums[quorum].client.begin(made.label) }
+        if old == nil { quorums[quorum].client.begin(made.atQuorum) }
         var command = QuorumCommand(kind: .checkout)
-        command.consumer = made.label
+        command.consumer = made.atQuorum
         command.packet.c = channels[channel].peer.raw
         command.packet.d = made.prefetch
         command.packet.flags = packet.flags & Flag.noAck
@@ -206,7 +206,7 @@ extension RabbitMQNode {
         guard queues[queue].exists else { return }
         if queues[queue].quorum != .none {
             var command = QuorumCommand(kind: .cancel)
-            command.consumer = consumers[consumer].label
+            command.consumer = consumers[consumer].atQuorum
             tell(queues[queue].quorum, command, &turn)
         } else if !queues[queue].isDown {
             var word = Packet(.basicCancel, channel: 0)
@@ -249,8 +249,8 @@ extension RabbitMQNode {
     ) {
         guard queues[queue].exists, queues[queue].quorum != .none else { return }
         var command = QuorumCommand(kind: .drop)
-        command.consumer = consumers[consumer].label
+        command.consumer = consumers[consumer].atQuorum
         tell(queues[queue].quorum, command, &turn)
-        quorums[queues[queue].quorum].client.end(consumers[consumer].label)
+        quorums[queues[queue].quorum].client.end(consumers[consumer].atQuorum)
     }
 }

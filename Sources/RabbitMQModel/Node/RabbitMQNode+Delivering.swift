@@ -242,7 +242,7 @@ extension RabbitMQNode {
         }
         touch(queue, &turn)
         var command = QuorumCommand(kind: .get)
-        command.consumer = channel.wire | QuorumTaker.fetching
+        command.consumer = QuorumConsumerID(fetching: channel)
         command.packet.c = channels[channel].peer.raw
         command.packet.flags = packet.flags & Flag.noAck
         wait(channel, for: .queue(queue))

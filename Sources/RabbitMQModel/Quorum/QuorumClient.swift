@@ -34,9 +34,9 @@ package struct QuorumClient: Sendable {
     private var nextSequence: UInt64 = 1
     private var pending = Deque<Waiting>()
     /// The latest delivery of each consumer here, and of each channel that fetches.
-    private var latest: [UInt32: UInt64] = [:]
+    private var latest: [QuorumConsumerID: UInt64] = [:]
     /// The consumers here that have asked for what they lack, and wait for it.
-    private var asking: Set<UInt32> = []
+    private var asking: Set<QuorumConsumerID> = []
     /// The channels here that publish to it, if it rejects publications.
     private var publishers = Publishers()
 
@@ -104,44 +104,46 @@ package struct QuorumClient: Sendable {
     // MARK: Deliveries
 
     /// A consumer, or a channel that fetches, has begun: its first delivery has the number 1.
-    package mutating func begin(_ taker: UInt32) { latest[taker] = 0 }
+    package mutating func begin(_ consumer: QuorumConsumerID) { latest[consumer] = 0 }
 
     /// A consumer, or a channel that fetches, is gone.
-    package mutating func end(_ taker: UInt32) { latest[taker] = nil }
+    package mutating func end(_ consumer: QuorumConsumerID) { latest[consumer] = nil }
 
-    /// A delivery has come for a taker; it is noted if it is taken.
+    /// A delivery has come for a consumer; it is noted if it is taken.
     ///
     /// `mayBeFirst` says that what is missing before it does not matter: it was settled when it was sent, or goes
     /// back, or comes again because it was asked for.
     package mutating func arrive(
         _ delivery: UInt64,
-        for taker: UInt32,
+        for consumer: QuorumConsumerID,
         mayBeFirst: Bool
     ) -> Arrival {
-        let before = latest[taker] ?? 0
+        let before = latest[consumer] ?? 0
         // A leader that has come to lead sends what the one before it may have sent.
         guard delivery > before else { return .known }
         guard mayBeFirst || delivery == before + 1 else { return .early }
-        latest[taker] = delivery
+        latest[consumer] = delivery
         return .taken
     }
 
-    /// The latest delivery of a taker that came; 0 if none did.
-    package func latest(for taker: UInt32) -> UInt64 { latest[taker] ?? 0 }
+    /// The latest delivery of a consumer that came; 0 if none did.
+    package func latest(for consumer: QuorumConsumerID) -> UInt64 { latest[consumer] ?? 0 }
 
-    /// The takers that have begun, by rising number.
-    package var takers: [UInt32] { latest.keys.sorted() }
+    /// The consumers that have begun, by rising number.
+    package var consumers: [QuorumConsumerID] { latest.keys.sorted() }
 
     /// A consumer asks the leader for what it lacks.
     ///
     /// - Returns: whether it did not ask before.
-    package mutating func ask(_ consumer: UInt32) -> Bool { asking.insert(consumer).inserted }
+    package mutating func ask(_ consumer: QuorumConsumerID) -> Bool {
+        asking.insert(consumer).inserted
+    }
 
     /// Whoever asked an earlier leader asks again.
     package mutating func forgetQuestions() { asking = [] }
 
     /// A consumer has been sent all that it holds up to a number.
-    package mutating func reach(_ last: UInt64, for consumer: UInt32) {
+    package mutating func reach(_ last: UInt64, for consumer: QuorumConsumerID) {
         asking.remove(consumer)
         latest[consumer] = max(latest[consumer] ?? 0, last)
     }

@@ -9,7 +9,7 @@ package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
         /// A consumer is done with a copy; `number` is its delivery.
         case settle
         /// A consumer wants a copy back in its queue.
-        case giveBack
+        case `return`
         /// A consumer rejects a copy.
         case discard
         /// A consumer begins; the packet says how.
@@ -38,7 +38,7 @@ package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
         case deleteQueue
 
         /// Whether it settles a delivery.
-        var settles: Bool { self == .settle || self == .giveBack || self == .discard }
+        var settles: Bool { self == .settle || self == .return || self == .discard }
     }
 
     package var kind: Kind
@@ -47,7 +47,7 @@ package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
     /// The number of the command among those of this client, from 1; 0 if it needs no answer.
     package var sequence: UInt64 = 0
     /// The consumer's number on that node.
-    package var consumer: UInt32 = 0
+    package var consumer = QuorumConsumerID(wire: 0)
     /// enqueue: the milliseconds that the message may wait, or all ones.
     package var number: UInt64 = 0
     package var priority: UInt8 = 0
@@ -107,7 +107,7 @@ package enum QuorumEffect: Sendable {
     /// Whom an effect concerns: a consumer of a client.
     package struct Party: BitwiseCopyable, Hashable, Sendable {
         package var client: UInt64
-        package var number: UInt32
+        package var number: QuorumConsumerID
         /// The client's own node, as facts name it.
         package var peer: UInt32
     }

@@ -169,9 +169,7 @@ extension RabbitMQNode {
         guard let queue = quorums.member(of: quorum)?.queue else { return }
         announce(queue.fullness, quorum, &turn)
         // What the last leader sent may not have arrived, and whoever asked for it asked too early.
-        for taker in queue.takers where !taker.isGone && !taker.held.isEmpty {
-            deliverAgain(quorum, taker.party.client, taker.party.number, &turn)
-        }
+        for party in queue.holders { deliverAgain(quorum, party.client, party.number, &turn) }
     }
 
     func announce(_ quorum: QuorumIndex, _ term: UInt64, _ turn: inout Turn) {

@@ -188,14 +188,14 @@ extension RabbitMQNode {
     mutating func sayAgain(_ quorum: QuorumIndex, _ turn: inout Turn) {
         for waiting in quorums[quorum].client.undone { pass(waiting.command, quorum, &turn) }
         quorums[quorum].client.forgetQuestions()
-        for consumer in quorums[quorum].client.takers
-        where consumer & QuorumTaker.fetching == 0 {
+        for consumer in quorums[quorum].client.consumers where !consumer.isFetching {
             askAgain(consumer, quorum, &turn)
         }
     }
 
     /// Asks the leader for what a consumer may not have got.
-    mutating func askAgain(_ consumer: UInt32, _ quorum: QuorumIndex, _ turn: inout Turn) {
+    mutating func askAgain(_ consumer: QuorumConsumerID, _ quorum: QuorumIndex, _ turn: inout Turn)
+    {
         guard isConsumer(consumer, of: quorum) else { return }
         let leader = quorums[quorum].client.leader
         let latest = quorums[quorum].client.latest(for: consumer)
@@ -260,7 +260,12 @@ extension RabbitMQNode {
     mutating func returnAll(of channel: ChannelIndex, _ turn: inout Turn) {
         var leaving: [QuorumIndex: [(tag: String, command: QuorumCommand)]] = [:]
         var seen: Set<ConsumerIndex> = []
-        func drop(_ queue: QueueIndex, _ number: UInt32, _ tag: String, delivery: UInt64 = 0) {
+        func drop(
+            _ queue: QueueIndex,
+            _ number: QuorumConsumerID,
+            _ tag: String,
+            delivery: UInt64 = 0
+        ) {
             var command = QuorumCommand(kind: .drop)
             command.consumer = number
             command.number = delivery
@@ -269,7 +274,7 @@ extension RabbitMQNode {
         func leave(_ consumer: ConsumerIndex, _ queue: QueueIndex) {
             guard seen.insert(consumer).inserted else { return }
             let made = consumers[consumer]
-            drop(queue, made.label, turn.names[made.tag])
+            drop(queue, made.atQuorum, turn.names[made.tag])
         }
         for consumer in channels[channel].consumers {
             let queue = consumers[consumer].queue
@@ -284,7 +289,7 @@ extension RabbitMQNode {
                 leave(delivery.consumer, queue)
             } else {
                 let tag = channels[channel].baseTag + UInt64(offset)
-                let number = channel.wire | QuorumTaker.fetching
+                let number = QuorumConsumerID(fetching: channel)
                 drop(queue, number, "\(tag)", delivery: delivery.position)
             }
         }

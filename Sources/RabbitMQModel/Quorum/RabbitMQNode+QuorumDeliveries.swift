@@ -5,19 +5,19 @@ import WarrenTrace
 /// Deliveries of quorum queues at their consumers' node, and the answers to its commands.
 extension RabbitMQNode {
     mutating func takeDelivery(_ packet: Packet, _ quorum: QuorumIndex, _ turn: inout Turn) {
-        let number = packet.port
-        if number & QuorumTaker.fetching != 0 {
+        let number = QuorumConsumerID(wire: packet.port)
+        if number.isFetching {
             takeFetched(packet, quorum, &turn)
             return
         }
-        let consumer = ConsumerIndex(wire: number)
+        let consumer = number.consumer
         guard isConsumer(number, of: quorum),
             channels[consumers[consumer].channel].state == .open
         else {
             if packet.custody != 0 {
                 recordGone(packet.message, packet.subject, &turn)
             } else {
-                giveBack(packet, quorum, &turn)
+                sendBack(packet, quorum, &turn)
             }
             return
         }
@@ -53,28 +53,29 @@ extension RabbitMQNode {
     /// What comes for a consumer that was cancelled meanwhile goes back.
     ///
     /// - Source: `rabbit_fifo_client:handle_delivery`.
-    private mutating func giveBack(_ packet: Packet, _ quorum: QuorumIndex, _ turn: inout Turn) {
-        let consumer = ConsumerIndex(wire: packet.port)
+    private mutating func sendBack(_ packet: Packet, _ quorum: QuorumIndex, _ turn: inout Turn) {
+        let number = QuorumConsumerID(wire: packet.port)
+        let consumer = number.consumer
         guard consumers.has(consumer),
             consumers[consumer].queue == quorums[quorum].queue,
             channels[consumers[consumer].channel].state == .open,
-            quorums[quorum].client.arrive(packet.deliveryTag, for: packet.port, mayBeFirst: true)
+            quorums[quorum].client.arrive(packet.deliveryTag, for: number, mayBeFirst: true)
                 == .taken
         else { return }
-        var command = QuorumCommand(kind: .giveBack)
-        command.consumer = packet.port
+        var command = QuorumCommand(kind: .return)
+        command.consumer = number
         command.number = packet.deliveryTag
         tell(quorum, command, &turn)
     }
 
-    func isConsumer(_ number: UInt32, of quorum: QuorumIndex) -> Bool {
-        let consumer = ConsumerIndex(wire: number)
+    func isConsumer(_ number: QuorumConsumerID, of quorum: QuorumIndex) -> Bool {
+        let consumer = number.consumer
         return consumers.has(consumer) && consumers[consumer].exists
             && consumers[consumer].queue == quorums[quorum].queue
     }
 
     /// A consumer here has been sent all that it holds up to a number.
-    mutating func takeReach(_ last: UInt64, of consumer: UInt32, _ quorum: QuorumIndex) {
+    mutating func takeReach(_ last: UInt64, of consumer: QuorumConsumerID, _ quorum: QuorumIndex) {
         guard isConsumer(consumer, of: quorum) else { return }
         quorums[quorum].client.reach(last, for: consumer)
     }
@@ -107,7 +108,8 @@ extension RabbitMQNode {
     }
 
     mutating func takeFetched(_ packet: Packet, _ quorum: QuorumIndex, _ turn: inout Turn) {
-        let channel = ChannelIndex(wire: packet.port & ~QuorumTaker.fetching)
+        let number = QuorumConsumerID(wire: packet.port)
+        let channel = number.channel
         let delivery = packet.deliveryTag
         guard channels.has(channel), channels[channel].state == .open,
             channels[channel].awaits == .queue(quorums[quorum].queue)
@@ -117,7 +119,7 @@ extension RabbitMQNode {
         }
         let settled = packet.custody != 0
         guard
-            quorums[quorum].client.arrive(delivery, for: packet.port, mayBeFirst: true) == .taken
+            quorums[quorum].client.arrive(delivery, for: number, mayBeFirst: true) == .taken
         else { return }
         var word = packet
         word.word = Method.basicGetOk.rawValue
@@ -164,7 +166,7 @@ extension RabbitMQNode {
             word.port = channels[channel].port
             turn.send(word, on: connection)
         case .checkout:
-            let consumer = ConsumerIndex(wire: command.consumer)
+            let consumer = command.consumer.consumer
             var word = Packet(.basicConsumeOk, channel: channels[channel].number)
             word.key = consumers[consumer].tag
             word.c = consumer.wire
@@ -173,7 +175,7 @@ extension RabbitMQNode {
             var word = Packet(.queuePurgeOk, channel: channels[channel].number)
             word.c = UInt32(truncatingIfNeeded: value)
             answer(word, to: channel, &turn)
-        case .enqueue, .settle, .giveBack, .discard, .cancel, .drop, .nodeDown, .nodeUp, .nodeGone,
+        case .enqueue, .settle, .return, .discard, .cancel, .drop, .nodeDown, .nodeUp, .nodeGone,
             .expire, .settleDiscard, .nothing, .deleteQueue:
             preconditionFailure("nobody waits for an answer to \(command.kind)")
         }

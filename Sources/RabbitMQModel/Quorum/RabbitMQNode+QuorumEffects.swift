@@ -131,7 +131,7 @@ extension RabbitMQNode {
         packet.flags =
             copy.packet.flags & Flag.persistent | (copy.returns > 0 ? Flag.redelivered : 0)
         packet.custody = settled ? 1 : 0
-        packet.port = party.number
+        packet.port = party.number.wire
         packet.setDelivery(delivery, consumer: 0)
         if countAlways || copy.returns > 0 {
             // RMQ-QQ-05, -26.
@@ -213,7 +213,7 @@ extension RabbitMQNode {
     mutating func deliverAgain(
         _ quorum: QuorumIndex,
         _ client: UInt64,
-        _ consumer: UInt32,
+        _ consumer: QuorumConsumerID,
         after latest: UInt64 = 0,
         _ turn: inout Turn
     ) {

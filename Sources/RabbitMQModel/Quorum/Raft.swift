@@ -130,34 +130,37 @@ package struct Raft: Sendable {
     private mutating func feed(_ place: Int, _ wishes: inout Wishes) {
         while !isProbing[place], next[place] <= lastIndex, next[place] <= base[place] + Self.window
         {
-            guard next[place] > snapshotIndex else {
-                sendSnapshot(place, &wishes)
-                return
-            }
+            guard next[place] > snapshotIndex else { return sendSnapshot(place, &wishes) }
             wishes.sends.append((members[place], word(at: next[place])))
             next[place] += 1
         }
     }
 
     private mutating func sendSnapshot(_ place: Int, _ wishes: inout Wishes) {
-        var word = Message(kind: .snapshot, term: term, index: snapshotIndex)
-        word.logTerm = snapshotTerm
-        word.parcel = snapshot
-        word.commit = commit
+        let word = Message(
+            kind: .snapshot,
+            term: term,
+            index: snapshotIndex,
+            logTerm: snapshotTerm,
+            commit: commit,
+            parcel: snapshot
+        )
         wishes.sends.append((members[place], word))
         next[place] = snapshotIndex + 1
     }
 
     /// The word that carries the entry at `index`, or none if there is none.
     private func word(at index: UInt64) -> Message {
-        var word = Message(kind: .append, term: term, index: index)
-        word.logTerm = term(at: index - 1) ?? 0
-        word.commit = commit
-        if let entry = self[index] {
-            word.entryTerm = entry.term
-            word.parcel = entry.parcel
-        }
-        return word
+        let entry = self[index]
+        return Message(
+            kind: .append,
+            term: term,
+            index: index,
+            logTerm: term(at: index - 1) ?? 0,
+            entryTerm: entry?.term ?? 0,
+            commit: commit,
+            parcel: entry?.parcel ?? .none
+        )
     }
 
     /// Asks a member where it stands: it was away, or is to hear what is committed.
@@ -219,31 +222,25 @@ package struct Raft: Sendable {
             }
         case .vote(let member, let voteTerm):
             guard voteTerm == term, votedFor == member else { return }
-            var word = Message(kind: .voted, term: term)
-            word.granted = true
-            wishes.sends.append((member, word))
+            wishes.sends.append((member, Message(kind: .voted, term: term, granted: true)))
         case .candidacy(let candidacy):
             guard candidacy == term, role == .candidate else { return }
             votes = [me]
-            for member in members where member != me {
-                wishes.sends.append((member, request(.vote, term)))
-            }
+            ask(.vote, term, &wishes)
             winIfElected(&wishes)
         }
     }
 
     private func appended(_ index: UInt64, _ granted: Bool = true) -> Message {
-        var word = Message(kind: .appended, term: term, index: index)
-        word.granted = granted
-        return word
+        Message(kind: .appended, term: term, index: index, granted: granted)
     }
 
     // MARK: Elections
 
-    private func request(_ kind: Message.Kind, _ wanted: UInt64) -> Message {
-        var word = Message(kind: kind, term: wanted, index: lastIndex)
-        word.logTerm = lastTerm
-        return word
+    /// Asks all others for their votes in a term.
+    private func ask(_ kind: Message.Kind, _ wanted: UInt64, _ wishes: inout Wishes) {
+        let word = Message(kind: kind, term: wanted, index: lastIndex, logTerm: lastTerm)
+        for member in members where member != me { wishes.sends.append((member, word)) }
     }
 
     /// The leader is gone, or nobody knows of one: asks whether an election would be won.
@@ -252,9 +249,7 @@ package struct Raft: Sendable {
         role = .preCandidate
         leader = .none
         votes = [me]
-        for member in members where member != me {
-            wishes.sends.append((member, request(.preVote, term + 1)))
-        }
+        ask(.preVote, term + 1, &wishes)
         wishes.election = true
         runIfWelcome(&wishes)
     }
@@ -324,15 +319,13 @@ package struct Raft: Sendable {
                 runIfWelcome(&wishes)
             } else if !word.granted, word.term > term {
                 follow(word.term, &wishes)
-                wishes.election = true
             }
         case .vote:
             if word.term > term { follow(word.term, &wishes) }
             guard word.term == term, votedFor == .none || votedFor == member, isUpToDate(word),
                 role != .leader
             else {
-                wishes.sends.append((member, Message(kind: .voted, term: term)))
-                return
+                return wishes.sends.append((member, Message(kind: .voted, term: term)))
             }
             votedFor = member
             wishes.vote = true
@@ -382,8 +375,8 @@ package struct Raft: Sendable {
         let before = word.index - 1
         guard before < snapshotIndex || term(at: before) == word.logTerm else {
             // What the leader takes for known is not: it goes back to what certainly is.
-            let known = min(lastIndex, before - 1)
-            wishes.sends.append((member, appended(max(known, commit), false)))
+            let known = max(min(lastIndex, before - 1), commit)
+            wishes.sends.append((member, appended(known, false)))
             return
         }
         var last = before
@@ -439,9 +432,7 @@ package struct Raft: Sendable {
         _ wishes: inout Wishes
     ) {
         if word.term > term {
-            follow(word.term, &wishes)
-            wishes.election = true
-            return
+            return follow(word.term, &wishes)
         }
         guard isLeader, word.term == term, let place = place(of: member) else { return }
         if word.granted {
@@ -474,9 +465,7 @@ package struct Raft: Sendable {
     // MARK: Snapshots and members
 
     private mutating func install(_ index: UInt64, _ term: UInt64, _ parcel: ParcelID) {
-        snapshotIndex = index
-        snapshotTerm = term
-        snapshot = parcel
+        (snapshotIndex, snapshotTerm, snapshot) = (index, term, parcel)
     }
 
     /// Replaces all entries up to `index`, which is applied, by a snapshot.
@@ -490,18 +479,13 @@ package struct Raft: Sendable {
 
     /// Goes on with other members.
     package mutating func setMembers(_ wanted: [PeerIndex]) {
-        let old = members
-        let (oldNext, oldMatch, oldBase) = (next, match, base)
+        let places = wanted.map { members.firstIndex(of: $0) }
         isProbing = wanted.map { _ in false }
         members = wanted
         guard role == .leader else { return }
-        next = wanted.map { member in
-            old.firstIndex(of: member).map { oldNext[$0] } ?? max(1, snapshotIndex)
-        }
-        base = wanted.map { member in
-            old.firstIndex(of: member).map { oldBase[$0] } ?? snapshotIndex
-        }
-        match = wanted.map { member in old.firstIndex(of: member).map { oldMatch[$0] } ?? 0 }
+        next = places.map { $0.map { next[$0] } ?? max(1, snapshotIndex) }
+        base = places.map { $0.map { base[$0] } ?? snapshotIndex }
+        match = places.map { $0.map { match[$0] } ?? 0 }
     }
 
     package func checkInvariants() {

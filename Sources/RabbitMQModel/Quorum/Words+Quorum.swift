@@ -108,10 +108,10 @@ extension Words {
     package struct Resume: Word {
         package static let name = PeerWord.resume
         package var queue: Symbol
-        package var consumer: UInt32
+        package var consumer: QuorumConsumerID
         package var last: UInt64
 
-        package init(queue: Symbol, consumer: UInt32, last: UInt64) {
+        package init(queue: Symbol, consumer: QuorumConsumerID, last: UInt64) {
             self.queue = queue
             self.consumer = consumer
             self.last = last
@@ -119,13 +119,17 @@ extension Words {
 
         package init?(_ packet: Packet) {
             guard Self.isIn(packet) else { return nil }
-            self.init(queue: packet.subject, consumer: packet.c, last: packet.x)
+            self.init(
+                queue: packet.subject,
+                consumer: QuorumConsumerID(wire: packet.c),
+                last: packet.x
+            )
         }
 
         package var packet: Packet {
             var packet = Self.blank
             packet.subject = queue
-            packet.c = consumer
+            packet.c = consumer.wire
             packet.x = last
             return packet
         }
@@ -135,10 +139,10 @@ extension Words {
     package struct Reached: Word {
         package static let name = PeerWord.reached
         package var queue: Symbol
-        package var consumer: UInt32
+        package var consumer: QuorumConsumerID
         package var last: UInt64
 
-        package init(queue: Symbol, consumer: UInt32, last: UInt64) {
+        package init(queue: Symbol, consumer: QuorumConsumerID, last: UInt64) {
             self.queue = queue
             self.consumer = consumer
             self.last = last
@@ -146,13 +150,17 @@ extension Words {
 
         package init?(_ packet: Packet) {
             guard Self.isIn(packet) else { return nil }
-            self.init(queue: packet.subject, consumer: packet.c, last: packet.x)
+            self.init(
+                queue: packet.subject,
+                consumer: QuorumConsumerID(wire: packet.c),
+                last: packet.x
+            )
         }
 
         package var packet: Packet {
             var packet = Self.blank
             packet.subject = queue
-            packet.c = consumer
+            packet.c = consumer.wire
             packet.x = last
             return packet
         }

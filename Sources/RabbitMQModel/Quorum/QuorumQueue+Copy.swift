@@ -1,0 +1,38 @@
+package import WarrenKernel
+package import WarrenTrace
+
+extension QuorumQueue {
+    /// A copy of a message.
+    package struct Copy: BitwiseCopyable, Sendable {
+        package var id: UInt64
+        /// The publication.
+        package var packet: Packet
+        package var readySince: Instant
+        /// When it expires, in nanoseconds; all ones for never.
+        package var expiry: UInt64
+        /// How often it came back.
+        package var returns: UInt32 = 0
+        package var priority: UInt8
+        package var hasPriority: Bool
+    }
+
+    /// A dead copy that waits for a target: RMQ-QQ-20.
+    package struct Dead: BitwiseCopyable, Sendable {
+        package var copy: Copy
+        package var reason: DropReason
+    }
+
+    /// How full a queue that rejects publications is.
+    ///
+    /// It takes what comes all the same: publishers are told, and stop.
+    ///
+    /// - Source: RMQ-QQ-16, -46; `rabbit_fifo:evaluate_limit`.
+    package enum Fullness: UInt8, Sendable {
+        /// Below four fifths of its limits, or never above them.
+        case open
+        /// No longer above its limits: new publishers may begin, those that were stopped may not go on.
+        case easing
+        /// Above its limits.
+        case full
+    }
+}
