@@ -29,6 +29,8 @@ public struct Judge: Sendable {
     }
 
     private var items: [Item] = []
+    /// Whether a client may ask that what no queue gets is returned.
+    package var asksForReturns = true
 
     /// A judge of nothing.
     public init() {}
@@ -89,10 +91,13 @@ public struct Judge: Sendable {
         }
     }
 
-    /// An expectation about what never happened does not hold: nothing was measured.
+    /// An expectation about what never happened, or never could, does not hold: nothing was measured.
     private func unmeasured(_ item: Item, _ ledger: Ledger) -> Watch.Broken? {
         if item.expectation.expression.isAboutMessages, ledger.totals.published == 0 {
             return atEnd(ledger, "nothing was measured: no message was published")
+        }
+        if let reason = emptiness(of: item.expectation, ledger) {
+            return atEnd(ledger, "nothing was measured: \(reason)")
         }
         let missing = item.watched.expression.quantities.first {
             ledger.watch.isUnmeasured($0, item.watched, ledger)

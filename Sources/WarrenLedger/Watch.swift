@@ -100,7 +100,6 @@ public struct Watch: Sendable {
     static let confirmed: UInt64 = 2
     static let nacked: UInt64 = 4
     static let returned: UInt64 = 8
-    static let gaveUp: UInt64 = 16
     static let unroutable: UInt64 = 32
     static let deadLettered: UInt64 = 64
     static let dropped: UInt64 = 128
@@ -271,7 +270,7 @@ public struct Watch: Sendable {
         case .messageConfirmed: bits = Self.confirmed
         case .messageNacked: bits = Self.nacked
         case .messageReturned: bits = Self.returned
-        case .messageUnknown: bits = Self.gaveUp
+        case .messageUnknown: break
         case .messageUnroutable: bits = Self.unroutable
         case .messageRouted: copies = 1
         case .messageRecovered where fact.variant == 1: copies = 1

@@ -28,6 +28,17 @@ public indirect enum Expression: Sendable, Hashable {
             case .more: left > right
             }
         }
+
+        /// How it comes out for whatever a run yields, which is never below zero; nil if that depends on the run.
+        func certainty(against limit: Double) -> Bool? {
+            switch self {
+            case .atLeast: limit <= 0 ? true : nil
+            case .more: limit < 0 ? true : nil
+            case .notEqual: limit < 0 ? true : nil
+            case .less: limit <= 0 ? false : nil
+            case .atMost, .equal: limit < 0 ? false : nil
+            }
+        }
     }
 
     /// What can be true of a message.
@@ -127,6 +138,37 @@ public indirect enum Expression: Sendable, Hashable {
         case .not(let a): a.quantities
         case .message: []
         case .compare(let quantity, _, _): [quantity]
+        }
+    }
+
+    /// What it is of every message of which the terms in `impossible` are not true, whatever else happens; nil if that
+    /// depends on the run.
+    public func certainty(without impossible: (MessageTerm) -> Bool) -> Bool? {
+        switch self {
+        case .and(let a, let b):
+            let (a, b) = (a.certainty(without: impossible), b.certainty(without: impossible))
+            if a == false || b == false { return false }
+            return a == true && b == true ? true : nil
+        case .or(let a, let b):
+            let (a, b) = (a.certainty(without: impossible), b.certainty(without: impossible))
+            if a == true || b == true { return true }
+            return a == false && b == false ? false : nil
+        case .not(let a): return a.certainty(without: impossible).map { !$0 }
+        case .message(let term): return impossible(term) ? false : nil
+        case .compare(_, let comparison, let limit): return comparison.certainty(against: limit)
+        }
+    }
+
+    /// The first comparison in it that comes out the same in every run, and how; nil if there is none.
+    var emptyComparison: (words: String, isTrue: Bool)? {
+        switch self {
+        case .and(let a, let b), .or(let a, let b): a.emptyComparison ?? b.emptyComparison
+        case .not(let a): a.emptyComparison
+        case .message: nil
+        case .compare(let quantity, let comparison, let limit):
+            comparison.certainty(against: limit).map {
+                ("\(quantity.words) is \(comparison.words) \(quantity.text(of: limit))", $0)
+            }
         }
     }
 

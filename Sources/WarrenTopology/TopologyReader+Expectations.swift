@@ -90,7 +90,9 @@ extension TopologyReader {
     mutating func expression(_ tree: Tree, _ what: String) -> Expression? {
         guard let text = tree.text else { return nil }
         do {
-            return try ExpressionParser.parse(text)
+            let expression = try ExpressionParser.parse(text)
+            if let empty = expression.emptyComparison { refuse(empty, tree, what) }
+            return expression
         } catch {
             var place = tree.place
             if case .scalar(_, let isPlain) = tree.content {
@@ -107,5 +109,24 @@ extension TopologyReader {
             )
             return nil
         }
+    }
+
+    /// What is so in every run says nothing of this one.
+    private mutating func refuse(
+        _ empty: (words: String, isTrue: Bool),
+        _ tree: Tree,
+        _ what: String
+    ) {
+        findings.append(
+            Finding(
+                "empty-expectation",
+                "\(what): that \(empty.words) is \(empty.isTrue ? "always" : "never") so",
+                at: tree.place,
+                why:
+                    "no number of a run is below zero, so that nothing could \(empty.isTrue ? "break" : "fulfil") it",
+                remedy:
+                    "hold it against a number that a run may miss: `depth(q) <= 100`, `handled > 0`"
+            )
+        )
     }
 }

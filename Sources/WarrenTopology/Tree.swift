@@ -36,6 +36,16 @@ public struct Tree: Sendable, Hashable {
         self.place = place
     }
 
+    /// Whether anything in it has this key and the value true.
+    package func says(_ key: String) -> Bool {
+        switch content {
+        case .scalar: false
+        case .list(let elements): elements.contains { $0.says(key) }
+        case .map(let entries):
+            entries.contains { $0.key == key && $0.value.text == "true" || $0.value.says(key) }
+        }
+    }
+
     /// The entries of a map; empty for anything else.
     public var entries: [Entry] {
         if case .map(let entries) = content { return entries }

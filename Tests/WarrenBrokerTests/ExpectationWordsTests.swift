@@ -146,4 +146,74 @@ import WarrenLedger
             #expect(ended.verdicts.map(\.held) == [isHeld])
         }
     }
+
+    /// What an expectation needs to be put to the test, and how it ends without that and with it.
+    struct Empty: Sendable, CustomTestStringConvertible {
+        let expectation: String
+        let publisher: String
+        let reason: String
+
+        var testDescription: String { expectation }
+    }
+
+    @Test(
+        "do not hold when nobody asked for what they are about",
+        arguments: [
+            Empty(
+                expectation: "never: { it: returned }",
+                publisher: "mandatory: true",
+                reason: "no publication is `mandatory`"
+            ),
+            Empty(
+                expectation: "measure: { it: \"returned == 0\" }",
+                publisher: "mandatory: true",
+                reason: "no publication is `mandatory`"
+            ),
+            Empty(
+                expectation: "never: { it: \"confirmed and not handled\" }",
+                publisher: "confirms: true",
+                reason: "no publication asked for a confirm"
+            ),
+            Empty(
+                expectation: "always: { it: \"not nacked\" }",
+                publisher: "confirms: true",
+                reason: "no publication asked for a confirm"
+            ),
+        ]
+    )
+    func empty(_ empty: Empty) throws {
+        func verdict(_ publisher: String) throws -> Verdict? {
+            try Simulate.run(
+                """
+                warren: 1
+                name: empty
+                brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+                producers: { p: { to: q, arrivals: 10ms, count: 10, \(publisher) } }
+                consumers: { c: { from: q } }
+                expect: { \(empty.expectation) }
+                """
+            ).verdicts.first
+        }
+        let without = try verdict("persistent: true")
+        #expect(without?.held == false)
+        #expect(without?.first?.seen.contains(empty.reason) == true)
+        #expect(try verdict(empty.publisher)?.held == true)
+    }
+
+    @Test("that only partly go by what nobody asked for are put to the test")
+    func partlyEmpty() throws {
+        let ended = try Simulate.run(
+            """
+            warren: 1
+            name: partly
+            brokers: { main: { kind: rabbitmq, queues: { q: {} } } }
+            producers: { p: { to: q, arrivals: 10ms, count: 10 } }
+            consumers: { c: { from: q } }
+            expect:
+              never: { either: "returned or dropped", both: "returned and dropped" }
+              always: { ends: "confirmed or handled", neither: "handled and not returned" }
+            """
+        )
+        #expect(ended.verdicts.map(\.held) == [true, false, true, true])
+    }
 }

@@ -239,6 +239,19 @@ struct FindingTests {
             words: ["times: 5"]
         ),
         Wrong(
+            text: head + "expect: { measure: { deep: \"depth(q) >= 0\" } }\n",
+            slug: "empty-expectation",
+            line: 7,
+            words: ["the depth of q is at least 0 is always so"]
+        ),
+        Wrong(
+            text: head
+                + "expect: { eventually: { none: \"not handled < 0 and depth(q) == 0\" } }\n",
+            slug: "empty-expectation",
+            line: 7,
+            words: ["never so"]
+        ),
+        Wrong(
             text: head + "expect_broken: [lost]\n",
             slug: "unknown-name",
             line: 7,

@@ -57,7 +57,7 @@ struct SchemaTests {
         "bad-expectation", "about-messages", "duplicate-key", "reserved-name", "fault-moment",
         "fault-target", "no-brokers", "invalid-subject", "refused-declaration", "refused-policy",
         "bad-priority", "one-step", "long-name", "fault-incomplete", "bad-jump", "unknown-version",
-        "too-many-nodes", "argument-as-note", "out-of-range",
+        "too-many-nodes", "argument-as-note", "out-of-range", "empty-expectation",
     ]
 
     @Test func `rejects what the parser rejects, where a schema can say it`() throws {

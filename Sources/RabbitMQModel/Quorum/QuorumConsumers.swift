@@ -187,7 +187,7 @@ package struct QuorumConsumers: Sendable {
         rotation.append(place)
     }
 
-    /// The consumer that is served next; it has room, and leaves the rotation. Nil if nobody has.
+    /// The consumer that is served next, which leaves the rotation for that; nil if nobody has room.
     ///
     /// - Source: RMQ-CONS-17 to -19; RMQ-QQ-22.
     mutating func popNext() -> Place? {
