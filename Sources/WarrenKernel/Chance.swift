@@ -106,11 +106,14 @@ public struct Chance: Sendable {
     @usableFromInline
     @inline(never)
     mutating func sampleRare(_ law: Law, _ stream: StreamID) -> Interval {
-        Interval(nanoseconds: draw(stream) { $0.variate(law, $1) })
+        assert(stream.raw < streams.count, "a draw from a stream that was not made")
+        return Interval(nanoseconds: draw(stream) { $0.variate(law, $1) })
     }
 
     /// A whole number below `bound`, which must not be 0.
     public mutating func below(_ bound: UInt64, _ stream: StreamID) -> UInt64 {
+        assert(bound > 0, "nothing is below zero")
+        assert(stream.raw < streams.count, "a draw from a stream that was not made")
         if mode == .plain {
             return streams[Int(stream.raw)].next().multipliedFullWidth(by: bound).high
         }
@@ -122,6 +125,7 @@ public struct Chance: Sendable {
 
     /// Yes with a probability of `share` in 2^64; see ``Share``.
     public mutating func happens(_ share: Share, _ stream: StreamID) -> Bool {
+        assert(stream.raw < streams.count, "a draw from a stream that was not made")
         if share.parts == 0 { return false }
         return draw(stream) { chance, position in
             chance.streams[position].next() < share.parts ? 1 : 0

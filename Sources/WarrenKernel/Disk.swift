@@ -41,6 +41,14 @@ public struct Disk: Sendable {
         case append(UInt32, UInt64, Journal.Entry, WriteID)
         case truncate(UInt32, UInt64)
         case trim(UInt32, UInt64)
+
+        /// The number under which its owner asked for it; nil if nobody waits for it.
+        var id: WriteID? {
+            switch self {
+            case .put(_, _, let id), .append(_, _, _, let id): id
+            case .erase, .truncate, .trim: nil
+            }
+        }
     }
 
     /// How long a batch takes.
@@ -84,6 +92,7 @@ public struct Disk: Sendable {
 
     /// Ends the batch; the last write that wanted to know of it, if any.
     mutating func finish(_ chance: inout Chance) -> WriteID? {
+        assert(busy, "a batch ends that did not begin")
         if !before.isEmpty { before.removeAll(keepingCapacity: true) }
         if !journalsBefore.isEmpty { journalsBefore.removeAll() }
         let lies = chance.happens(faults.lost, stream)
@@ -116,6 +125,17 @@ public struct Disk: Sendable {
             if Int(number) < journals.count { journals[Int(number)].trim(before: index) }
             return nil
         }
+    }
+
+    /// What must hold between turns.
+    func checkInvariants() {
+        precondition(busy || writing.isEmpty, "a batch lies there that nobody writes")
+        let order = (writing + waiting).compactMap(\.id)
+        precondition(
+            zip(order, order.dropFirst()).allSatisfy { $0.raw <= $1.raw },
+            "writes are not in the order of their numbers"
+        )
+        for journal in journals { journal.checkInvariants() }
     }
 
     /// The journal with a number.

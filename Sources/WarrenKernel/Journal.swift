@@ -67,6 +67,11 @@ public struct Journal: Sendable {
         }
     }
 
+    func checkInvariants() {
+        precondition(gone <= entries.count, "more entries of a journal are gone than there were")
+        precondition(count == 0 || self[first] != nil, "the first entry of a journal is missing")
+    }
+
     /// Calls `body` for each entry.
     func forEach(_ body: (Entry) -> Void) {
         for index in gone..<entries.count { body(entries[index]) }

@@ -37,6 +37,7 @@ struct Lane: ~Copyable {
     @inlinable
     @inline(__always)
     mutating func append(_ key: PendingSet.Key) {
+        assert(takes(key.time), "an event stands behind a later one")
         if count > mask { grow() }
         base[(head &+ count) & mask] = key
         count &+= 1
@@ -45,6 +46,7 @@ struct Lane: ~Copyable {
     @inlinable
     @inline(__always)
     mutating func removeFirst() {
+        assert(count > 0, "nothing stands in the lane")
         head = (head &+ 1) & mask
         count &-= 1
     }

@@ -133,6 +133,19 @@ struct Links: Sendable {
 
     func isCut(_ row: UInt32) -> Bool { rows[Int(row)].cuts > 0 }
 
+    /// What must hold between turns.
+    func checkInvariants() {
+        precondition(index.count == rows.count, "a link is not found under its ends")
+        precondition(
+            rows.allSatisfy { $0.factor >= 1 },
+            "a link is faster than no time at all"
+        )
+        precondition(
+            stalls.values.allSatisfy { !$0.events.isEmpty },
+            "nothing is held where something cannot pass"
+        )
+    }
+
     /// Looks again at which connections have a constant delay.
     private func refresh(_ connections: inout Rows<Connection>) {
         for index in 0..<connections.count {

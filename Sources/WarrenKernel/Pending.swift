@@ -94,6 +94,7 @@ struct PendingSlab: ~Copyable {
 
     @inline(__always)
     mutating func release(_ slot: Int) {
+        assert(slot >= 0 && slot < rows.count, "an event is released that there is not")
         rows[slot].subject = free
         free = UInt32(truncatingIfNeeded: slot)
     }

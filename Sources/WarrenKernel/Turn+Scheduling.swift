@@ -14,6 +14,7 @@ extension Turn {
 
     @inline(__always)
     mutating func push(_ event: Pending, at time: UInt64) {
+        assert(time >= now.nanoseconds, "an event is due in the past")
         let tie = tie(event.node)
         agenda.pointee.live &+= 1
         let slot = agenda.pointee.slab.put(event)
@@ -22,6 +23,7 @@ extension Turn {
 
     /// Schedules what the operator does: before all else of its moment, and in its order, however ties are drawn.
     mutating func pushInOrder(_ event: Pending, at time: UInt64) {
+        assert(time >= now.nanoseconds, "an event is due in the past")
         agenda.pointee.live &+= 1
         let slot = agenda.pointee.slab.put(event)
         agenda.pointee.pending.add(slot, at: time)

@@ -252,6 +252,8 @@ public struct World {
 
     @inline(__always)
     mutating func begin(_ node: NodeID, at time: UInt64, cause: UInt64) {
+        assert(time >= turn.now.nanoseconds, "time runs backwards")
+        assert(cause <= eventCount, "an event follows from a later one")
         eventCount &+= 1
         turn.now = Instant(nanoseconds: time)
         turn.node = node
@@ -264,8 +266,16 @@ public struct World {
         turn.agenda.pointee.machines[Int(node.raw)]._withUnsafeGuaranteedRef {
             $0.handle(event, &turn)
         }
-        if checksInvariants { machine(node).checkInvariants() }
+        if checksInvariants { checkInvariants(of: node) }
         if turn.dies { endTurn(node) }
+    }
+
+    /// What must hold after a turn of a node.
+    @inline(never)
+    private func checkInvariants(of node: NodeID) {
+        machine(node).checkInvariants()
+        turn.disks[Int(node.raw)].checkInvariants()
+        turn.links.checkInvariants()
     }
 
     /// Lets a machine go that asked for its own death.

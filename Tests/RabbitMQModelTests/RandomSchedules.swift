@@ -32,8 +32,8 @@ struct RandomSchedule {
             : "[]"
         let start = kind == .stream ? ", offset: first" : ""
         // A node under another name knows nothing of the queue, and says so.
-        let mandatory = kind == .quorum ? ", mandatory: true" : ""
-        // A mirrored queue may lose what was confirmed; a stream keeps what was read.
+        let mandatory = kind == .stream ? "" : ", mandatory: true"
+        // A mirrored queue may lose what was confirmed, but every node knows it; a stream keeps what was read.
         let lost =
             switch kind {
             case .quorum: "confirmed and not handled and not in queue(q)"

@@ -177,7 +177,40 @@ struct NATSNode: Machine {
         }
     }
 
+    func checkInvariants() {
+        precondition(
+            subscriptions.allSatisfy { peers[$0.connection] == $0.peer },
+            "a subscription is that of another client, or of none"
+        )
+        let names = subscriptions.map { UInt64($0.connection.raw) << 32 | UInt64($0.sid) }
+        precondition(
+            Set(names).count == names.count,
+            "two subscriptions of a connection have one number"
+        )
+        // In any order: each is looked at.
+        for interest in known.values {
+            precondition(
+                interest.plain.allSatisfy {
+                    subscriptions.indices.contains($0) && subscriptions[$0].group == .none
+                },
+                "a subscription that is gone, or that of a group, gets a copy of its own"
+            )
+            for group in interest.groups {
+                precondition(!group.members.isEmpty, "a group without members is asked")
+                precondition(
+                    group.members.allSatisfy {
+                        subscriptions.indices.contains($0)
+                            && subscriptions[$0].group == group.name
+                    },
+                    "a subscription gets what is for another group"
+                )
+            }
+        }
+    }
+
     private func deliver(_ packet: Packet, _ to: Subscription, _ turn: inout Turn) {
+        assert(peers[to.connection] != nil, "a subscription outlives its connection")
+        assert(packet.size <= maxPayload, "a message that is too large was not refused")
         turn.record(
             .messageRouted,
             message: packet.message,

@@ -175,6 +175,7 @@ struct Membership: Sendable {
 
     /// There is a connection to a peer, on which it has yet to speak.
     mutating func connect(_ peer: PeerIndex, by connection: ConnectionID) {
+        assert(peer != me && connection != .none, "a node is connected to others")
         peers[peer].connection = connection
         peers[peer].isConnected = false
     }

@@ -121,6 +121,10 @@ package struct MirroredQueues: Sendable {
         _ queue: QueueIndex,
         _ position: UInt64
     ) {
+        assert(
+            homes[queue]?.waits.last.map { $0.position <= position } ?? true,
+            "confirms of a queue wait out of order"
+        )
         homes[queue, default: Home()].waits.append(Wait(position: position, slot: slot))
     }
 

@@ -83,6 +83,7 @@ extension RabbitMQNode {
 
     /// Opens a connection to a peer, and says hello on it.
     private mutating func dial(_ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a node does not call itself")
         guard peers[peer].connection == .none else { return }
         let connection = turn.connect(to: peers[peer].node)
         take(connection, peer)
@@ -236,6 +237,7 @@ extension RabbitMQNode {
 
     /// A peer is down, as far as this node can tell.
     mutating func losePeer(_ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a node does not lose itself")
         let wasThere = peers.lose(peer, at: turn.now)
         setPeerAlarm(peer, 0, &turn)
         guard phase == .running || phase == .joining else { return }
@@ -257,6 +259,7 @@ extension RabbitMQNode {
 
     /// A peer serves.
     mutating func findPeer(_ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peers[peer].isRunning, "a peer is found that does not serve")
         if turn.now > .zero { turn.record(.peerFound, peer: peers[peer].node.raw) }
         guard phase == .running else { return }
         rememberRunning(&turn)

@@ -120,6 +120,8 @@ extension RabbitMQNode {
         wasWhole: Bool = false,
         _ turn: inout Turn
     ) {
+        assert(peer != me, "a node keeps no copies of its own queues")
+        assert(queues[queue].isHere, "a queue is copied from where it lives")
         let content = content(of: queue)
         let rules = queues[queue].rules
         let isWhole = wasWhole || rules.synchronises || rules.kind == .stream || content.isEmpty
@@ -153,6 +155,7 @@ extension RabbitMQNode {
 
     /// A mirror has all that the queue holds.
     private mutating func becomeWhole(_ queue: QueueIndex, _ peer: PeerIndex, _ turn: inout Turn) {
+        assert(queues[queue].isHere, "a mirror is whole by what its home says")
         guard !queues[queue].synced.contains(peer) else { return }
         queues[queue].synced = (queues[queue].synced + [peer]).sorted()
         send(Words.CopyWhole(queue: queues[queue].symbol), toPeer: peer, &turn)
@@ -231,6 +234,7 @@ extension RabbitMQNode {
         _ position: UInt64,
         _ turn: inout Turn
     ) {
+        assert(position < queues[queue].tailPosition, "a confirm waits for what has not come")
         guard queues[queue].rules.hasCopies, !areSafe(queue, position) else { return }
         confirms.extend(slot)
         copies.homes.await(slot, queue, position)

@@ -214,6 +214,7 @@ extension RabbitMQNode {
     }
 
     func sendMetadata(to peer: PeerIndex, _ turn: inout Turn) {
+        assert(phase == .running, "a node that does not serve knows nothing that counts")
         send(Words.Metadata(all: turn.parcels.put(metadata())), toPeer: peer, &turn)
     }
 

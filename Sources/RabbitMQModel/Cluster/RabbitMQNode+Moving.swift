@@ -10,6 +10,8 @@ extension RabbitMQNode {
 
     /// The home of a queue with copies is down.
     mutating func orphan(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].home != me, "a node is no orphan of itself")
+        assert(queues[queue].quorum == .none, "a quorum queue has a leader, and no home")
         queues[queue].become(.orphan)
         copies.elections.forget(queue)
         leaveDeliveries(of: queue)
@@ -92,6 +94,8 @@ extension RabbitMQNode {
 
     /// This node becomes the home of a queue, with the copies that it has.
     mutating func promote(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(phase == .running, "a node takes over a queue that does not serve")
+        assert(queues[queue].quorum == .none, "a quorum queue has a leader, and no home")
         let symbol = queues[queue].symbol
         let mirror = copies.kept.take(symbol) ?? Mirror()
         let before = queues[queue].home
@@ -171,6 +175,8 @@ extension RabbitMQNode {
         isReturn: Bool,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isHere, "a queue is filled where it lives")
+        assert(queues[queue].readyCount == 0, "a queue is filled that holds something")
         let positions = mirror.positions
         queues[queue].headPosition = mirror.end
         if queues[queue].log != nil {

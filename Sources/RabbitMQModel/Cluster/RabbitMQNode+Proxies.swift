@@ -7,6 +7,8 @@ extension RabbitMQNode {
     // MARK: At the queue's node
 
     mutating func openProxy(_ word: Words.Open, _ peer: PeerIndex) {
+        assert(peer != me, "a node needs no proxy of its own channels")
+        assert(remoteUse.proxy(word.channel, of: peer) == nil, "a channel has one proxy here")
         var session = Session(
             connection: peers[peer].connection,
             peer: word.client,
@@ -29,6 +31,7 @@ extension RabbitMQNode {
     }
 
     mutating func endProxy(_ channel: ChannelIndex, _ turn: inout Turn) {
+        assert(sessions[channels[channel].session].isProxy, "a client's channel is no proxy")
         endChannel(channel, .connectionClosed, &turn)
         sessions[channels[channel].session].isOpen = false
     }

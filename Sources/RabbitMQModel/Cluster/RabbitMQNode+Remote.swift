@@ -68,6 +68,8 @@ extension RabbitMQNode {
         waiting: Bool = true,
         _ turn: inout Turn
     ) {
+        assert(!queues[queue].isHere, "a queue that lives here is used here")
+        assert(queues[queue].quorum == .none, "a quorum queue gets commands, and no methods")
         let home = queues[queue].home
         if waiting { channels[channel].asked = packet }
         if queues[queue].isOrphan {
@@ -210,6 +212,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CLUS-02, -05; RMQ-PART-05 (a nack, although the message may be there).
     mutating func failRemote(_ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a node does not fail itself")
         for channel in channels.indices where channels[channel].state == .open {
             channels[channel].openedAt.remove(peer)
             for index in channels[channel].unacked.indices {
@@ -229,6 +232,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CLUS-02, -04, -05; RMQ-DUR-03, -04.
     mutating func loseQueues(of peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a node does not lose its own queues")
         for queue in queues.indices
         where queues[queue].exists && queues[queue].home == peer && queues[queue].quorum == .none {
             if queues[queue].rules.hasCopies {

@@ -12,6 +12,7 @@ import WarrenTrace
 extension RabbitMQNode {
     /// The replicas of a stream tell each other how far they reach.
     mutating func tellEnd(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].rules.kind == .stream, "only streams choose a writer")
         guard queues[queue].members.contains(me) else { return }
         let mine = reach(queue)
         copies.elections.hear(mine, of: me, queue)
@@ -157,6 +158,7 @@ extension RabbitMQNode {
 
     /// A promise counts when the disk has it.
     private mutating func keepPromise(_ queue: QueueIndex, to peer: PeerIndex, _ turn: inout Turn) {
+        assert(queues[queue].isOrphan, "a replica with a writer promises nothing")
         numbers.nextWrite()
         storeQueue(queue, &turn)
         copies.elections.await(numbers.lastWrite.raw, to: peer, queue, queues[queue].epoch)
@@ -207,6 +209,8 @@ extension RabbitMQNode {
 
     /// The writer of a stream learns that there is a later one: its records are copies from now on.
     private mutating func stepDown(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].isHere, "only the writer steps down")
+        assert(queues[queue].log != nil, "only streams have a writer")
         let symbol = queues[queue].symbol
         var mirror = Mirror(epoch: queues[queue].epoch)
         for record in queues[queue].log?.records ?? [] {

@@ -178,6 +178,28 @@ package struct Channel: Sendable {
     /// The quorum queues that it fetched from.
     var fetchedFrom: Set<QuorumIndex> = []
 
+    /// What must hold between turns, while it is open.
+    func checkInvariants() {
+        precondition(
+            unacked.count { $0.queue != .none } == Int(unackedCount),
+            "a channel miscounts what is unacknowledged"
+        )
+        precondition(
+            unacked.first.map { $0.queue != .none } ?? true,
+            "a channel keeps a delivery at its front that is settled"
+        )
+        precondition(baseTag > 0, "delivery tags begin with 1")
+        precondition(
+            backlog.isEmpty || isWaiting,
+            "what a client said waits at a channel that waits for nothing"
+        )
+        precondition(!isSecondTry, "a packet is received again when the turn is over")
+        precondition(
+            transaction == nil || !confirming,
+            "a channel is transactional and in confirm mode"
+        )
+    }
+
     init(connection: ConnectionID, session: SessionIndex, number: UInt16, peer: NodeID) {
         self.connection = connection
         self.session = session

@@ -26,6 +26,7 @@ struct Connections: Sendable {
 
     /// The packets of a channel go the short way.
     mutating func shorten(_ channel: ChannelIndex, on connection: ConnectionID) {
+        assert(firstChannels[connection] == .none, "two channels of a connection go the short way")
         firstChannels[connection] = channel
     }
 

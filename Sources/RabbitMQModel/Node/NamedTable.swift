@@ -24,6 +24,7 @@ struct NamedTable<Row: Sendable>: Sendable, Sequence {
 
     /// Adds a row under a name, and says where.
     mutating func append(_ row: Row, named name: Symbol) -> Index<Row> {
+        assert(places[name] == .none, "a name is given twice")
         places[name] = rows.endIndex
         return rows.append(row)
     }

@@ -358,6 +358,7 @@ extension RabbitMQNode {
         _ destination: Destination,
         _ turn: inout Turn
     ) {
+        assert(exchanges[source].exists, "an exchange is bound that is gone")
         let diskKey = DiskKey.binding(numbers.nextBinding)
         let isNew = exchanges[source].add(
             Exchange.Binding(

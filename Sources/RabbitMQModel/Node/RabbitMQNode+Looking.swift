@@ -60,16 +60,8 @@ extension RabbitMQNode {
 
     func checkInvariants() {
         confirms.checkInvariants()
-        for channel in channels where channel.state == .open {
-            precondition(
-                channel.unacked.count { $0.queue != .none } == Int(channel.unackedCount),
-                "a channel miscounts what is unacknowledged"
-            )
-            precondition(
-                channel.unacked.first.map { $0.queue != .none } ?? true,
-                "a channel keeps a delivery at its front that is settled"
-            )
-        }
+        messages.checkInvariants()
+        for channel in channels where channel.state == .open { channel.checkInvariants() }
         for index in queues.indices where queues[index].exists { checkInvariants(of: index) }
         for index in channels.indices where channels[index].state == .open {
             precondition(

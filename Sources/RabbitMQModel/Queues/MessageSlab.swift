@@ -103,4 +103,20 @@ struct MessageSlab: Sendable {
         count &-= 1
         return message
     }
+
+    /// What must hold between turns.
+    func checkInvariants() {
+        precondition(
+            rows.indices.count { rows[$0].message != .none } == count,
+            "the broker miscounts its messages"
+        )
+        var freed = 0
+        var next = free
+        while next != .none, freed <= rows.count {
+            precondition(rows[next].message == .none, "a message is freed that is kept")
+            next = MessageIndex(wire: rows[next].references)
+            freed += 1
+        }
+        precondition(freed == rows.count - count, "a place for a message is neither free nor taken")
+    }
 }

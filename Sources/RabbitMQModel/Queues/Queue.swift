@@ -325,6 +325,8 @@ package struct Queue: Sendable {
             laneCount == lanes.reduce(0) { $0 + $1.count },
             "a priority queue miscounts what is ready"
         )
+        log?.checkInvariants()
+        precondition((log != nil) == (rules.kind == .stream), "a stream has a log, and nobody else")
         guard rules.kind == .classic else { return }
         precondition(
             zip(returned, returned.dropFirst()).allSatisfy { $0.position > $1.position },

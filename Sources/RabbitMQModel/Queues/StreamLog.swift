@@ -72,4 +72,23 @@ struct StreamLog: Sendable {
         }
         return dropped
     }
+
+    /// What must hold between turns.
+    func checkInvariants() {
+        precondition(
+            segmentSizes.reduce(0) { $0 + $1.count } == records.count,
+            "a stream's segments do not hold its records"
+        )
+        precondition(
+            bytes == records.reduce(0) { $0 + UInt64($1.size) }
+                && bytes == segmentSizes.reduce(0) { $0 + $1.bytes },
+            "a stream miscounts its bytes"
+        )
+        precondition(
+            zip(records, records.dropFirst()).allSatisfy {
+                $0.epoch <= $1.epoch && $0.position < $1.position
+            },
+            "a stream's records are not in their order"
+        )
+    }
 }

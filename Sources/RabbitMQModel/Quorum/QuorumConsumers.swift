@@ -219,6 +219,8 @@ package struct QuorumConsumers: Sendable {
     ///
     /// - Returns: the number of the delivery, and whether it is settled by that.
     mutating func send(_ copy: Copy, to place: Place) -> (delivery: UInt64, settled: Bool) {
+        assert(consumers[place].hasRoom, "a consumer gets more than it has room for")
+        assert(!isSingle || place == active, "a consumer is served that waits for another one")
         let settled = consumers[place].settlesBySending
         let delivery = hand(copy, to: place, settled)
         if consumers[place].hasRoom {

@@ -176,6 +176,7 @@ struct QuorumMember: Sendable {
 
     /// All that has taken effect is in a snapshot from now on.
     mutating func compact(_ parcel: ParcelID, _ wishes: inout Raft.Wishes) {
+        assert(parcel != .none, "a snapshot lies somewhere")
         raft.compact(upTo: applied, parcel, &wishes)
     }
 

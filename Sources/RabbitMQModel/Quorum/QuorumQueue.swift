@@ -126,6 +126,7 @@ package struct QuorumQueue: Sendable {
         _ time: Instant,
         _ effects: inout [QuorumEffect]
     ) {
+        assert(command.packet.message != .none, "a message without a number comes")
         guard !isDeleted else {
             effects.append(.missed(command.packet))
             return

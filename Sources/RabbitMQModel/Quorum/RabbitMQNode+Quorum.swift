@@ -10,6 +10,8 @@ extension RabbitMQNode {
 
     /// Gives a queue its Raft group; the members here begin with a leader that all know.
     mutating func addQuorum(_ queue: QueueIndex, _ place: QueuePlace, _ turn: inout Turn) {
+        assert(place.members.contains(place.home), "a leader is one of the members")
+        assert(place.members == place.members.sorted(), "members are named in their order")
         let quorum = knowQuorum(queue, place, leader: place.home, &turn)
         guard place.members.contains(me) else { return }
         let raft = Raft(
@@ -136,6 +138,7 @@ extension RabbitMQNode {
 
     /// This node leads from now on: it says so, and commits an entry of its own term.
     private mutating func lead(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums.leads(quorum), "a node says that it leads, and does not")
         let term = quorums[member: quorum].raft.term
         if isClustered { turn.record(.leaderElected, subject: symbol(quorum), detail: term) }
         quorums.act(quorum) { member, _ in member.beginTerm() }
@@ -183,6 +186,7 @@ extension RabbitMQNode {
 
     /// Does what a member wants done after an input, and all that follows from it.
     mutating func carryOut(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums[quorum].hasMember, "nobody wants anything done")
         let becameLeader = quorums.wishes.becameLeader
         fulfil(quorum, &turn)
         if becameLeader { lead(quorum, &turn) }
@@ -193,6 +197,7 @@ extension RabbitMQNode {
     /// Writes and sends what a member wants written and sent; nothing follows from that before the disk or another
     /// node answers.
     mutating func fulfil(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums[quorum].hasMember, "nobody wants anything done")
         let symbol = symbol(quorum)
         if quorums.wishes.vote { storeVote(quorum, &turn) }
         if quorums.wishes.snapshot { storeSnapshot(quorum, &turn) }
@@ -269,6 +274,7 @@ extension RabbitMQNode {
     }
 
     mutating func receiveRaft(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a member hears others")
         let queue = queueIndex(packet.subject)
         guard queue != .none, queues[queue].quorum != .none, let message = Raft.Message(packet)
         else {
