@@ -130,6 +130,7 @@ public struct Disk: Sendable {
     /// What must hold between turns.
     func checkInvariants() {
         precondition(busy || writing.isEmpty, "a batch lies there that nobody writes")
+        guard writing.count + waiting.count <= 1024 else { return }
         let order = (writing + waiting).compactMap(\.id)
         precondition(
             zip(order, order.dropFirst()).allSatisfy { $0.raw <= $1.raw },

@@ -270,14 +270,6 @@ public struct World {
         if turn.dies { endTurn(node) }
     }
 
-    /// What must hold after a turn of a node.
-    @inline(never)
-    private func checkInvariants(of node: NodeID) {
-        machine(node).checkInvariants()
-        turn.disks[Int(node.raw)].checkInvariants()
-        turn.links.checkInvariants()
-    }
-
     /// Lets a machine go that asked for its own death.
     mutating func endTurn(_ node: NodeID) {
         guard turn.dies else { return }

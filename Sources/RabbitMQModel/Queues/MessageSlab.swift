@@ -104,8 +104,9 @@ struct MessageSlab: Sendable {
         return message
     }
 
-    /// What must hold between turns.
+    /// What must hold between turns; many messages are not counted again each time.
     func checkInvariants() {
+        guard rows.count <= 1024 else { return }
         precondition(
             rows.indices.count { rows[$0].message != .none } == count,
             "the broker miscounts its messages"

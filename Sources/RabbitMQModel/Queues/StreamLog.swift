@@ -73,8 +73,9 @@ struct StreamLog: Sendable {
         return dropped
     }
 
-    /// What must hold between turns.
+    /// What must hold between turns; many records are not counted again each time.
     func checkInvariants() {
+        guard records.count <= 1024 else { return }
         precondition(
             segmentSizes.reduce(0) { $0 + $1.count } == records.count,
             "a stream's segments do not hold its records"

@@ -295,8 +295,7 @@ package struct QuorumQueue: Sendable {
         _ effects: inout [QuorumEffect]
     ) {
         guard command.number > 0 else {
-            leave(consumer, .connectionClosed, time, &effects)
-            return
+            return leave(consumer, .connectionClosed, time, &effects)
         }
         guard let held = consumers.take(command.number, from: consumer) else { return }
         comeBack(held.copy, .connectionClosed, time, &effects)
