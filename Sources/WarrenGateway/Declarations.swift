@@ -1,8 +1,5 @@
 import AMQPWire
-import NIOCore
 import RabbitMQModel
-import WarrenKernel
-import WarrenTrace
 
 /// The model's declarations as methods.
 enum Declarations {

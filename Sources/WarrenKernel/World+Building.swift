@@ -135,12 +135,4 @@ extension World {
             at: max(moment, now).nanoseconds
         )
     }
-
-    /// What must hold after a turn of a node.
-    @inline(never)
-    func checkInvariants(of node: NodeID) {
-        machine(node).checkInvariants()
-        turn.disks[Int(node.raw)].checkInvariants()
-        turn.links.checkInvariants()
-    }
 }

@@ -19,16 +19,13 @@ extension Judge {
         }
     }
 
-    /// Why an expectation says nothing of a run: what it forbids could not happen, what it demands could not fail, or
-    /// what it counts could not be; nil if it was put to the test.
+    /// Why an expectation holds whatever happened: what it forbids could not happen, or what it demands could not fail;
+    /// nil if it was put to the test.
     func emptiness(of expectation: Topology.Expectation, _ ledger: Ledger) -> String? {
         let expression = expectation.expression
         let reasons = expression.messageTerms.compactMap { hindrance($0, ledger) }
         guard let reason = reasons.first else { return nil }
-        if expression.isAboutMessages {
-            let certain = expression.certainty { hindrance($0, ledger) != nil }
-            return certain == (expectation.kind == .always) ? reason : nil
-        }
-        return reason
+        let certain = expression.certainty { hindrance($0, ledger) != nil }
+        return certain == (expectation.kind != .never) ? reason : nil
     }
 }

@@ -141,8 +141,8 @@ public indirect enum Expression: Sendable, Hashable {
         }
     }
 
-    /// What it is of every message of which the terms in `impossible` are not true, whatever else happens; nil if that
-    /// depends on the run.
+    /// What it is if the terms in `impossible` are true of no message, whatever else happens; nil if that depends on the
+    /// run.
     public func certainty(without impossible: (MessageTerm) -> Bool) -> Bool? {
         switch self {
         case .and(let a, let b):
@@ -155,6 +155,8 @@ public indirect enum Expression: Sendable, Hashable {
             return a == false && b == false ? false : nil
         case .not(let a): return a.certainty(without: impossible).map { !$0 }
         case .message(let term): return impossible(term) ? false : nil
+        case .compare(.count(let term), let comparison, let limit) where impossible(term):
+            return comparison.holds(0, limit)
         case .compare(_, let comparison, let limit): return comparison.certainty(against: limit)
         }
     }

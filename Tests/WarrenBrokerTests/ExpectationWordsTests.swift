@@ -212,8 +212,10 @@ import WarrenLedger
             expect:
               never: { either: "returned or dropped", both: "returned and dropped" }
               always: { ends: "confirmed or handled", neither: "handled and not returned" }
+              measure: { one: "handled == 10 or confirmed == 10", none: "confirmed == 10" }
             """
         )
-        #expect(ended.verdicts.map(\.held) == [true, false, true, true])
+        #expect(ended.verdicts.map(\.held) == [true, false, true, true, true, false])
+        #expect(ended.verdicts.last?.first?.seen.hasPrefix("nothing was measured") == false)
     }
 }

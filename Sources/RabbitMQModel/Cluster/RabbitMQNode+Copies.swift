@@ -364,8 +364,7 @@ extension RabbitMQNode {
         let isDurable = queue == .none || queues[queue].declaration.durable
         let isWritten = isDurable && (isStream || copy.has(Flag.persistent))
         if isWritten {
-            numbers.nextWrite()
-            turn.store(copy, at: DiskKey.copy(symbol, word.position), as: numbers.lastWrite)
+            turn.store(copy, at: DiskKey.copy(symbol, word.position), as: numbers.nextWrite())
         }
         if !copies.kept.await(
             isWritten ? numbers.lastWrite.raw : nil,

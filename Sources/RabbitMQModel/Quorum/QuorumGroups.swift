@@ -106,6 +106,7 @@ struct QuorumGroups: Sendable {
 
     /// The node has no member any more; what it waited for does not matter.
     mutating func leave(_ quorum: QuorumIndex) {
+        precondition(groups[quorum].hasMember, "a node leaves a group that it has no member of")
         free.append(groups[quorum].member)
         groups[quorum].member = .none
     }

@@ -207,7 +207,7 @@ struct QuorumMember: Sendable {
 
     /// What is to be done now.
     ///
-    /// It changes nothing: a row as large as this would be copied to be looked at, and is not to be changed.
+    /// It is mutating in name only: a row as large as this would be copied for a call that is not.
     @inline(__always)
     mutating func chores() -> Chores {
         var chores: Chores = []

@@ -215,12 +215,11 @@ extension RabbitMQNode {
     private mutating func write(_ quorum: QuorumIndex, _ turn: inout Turn) {
         for index in quorums.wishes.entries {
             guard let entry = quorums[member: quorum].raft[index] else { continue }
-            numbers.nextWrite()
             turn.append(
                 Journal.Entry(parcel: entry.parcel, mark: entry.term),
                 to: symbol(quorum).raw,
                 at: index,
-                as: numbers.lastWrite
+                as: numbers.nextWrite()
             )
         }
     }
@@ -245,22 +244,20 @@ extension RabbitMQNode {
     }
 
     private mutating func storeVote(_ quorum: QuorumIndex, _ turn: inout Turn) {
-        numbers.nextWrite()
         var packet = Packet()
         packet.x = quorums[member: quorum].raft.term
         packet.y = UInt64(quorums[member: quorum].raft.votedFor.wire)
         packet.d = UInt32(truncatingIfNeeded: quorums[quorum].epoch)
-        turn.store(packet, at: DiskKey.vote(symbol(quorum)), as: numbers.lastWrite)
+        turn.store(packet, at: DiskKey.vote(symbol(quorum)), as: numbers.nextWrite())
     }
 
     private mutating func storeSnapshot(_ quorum: QuorumIndex, _ turn: inout Turn) {
-        numbers.nextWrite()
         let parcel = quorums[member: quorum].raft.snapshot
         var packet = Packet()
         packet.parcel = parcel
         packet.x = quorums[member: quorum].raft.snapshotIndex
         packet.y = quorums[member: quorum].raft.snapshotTerm
-        turn.store(packet, at: DiskKey.snapshot(symbol(quorum)), as: numbers.lastWrite)
+        turn.store(packet, at: DiskKey.snapshot(symbol(quorum)), as: numbers.nextWrite())
         if let snapshot: QuorumSnapshot = turn.parcels.get(parcel) {
             quorums.act(quorum) { member, _ in member.adopt(snapshot) }
         }

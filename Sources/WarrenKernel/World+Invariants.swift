@@ -1,0 +1,11 @@
+import WarrenTrace
+
+extension World {
+    /// What must hold after a turn of a node.
+    @inline(never)
+    func checkInvariants(of node: NodeID) {
+        machine(node).checkInvariants()
+        turn.disks[Int(node.raw)].checkInvariants()
+        turn.links.checkInvariants()
+    }
+}
