@@ -100,7 +100,8 @@ extension Expression {
         }
         let quantities = quantities.compactMap { quantity -> (String, NameKind)? in
             switch quantity {
-            case .depth(let queue), .unacked(let queue), .statistic(_, .unacked(let queue)):
+            case .depth(let queue), .unacked(let queue), .lag(let queue),
+                .statistic(_, .unacked(let queue)), .statistic(_, .lag(let queue)):
                 (queue, .queue)
             case .answered(let client), .failed(let client), .outOfOrder(let client):
                 (client, .client)

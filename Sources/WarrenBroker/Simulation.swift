@@ -412,22 +412,22 @@ public struct Simulation {
         for line in inventory.lines {
             counted.insert(line.queue)
             let account = ledger.account(of: line.queue)
-            let ready = account?.ready ?? 0
+            let depth = account?.depth ?? 0
             let unacked = account?.unacked ?? 0
-            if ready != line.ready || unacked != line.unacked {
+            if depth != line.ready || unacked != line.unacked {
                 say(
-                    apart(ready, line.ready) + apart(unacked, line.unacked),
+                    apart(depth, line.ready) + apart(unacked, line.unacked),
                     "'\(world.names[line.queue])' holds \(line.ready) ready and \(line.unacked) "
-                        + "unacknowledged, and the facts say \(ready) and \(unacked)"
+                        + "unacknowledged, and the facts say \(depth) and \(unacked)"
                 )
             }
         }
         for account in ledger.queues where !counted.contains(account.symbol) {
-            guard account.ready + account.unacked > 0 else { continue }
+            guard account.depth + account.unacked > 0 else { continue }
             say(
-                account.ready + account.unacked,
+                account.depth + account.unacked,
                 "'\(world.names[account.symbol])' is nowhere, and the facts say that it holds "
-                    + "\(account.ready) ready and \(account.unacked) unacknowledged"
+                    + "\(account.depth) ready and \(account.unacked) unacknowledged"
             )
         }
         let transit = ledger.queues.reduce(0) { $0 + $1.transit }

@@ -3,6 +3,14 @@ import WarrenTrace
 
 /// The values of expressions.
 extension Watch {
+    /// How many clients expectations may name, as workers and as publishers: each is a bit of what is known of a message.
+    public static let mostClients = 24
+
+    /// Whether expectations name more clients than can be told apart.
+    public var namesTooMany: Bool {
+        max(marks?.handlers.count ?? 0, marks?.senders.count ?? 0) > Self.mostClients
+    }
+
     /// Whether an expression about the state, or about the whole run, holds now.
     func holds(_ watched: Watched, _ ledger: Ledger) -> Bool {
         holds(watched.expression, watched, ledger)
@@ -27,9 +35,10 @@ extension Watch {
     ) -> Double {
         switch quantity {
         case .depth(let queue):
-            return Double(ledger.account(of: watched.symbol(queue))?.ready ?? 0)
+            return Double(ledger.account(of: watched.symbol(queue))?.depth ?? 0)
         case .unacked(let queue):
             return Double(ledger.account(of: watched.symbol(queue))?.unacked ?? 0)
+        case .lag(let log): return Double(ledger.account(of: watched.symbol(log))?.log?.lag ?? 0)
         case .count(let term):
             return count(of: term, watched, ledger)
         case .effects(let effect):
@@ -45,6 +54,8 @@ extension Watch {
         case .channelCount: return Double(ledger.chronicle.channelCount)
         case .statistic(.max, .unacked(let queue)):
             return Double(mostUnacked[watched.symbol(queue)] ?? 0)
+        case .statistic(_, .lag(let log)):
+            return Double(ledger.account(of: watched.symbol(log))?.log?.lagMax ?? 0)
         case .statistic(let statistic, .depth(let queue)):
             guard let account = ledger.account(of: watched.symbol(queue)) else { return 0 }
             switch statistic {
@@ -73,6 +84,8 @@ extension Watch {
         case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
             .effectsPerMessage, .redeliveries, .queueCount, .connectionCount, .channelCount:
             false
+        case .lag(let log), .statistic(_, .lag(let log)):
+            ledger.account(of: watched.symbol(log))?.log?.readers.isEmpty ?? true
         case .outOfOrder(let client): !hasWorked(watched.symbol(client))
         case .answered(let caller), .failed(let caller):
             calls[watched.symbol(caller)].map { $0.answered + $0.failed == 0 } ?? true
@@ -85,7 +98,7 @@ extension Watch {
     {
         switch series {
         case .wait(let queue): ledger.account(of: watched.symbol(queue))?.wait
-        case .depth, .unacked: nil
+        case .depth, .unacked, .lag: nil
         case .age(let name): ages[watched.symbol(name)]
         case .roundTrip(let client): ledger.roundTrips[watched.symbol(client)]
         case .work(let client): ledger.work[watched.symbol(client)]

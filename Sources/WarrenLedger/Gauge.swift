@@ -9,6 +9,7 @@ indirect enum Gauge: Sendable {
     case not(Gauge)
     case ready(Symbol, Expression.Comparison, Double)
     case unacked(Symbol, Expression.Comparison, Double)
+    case lag(Symbol, Expression.Comparison, Double)
 
     /// The gauge of an expression; nil if it asks for anything else.
     init?(_ watched: Watched) { self.init(watched.expression, watched) }
@@ -28,6 +29,8 @@ indirect enum Gauge: Sendable {
             self = .ready(watched.symbol(queue), comparison, limit)
         case .compare(.unacked(let queue), let comparison, let limit):
             self = .unacked(watched.symbol(queue), comparison, limit)
+        case .compare(.lag(let log), let comparison, let limit):
+            self = .lag(watched.symbol(log), comparison, limit)
         case .compare, .message:
             return nil
         }
@@ -38,7 +41,8 @@ indirect enum Gauge: Sendable {
         switch self {
         case .and(let a, let b), .or(let a, let b): a.names(queue) || b.names(queue)
         case .not(let a): a.names(queue)
-        case .ready(let symbol, _, _), .unacked(let symbol, _, _): symbol == queue
+        case .ready(let symbol, _, _), .unacked(let symbol, _, _), .lag(let symbol, _, _):
+            symbol == queue
         }
     }
 
@@ -51,9 +55,11 @@ indirect enum Gauge: Sendable {
         case .or(let a, let b): a.holds(&ledger) || b.holds(&ledger)
         case .not(let a): !a.holds(&ledger)
         case .ready(let queue, let comparison, let limit):
-            comparison.holds(Double(ledger.held(in: queue).ready), limit)
+            comparison.holds(Double(ledger.held(in: queue).depth), limit)
         case .unacked(let queue, let comparison, let limit):
             comparison.holds(Double(ledger.held(in: queue).unacked), limit)
+        case .lag(let log, let comparison, let limit):
+            comparison.holds(Double(ledger.lag(of: log)), limit)
         }
     }
 }

@@ -20,6 +20,8 @@ public struct Ledger: Sendable {
         public var routedCopies: UInt64 = 0
         public var delivered: UInt64 = 0
         public var redelivered: UInt64 = 0
+        /// Records of logs that were sent to readers.
+        public var recordsRead: UInt64 = 0
         public var acked: UInt64 = 0
         /// Pieces of work that were finished.
         public var handled: UInt64 = 0
@@ -223,7 +225,11 @@ public struct Ledger: Sendable {
         case .messageRouted:
             totals.routedCopies &+= 1
             let index = queue(fact)
-            if fact.variant == 0 { queues[index].add(fact.time) }
+            switch fact.variant {
+            case 0: queues[index].add(fact.time)
+            case 2: queues[index].append(fact.time)
+            default: break
+            }
         case .deliverySent:
             totals.delivered &+= 1
             totals.redelivered &+= UInt64(fact.variant & 1)
@@ -262,12 +268,19 @@ public struct Ledger: Sendable {
         return queues[Int(queueOf[raw])]
     }
 
-    /// How many messages are ready in a queue, and how many unacknowledged.
-    package mutating func held(in symbol: Symbol) -> (ready: UInt64, unacked: UInt64) {
+    /// How many messages lie in a queue, and how many are unacknowledged.
+    package mutating func held(in symbol: Symbol) -> (depth: UInt64, unacked: UInt64) {
         let raw = Int(symbol.raw)
         guard raw < queueOf.count, queueOf[raw] >= 0 else { return (0, 0) }
         let index = Int(queueOf[raw])
-        return (queues[index].ready, queues[index].unacked)
+        return (queues[index].depth, queues[index].unacked)
+    }
+
+    /// How far the slowest reader of a log is behind.
+    mutating func lag(of symbol: Symbol) -> UInt64 {
+        let raw = Int(symbol.raw)
+        guard raw < queueOf.count, queueOf[raw] >= 0 else { return 0 }
+        return queues[Int(queueOf[raw])].log?.lag ?? 0
     }
 
     private mutating func send(_ fact: Fact) {
@@ -342,6 +355,9 @@ public struct Ledger: Sendable {
             drops[Int(fact.variant & 31)] += 1
             if fact.variant == DropReason.expired.rawValue { totals.expired += 1 }
             leave(fact, CopyPlace(rawValue: fact.detail) ?? .ready)
+            if let log = queues[queue(fact)].log?.remove(DropReason(rawValue: fact.variant)), !log {
+                misfit(fact)
+            }
         case .workFailed: failures[Int(fact.variant & 7)] += 1
         case .effectApplied: totals.effects += 1
         case .callStarted:
@@ -354,6 +370,19 @@ public struct Ledger: Sendable {
         case .faultBegan, .faultEnded: lastStir = fact.time
         case .faultMissed: totals.missedFaults += 1
         case .queueDeclared: _ = queue(fact)
+        case .queueDeleted: queues[queue(fact)].log?.delete()
+        case .consumerStarted where fact.variant == 1:
+            let index = queue(fact)
+            if queues[index].log == nil { queues[index].log = LogAccount() }
+            queues[index].log?.begin(NodeID(fact.peer), at: fact.detail)
+        case .consumerEnded:
+            if account(of: fact.subject)?.log != nil {
+                queues[queue(fact)].log?.end(NodeID(fact.peer))
+            }
+        case .recordRead:
+            totals.recordsRead += 1
+            queues[queue(fact)].log?.read(NodeID(fact.peer), fact.detail)
+        case .recordSettled: queues[queue(fact)].log?.settle(NodeID(fact.peer), fact.detail)
         case .messageRecovered where fact.variant == 1:
             totals.resurrected += 1
             totals.routedCopies += 1
@@ -362,10 +391,10 @@ public struct Ledger: Sendable {
             .linkCut, .linkMended, .linkDisturbed, .nodeFrozen, .nodeThawed, .diskSlowed,
             .diskFilled, .peerLost, .peerFound, .leaderElected, .nodePaused, .nodeYielded,
             .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
-            .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .recordRead, .channelOpened,
-            .channelClosed, .queueDeleted, .bindingCreated, .bindingDeleted, .methodReceived,
+            .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .channelOpened,
+            .channelClosed, .bindingCreated, .bindingDeleted, .methodReceived,
             .stepBegan,
-            .publishFailed, .consumerStarted, .consumerEnded, .queuePurged, .messageRecovered,
+            .publishFailed, .consumerStarted, .queuePurged, .messageRecovered,
             .effectSkipped,
             .answerDiscarded:
             break
@@ -392,7 +421,7 @@ public struct Ledger: Sendable {
 
     /// Copies that are still somewhere.
     public var remaining: UInt64 {
-        queues.reduce(0) { $0 + $1.ready + $1.unacked + $1.transit }
+        queues.reduce(0) { $0 + $1.depth + $1.unacked + $1.transit }
     }
 
     /// Messages that were confirmed, and of which no copy is anywhere, although nobody had one and no rule took

@@ -4,13 +4,15 @@ public import WarrenTrace
 public struct QueueAccount: Sendable {
     /// The queue.
     public let symbol: Symbol
-    /// Copies ready now.
-    public internal(set) var ready: UInt64 = 0
+    /// Copies that lie in it now: ready, or records of a log.
+    public private(set) var depth: UInt64 = 0
+    /// What is kept of it as a log; nil if it is none.
+    public internal(set) var log: LogAccount?
     /// Copies with consumers, not yet acknowledged.
     public internal(set) var unacked: UInt64 = 0
     /// Copies that counted as settled when sent, and are not worked on yet.
     public internal(set) var transit: UInt64 = 0
-    /// The most copies that were ready at once.
+    /// The most copies that lay in it at once.
     public private(set) var depthMax: UInt64 = 0
     /// How many deliveries were sent.
     public internal(set) var delivered: UInt64 = 0
@@ -21,50 +23,60 @@ public struct QueueAccount: Sendable {
 
     init(symbol: Symbol) { self.symbol = symbol }
 
+    /// Copies that are ready now: a record of a log is not.
+    public var ready: UInt64 { log == nil ? depth : 0 }
+
     /// What a queue held at a moment; what was before is left out.
     package init(
         symbol: Symbol,
-        ready: UInt64,
+        depth: UInt64,
         unacked: UInt64,
         transit: UInt64,
         delivered: UInt64
     ) {
         self.symbol = symbol
-        self.ready = ready
+        self.depth = depth
         self.unacked = unacked
         self.transit = transit
         self.delivered = delivered
-        depthMax = ready
+        depthMax = depth
     }
 
     /// The depth changes at `time`.
     @inline(__always)
     mutating func add(_ time: Instant) {
         flow(to: time)
-        ready &+= 1
-        if ready > depthMax { depthMax = ready }
+        depth &+= 1
+        if depth > depthMax { depthMax = depth }
     }
 
     @inline(__always)
     mutating func remove(_ time: Instant) -> Bool {
-        guard ready > 0 else { return false }
+        guard depth > 0 else { return false }
         flow(to: time)
-        ready &-= 1
+        depth &-= 1
         return true
+    }
+
+    /// A record comes to the end of a log.
+    mutating func append(_ time: Instant) {
+        if log == nil { log = LogAccount() }
+        log?.append()
+        add(time)
     }
 
     /// Signed whole numbers become floating point in one instruction, unsigned ones do not.
     @inline(__always)
     private mutating func flow(to time: Instant) {
         let stretch = Int64(bitPattern: time.nanoseconds &- since)
-        area += Double(Int64(bitPattern: ready)) * Double(stretch)
+        area += Double(Int64(bitPattern: depth)) * Double(stretch)
         since = time.nanoseconds
     }
 
     /// The depth, averaged over the time from the start to `end`.
     public func depthMean(at end: Instant) -> Double {
         guard end.nanoseconds > 0 else { return 0 }
-        let last = Double(ready) * Double((end - Instant(nanoseconds: since)).nanoseconds)
+        let last = Double(depth) * Double((end - Instant(nanoseconds: since)).nanoseconds)
         return (area + last) / Double(end.nanoseconds)
     }
 }

@@ -185,7 +185,7 @@ public struct Watch: Sendable {
             case .statistic(_, .unacked(let queue)):
                 isActive = true
                 mostUnacked[watched.symbol(queue)] = 0
-            case .depth, .unacked, .statistic: break
+            case .depth, .unacked, .lag, .statistic: break
             }
         }
     }
@@ -197,14 +197,6 @@ public struct Watch: Sendable {
             .handled, .inQueue, .from, .kept, .key, .header:
             false
         }
-    }
-
-    /// How many clients expectations may name, as workers and as publishers: each is a bit of what is known of a message.
-    public static let mostClients = 24
-
-    /// Whether expectations name more clients than can be told apart.
-    public var namesTooMany: Bool {
-        max(marks?.handlers.count ?? 0, marks?.senders.count ?? 0) > Self.mostClients
     }
 
     private mutating func needDetails() {
@@ -275,6 +267,7 @@ public struct Watch: Sendable {
         case .messageRouted: copies = 1
         case .messageRecovered where fact.variant == 1: copies = 1
         case .deliveryAcked: copies = -1
+        case .recordRead: bits = Self.delivered
         case .deliverySent:
             bits = Self.delivered | (fact.variant & 1 == 1 ? Self.redelivered : 0)
         case .messageDeadLettered:

@@ -6,8 +6,8 @@ public struct RunState: Sendable, Hashable {
     /// What one queue held.
     public struct Queue: Sendable, Hashable {
         public var symbol: Symbol
-        /// Copies that were ready, with consumers, and settled by sending but not yet worked on.
-        public var ready, unacked, transit: UInt64
+        /// Copies that lay in it, were with consumers, or were settled by sending and not yet worked on.
+        public var depth, unacked, transit: UInt64
         /// Deliveries until then.
         public var delivered: UInt64
     }
@@ -26,7 +26,7 @@ public struct RunState: Sendable, Hashable {
         queues = ledger.queues.map {
             Queue(
                 symbol: $0.symbol,
-                ready: $0.ready,
+                depth: $0.depth,
                 unacked: $0.unacked,
                 transit: $0.transit,
                 delivered: $0.delivered
@@ -43,7 +43,7 @@ public struct RunState: Sendable, Hashable {
             resuming: queues.map {
                 QueueAccount(
                     symbol: $0.symbol,
-                    ready: $0.ready,
+                    depth: $0.depth,
                     unacked: $0.unacked,
                     transit: $0.transit,
                     delivered: $0.delivered
@@ -60,7 +60,7 @@ public struct RunState: Sendable, Hashable {
         for number in [published, acked, dropped] { Varints.append(number, to: &bytes) }
         for queue in queues {
             let numbers = [
-                UInt64(queue.symbol.raw), queue.ready, queue.unacked, queue.transit,
+                UInt64(queue.symbol.raw), queue.depth, queue.unacked, queue.transit,
                 queue.delivered,
             ]
             for number in numbers { Varints.append(number, to: &bytes) }
@@ -77,7 +77,7 @@ public struct RunState: Sendable, Hashable {
             queues.append(
                 Queue(
                     symbol: Symbol(UInt32(truncatingIfNeeded: numbers[start])),
-                    ready: numbers[start + 1],
+                    depth: numbers[start + 1],
                     unacked: numbers[start + 2],
                     transit: numbers[start + 3],
                     delivered: numbers[start + 4]

@@ -112,7 +112,7 @@ struct RunSums {
         count(fact)
         let change: Slices.Change
         switch fact.kind {
-        case .messageRouted: change = fact.variant == 0 ? .came : .other
+        case .messageRouted: change = fact.variant != 1 ? .came : .other
         case .messageRecovered where fact.variant == 1: change = .came
         case .messagePublished: change = .published
         case .deliverySent: change = .sent
@@ -122,14 +122,14 @@ struct RunSums {
             ledger.take(fact)
             return
         }
-        let before = ledger.held(in: fact.subject).ready
+        let before = ledger.held(in: fact.subject).depth
         ledger.take(fact)
         slices.take(
             change,
             fact.subject,
             at: fact.time,
             before: before,
-            depth: ledger.held(in: fact.subject).ready
+            depth: ledger.held(in: fact.subject).depth
         )
     }
 

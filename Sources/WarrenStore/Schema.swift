@@ -195,7 +195,7 @@ enum Schema {
             FROM facts WHERE kind = 'delivery.sent';
         CREATE VIEW queue_depths AS
             SELECT r.run AS run, f.time_ns AS time_ns, s.text AS queue,
-                sum(CASE WHEN f.kind = 63 OR (f.kind = 60 AND f.variant = 0)
+                sum(CASE WHEN f.kind = 63 OR (f.kind = 60 AND f.variant <> 1)
                             OR (f.kind = 67 AND f.variant = 1) THEN 1
                          WHEN f.kind = 61 THEN -1
                          WHEN f.kind = 64 AND f.variant < 64 THEN -1
@@ -205,7 +205,7 @@ enum Schema {
             FROM fact_rows f
             JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
             JOIN symbols s ON s.run = r.run AND s.symbol = f.subject
-            WHERE f.kind IN (61, 63) OR (f.kind = 60 AND f.variant = 0)
+            WHERE f.kind IN (61, 63) OR (f.kind = 60 AND f.variant <> 1)
                 OR (f.kind = 67 AND f.variant = 1)
                 OR (f.kind = 64 AND f.variant < 64)
                 OR (f.kind = 65 AND f.detail = 0);

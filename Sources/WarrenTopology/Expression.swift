@@ -65,6 +65,8 @@ public indirect enum Expression: Sendable, Hashable {
         case depth(String)
         /// Copies of a queue in consumers' hands.
         case unacked(String)
+        /// Records of a log that its slowest reader is not done with.
+        case lag(String)
         /// How many messages have a property.
         case count(MessageTerm)
         /// How often an effect took place.
@@ -111,6 +113,8 @@ public indirect enum Expression: Sendable, Hashable {
         case depth(String)
         /// Copies of a queue in consumers' hands over time.
         case unacked(String)
+        /// Records of a log that its slowest reader is not done with, over time.
+        case lag(String)
         /// From publication to a queue, or to the end of the work of a client: of the first message of its line.
         case age(String)
         /// From request to answer, per call of a caller.

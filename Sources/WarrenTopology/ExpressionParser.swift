@@ -33,11 +33,14 @@ struct ExpressionParser {
     ]
     private static let words =
         plainTerms.map(\.0) + [
-            "handled", "in", "from", "key", "header", "not", "depth", "ready", "unacked", "effects",
+            "handled", "in", "from", "key", "header", "not", "depth", "ready", "unacked", "lag",
+            "effects",
             "answered", "failed", "out_of_order", "redeliveries", "queues", "connections",
             "channels", "mean", "max", "min", "p50", "p90", "p95", "p99", "p999",
         ]
-    private static let series = ["wait", "depth", "unacked", "age", "rtt", "confirm", "work"]
+    private static let series = [
+        "wait", "depth", "unacked", "lag", "age", "rtt", "confirm", "work",
+    ]
 
     private var tokens: [Token] = []
     private var next = 0
@@ -272,6 +275,9 @@ struct ExpressionParser {
         case "unacked":
             next += 1
             return .unacked(try argument())
+        case "lag":
+            next += 1
+            return .lag(try argument())
         case "effects":
             next += 1
             let effect = try argument()
@@ -286,11 +292,11 @@ struct ExpressionParser {
             try expect("(")
             let series = try self.series()
             try expect(")")
-            if case .unacked = series, statistic != .max {
+            if statistic != .max, let word = series.ofWhichOnlyTheMostIsKnown {
                 throw failure(
-                    "of what is unacknowledged only the most is known",
+                    "of \(word) only the most is known",
                     token,
-                    "write max(unacked(…))"
+                    "write max(\(word)(…))"
                 )
             }
             return .statistic(statistic, series)
@@ -317,6 +323,7 @@ struct ExpressionParser {
         case "wait": return .wait(try argument())
         case "depth": return .depth(try argument())
         case "unacked": return .unacked(try argument())
+        case "lag": return .lag(try argument())
         case "age": return .age(try argument())
         case "rtt": return .roundTrip(try argument())
         case "confirm": return .confirm(try argument())
@@ -372,8 +379,9 @@ extension Expression.Quantity {
     /// Whether it is a length of time.
     public var isTime: Bool {
         switch self {
-        case .statistic(_, .depth), .statistic(_, .unacked), .depth, .unacked, .count, .effects,
-            .effectsPerMessage, .answered, .failed, .outOfOrder, .redeliveries, .queueCount,
+        case .statistic(_, .depth), .statistic(_, .unacked), .statistic(_, .lag), .depth, .unacked,
+            .lag, .count, .effects, .effectsPerMessage, .answered, .failed, .outOfOrder,
+            .redeliveries, .queueCount,
             .connectionCount, .channelCount:
             false
         case .statistic: true

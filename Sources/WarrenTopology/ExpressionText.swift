@@ -113,6 +113,7 @@ extension Expression.Quantity {
         switch self {
         case .depth(let queue): "the depth of \(queue)"
         case .unacked(let queue): "what is unacknowledged of \(queue)"
+        case .lag(let log): "what the slowest reader of \(log) is behind"
         case .count(let term): "the number of messages of which each \(term.words)"
         case .effects(let effect): "the number of times that \(effect) took place"
         case .effectsPerMessage(let effect):
@@ -159,10 +160,22 @@ extension Expression.Series {
         case .wait(let queue): "the wait in \(queue)"
         case .depth(let queue): "the depth of \(queue)"
         case .unacked(let queue): "what is unacknowledged of \(queue)"
+        case .lag(let log): "what the slowest reader of \(log) is behind"
         case .age(let name): "the age of a message in \(name)"
         case .roundTrip(let client): "the round trip of \(client)"
         case .confirm(let client): "the wait for a confirm of \(client)"
         case .work(let client): "the work of \(client)"
+        }
+    }
+}
+
+extension Expression.Series {
+    /// Its word, if nothing but the most of it is kept.
+    var ofWhichOnlyTheMostIsKnown: String? {
+        switch self {
+        case .unacked: "unacked"
+        case .lag: "lag"
+        case .wait, .depth, .age, .roundTrip, .confirm, .work: nil
         }
     }
 }

@@ -60,10 +60,11 @@ extension FactKind {
         case .linkSlowed, .diskSlowed: FactColumns(.nothing, .factor)
         case .workSlowed: FactColumns(.name, .factor)
         case .faultBegan, .faultEnded: FactColumns(.nothing, .fault)
-        case .errorRaised, .recordRead: FactColumns(.node, .number)
+        case .errorRaised, .recordRead, .recordSettled, .consumerStarted:
+            FactColumns(.node, .number)
         case .channelOpened, .channelClosed: FactColumns(.node, .channel)
-        case .linkCut, .linkMended, .linkDisturbed, .peerLost, .peerFound, .consumerStarted,
-            .consumerEnded, .mirrorSynchronised, .deliveryAcked, .deliveryRejected:
+        case .linkCut, .linkMended, .linkDisturbed, .peerLost, .peerFound, .consumerEnded,
+            .mirrorSynchronised, .deliveryAcked, .deliveryRejected:
             FactColumns(.node)
         case .deliverySent: FactColumns(.node, .length)
         case .queueDeleted, .queuePurged, .leaderElected, .mirrorPromoted, .messageRetried,

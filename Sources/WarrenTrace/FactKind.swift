@@ -50,7 +50,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     case queueDeclared = 20
     /// A queue went. subject: the queue; detail: messages that went with it.
     case queueDeleted = 21
-    /// A consumer or subscription began. subject: what it takes from; peer: the client's node.
+    /// A consumer or subscription began. subject: what it takes from; peer: the client's node; variant: 1 if it reads
+    /// a log; detail: the offset at which it begins there.
     case consumerStarted = 22
     /// A consumer or subscription ended. subject: what it took from; peer: the client's node.
     case consumerEnded = 23
@@ -119,7 +120,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
 
     // A copy of a message in a queue or on its way to a subscriber.
     /// A copy came to be. subject: the queue; detail: body bytes; variant: 1 if the queue was full and
-    /// refused it at the door.
+    /// refused it at the door, 2 if a log took it, where it stays whoever reads it.
     case messageRouted = 60
     /// A copy was sent to a consumer. subject: the queue; peer: the consumer's node; variant: 1 if
     /// redelivered, plus 2 if settled by sending; detail: nanoseconds since it was ready.
@@ -141,6 +142,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A record of a log was sent to a consumer, and stays. subject: the stream; peer: the consumer's
     /// node; detail: the offset.
     case recordRead = 68
+    /// A reader is done with a record of a log, which stays. subject: the stream; peer: the consumer's node;
+    /// detail: the offset.
+    case recordSettled = 69
 
     // The work of a client.
     /// Work was finished. subject: the queue; peer: the client's symbol; variant: 1 if that settled
@@ -220,6 +224,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .alarmRaised: "alarm.raised"
         case .alarmCleared: "alarm.cleared"
         case .recordRead: "record.read"
+        case .recordSettled: "record.settled"
         case .linkCut: "link.cut"
         case .linkMended: "link.mended"
         case .linkDisturbed: "link.disturbed"

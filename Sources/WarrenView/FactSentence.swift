@@ -176,6 +176,7 @@ public struct FactText: Sendable {
             }
         case .recordRead:
             return "\(here) sends it to \(peer) from \(subject), offset \(detail)"
+        case .recordSettled: return "\(peer) is done with offset \(detail) of \(subject)"
         case .faultBegan: return "fault \(detail) begins"
         case .faultMissed: return "the fault hits nothing: \(here) is down already"
         case .faultEnded: return "fault \(detail) is mended"
@@ -194,7 +195,10 @@ public struct FactText: Sendable {
                 : "\(here) cannot do step \(detail), on what is closed: \(subject)"
         case .queueDeclared: return "the queue \(subject) comes to be"
         case .queueDeleted: return "the queue \(subject) is deleted"
-        case .consumerStarted: return "\(peer) begins to consume from \(subject)"
+        case .consumerStarted:
+            return fact.variant == 0
+                ? "\(peer) begins to consume from \(subject)"
+                : "\(peer) begins to read \(subject) at offset \(detail)"
         case .consumerEnded: return "\(peer) no longer consumes from \(subject)"
         case .queuePurged: return "\(detail) messages are purged from \(subject)"
         case .messagePublished:
@@ -215,8 +219,11 @@ public struct FactText: Sendable {
             let reason = DropReason(rawValue: fact.variant)?.words ?? "nobody wanted it"
             return "\(here) drops it: \(reason)"
         case .messageRouted:
-            return fact.variant == 0
-                ? "\(here) puts a copy into \(subject)" : "\(subject) is full and refuses it"
+            switch fact.variant {
+            case 0: return "\(here) puts a copy into \(subject)"
+            case 1: return "\(subject) is full and refuses it"
+            default: return "\(here) writes it to the end of \(subject)"
+            }
         case .deliverySent:
             let again = fact.variant & 1 == 1 ? "again, redelivered, " : ""
             let settled = fact.variant & 2 == 2 ? ", which settles it" : ""

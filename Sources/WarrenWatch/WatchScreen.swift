@@ -264,20 +264,20 @@ public struct WatchScreen {
         if accounts.count > rows - 1 {
             accounts = accounts.enumerated().sorted {
                 let (one, other) = ($0.element, $1.element)
-                let (mine, theirs) = (one.ready + one.unacked, other.ready + other.unacked)
+                let (mine, theirs) = (one.depth + one.unacked, other.depth + other.unacked)
                 return (theirs, $0.offset) < (mine, $1.offset)
             }
             .prefix(rows - 1).map(\.element)
         }
         let label = min(max(width - 22, 8), 30)
-        let title = Self.pad("queue", label) + "   ready unacked"
+        let title = Self.pad("queue", label) + "   depth unacked"
         var found = [(style.quiet(Self.cut(title, width)), min(title.count, width))]
         let room = max(width - label - 18, 0)
         for account in accounts {
-            let ready = Self.padLeft("\(account.ready)", 8)
+            let depth = Self.padLeft("\(account.depth)", 8)
             let unacked = Self.padLeft("\(account.unacked)", 8)
-            let bar = Self.bar(account.ready, room)
-            let text = Self.cut(Self.pad(names[account.symbol], label) + ready + unacked, width - 1)
+            let bar = Self.bar(account.depth, room)
+            let text = Self.cut(Self.pad(names[account.symbol], label) + depth + unacked, width - 1)
             found.append((text + " " + style.good(bar), text.count + 1 + bar.count))
         }
         return found

@@ -10,7 +10,8 @@ extension Report {
         lines.append(heading)
         lines.append("")
         lines += ledgerLines
-        if !queues.isEmpty { lines += ["", queueTable] }
+        if queues.contains(where: { $0.log == nil }) { lines += ["", queueTable] }
+        if queues.contains(where: { $0.log != nil }) { lines += ["", logTable] }
         if !timeline.isEmpty { lines += [""] + timelineLines }
         if !imbalances.isEmpty {
             lines += ["", Console.bad("The books do not balance. This is a bug of Warren:")]
@@ -57,7 +58,9 @@ extension Report {
                     (messages.remaining, "remaining"),
                 ]),
             "deliveries \(messages.delivered) sent, \(messages.redelivered) of them redelivered; "
-                + "\(messages.acked) acknowledged; \(messages.handled) pieces of work done",
+                + "\(messages.acked) acknowledged; "
+                + (messages.records_read > 0 ? "\(messages.records_read) records read; " : "")
+                + "\(messages.handled) pieces of work done",
         ]
         if messages.lost > 0 {
             lines.append(
@@ -140,15 +143,53 @@ extension Report {
             ]
         }
         // A run may make thousands of callback queues; the busiest are shown.
-        let shown = queues.sorted { $0.delivered > $1.delivered }.prefix(20)
-        let order = queues.filter { line in
+        let all = queues.filter { $0.log == nil }
+        let shown = all.sorted { $0.delivered > $1.delivered }.prefix(20)
+        let order = all.filter { line in
             shown.contains { $0.name == line.name && $0.broker == line.broker }
         }
-        let rest = queues.count - order.count
+        let rest = all.count - order.count
         let text = table.string(for: order, style: Style.plain) ?? ""
         return text.trimmingCharacters(in: .newlines)
             + (rest > 0 ? "\n… and \(rest) more" : "")
     }
+
+    /// A line for each reader of a log, and one for a log that nobody read.
+    private struct LogRow {
+        var log: String
+        var line: LogLine
+        var reader: LogLine.Reader?
+
+        var cells: [Column] {
+            func number(_ value: UInt64?) -> String { value.map { "\($0)" } ?? "" }
+            let away = reader?.away == true ? ", away" : ""
+            return [
+                Column(title: "log", value: log),
+                Column(title: "oldest", value: line.first, align: .right),
+                Column(title: "next", value: line.end, align: .right),
+                Column(title: "most behind", value: line.lag_max, align: .right),
+                Column(title: "reader", value: reader.map { $0.name + away } ?? "nobody reads it"),
+                Column(title: "records", value: number(reader?.records), align: .right),
+                Column(title: "done to", value: number(reader?.settled), align: .right),
+                Column(title: "behind", value: number(reader?.lag), align: .right),
+            ]
+        }
+    }
+
+    private var logTable: String {
+        let rows = queues.flatMap { queue -> [LogRow] in
+            guard let log = queue.log else { return [] }
+            if log.readers.isEmpty { return [LogRow(log: queue.name, line: log)] }
+            return log.readers.map { LogRow(log: queue.name, line: log, reader: $0) }
+        }
+        let table = TextTable<LogRow> { $0.cells }
+        let rest = rows.count - Self.longestLogs
+        let text = table.string(for: Array(rows.prefix(Self.longestLogs)), style: Style.plain) ?? ""
+        return text.trimmingCharacters(in: .newlines)
+            + (rest > 0 ? "\n… and \(rest) more readers" : "")
+    }
+
+    private static let longestLogs = 20
 
     private var expectationLines: [String] {
         expectations.flatMap { line -> [String] in

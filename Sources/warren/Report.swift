@@ -32,6 +32,7 @@ struct Report: Encodable, Sendable {
         /// `not_asked`: published without asking for a confirm; `given_up`: timed out or cut off; `awaited`: still waited for.
         var not_asked, given_up, awaited, derived: UInt64
         var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
+            records_read,
             acked, handled, dead_lettered, dropped, expired, remaining, lost, unaccounted: UInt64
         @OrNull var first_lost: String?
     }
@@ -43,6 +44,33 @@ struct Report: Encodable, Sendable {
         var delivered: UInt64
         var wait_mean_ns: Double
         var wait_p50_ns, wait_p99_ns: UInt64
+        /// What is kept of it as a log, if it is one.
+        @OrNull var log: LogLine?
+    }
+
+    /// A log: its offsets, and its readers, of which the slowest is so many records behind.
+    struct LogLine: Encodable {
+        struct Reader: Encodable {
+            var name: String
+            var read, settled, records, lag: UInt64
+            var away: Bool
+        }
+        var first, end, lag, lag_max: UInt64
+        var readers: [Reader]
+
+        init(_ log: LogAccount, _ name: (NodeID) -> String) {
+            (first, end, lag, lag_max) = (log.first, log.end, log.lag, log.lagMax)
+            readers = log.readers.map {
+                Reader(
+                    name: name($0.node),
+                    read: $0.read,
+                    settled: $0.settled,
+                    records: $0.records,
+                    lag: log.lag(of: $0),
+                    away: !$0.isPresent
+                )
+            }
+        }
     }
 
     /// What a broker refused: the same words to the same client.
@@ -138,6 +166,7 @@ struct Report: Encodable, Sendable {
             routed_copies: totals.routedCopies,
             delivered: totals.delivered,
             redelivered: totals.redelivered,
+            records_read: totals.recordsRead,
             acked: totals.acked,
             handled: totals.handled,
             dead_lettered: totals.deadLettered,
@@ -177,13 +206,14 @@ struct Report: Encodable, Sendable {
             return QueueLine(
                 name: entry.text,
                 broker: names[entry.scope],
-                depth: account.ready,
+                depth: account.depth,
                 depth_max: account.depthMax,
                 depth_mean: account.depthMean(at: simulation.world.now),
                 delivered: account.delivered,
                 wait_mean_ns: account.wait.mean,
                 wait_p50_ns: account.wait.percentile(0.5),
-                wait_p99_ns: account.wait.percentile(0.99)
+                wait_p99_ns: account.wait.percentile(0.99),
+                log: account.log.map { LogLine($0) { names[simulation.world.name(of: $0)] } }
             )
         }
         expectations = simulation.verdicts.map { verdict in

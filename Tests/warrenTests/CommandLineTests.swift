@@ -68,7 +68,7 @@ struct CommandLineTests {
                 "delivered", "redelivered", "acked", "handled", "dead_lettered", "dropped",
                 "expired",
                 "remaining", "unaccounted", "lost", "first_lost", "not_asked", "given_up",
-                "awaited", "derived",
+                "awaited", "derived", "records_read",
             ]
         )
         #expect(messages["unaccounted"] as? Int == 0)
@@ -76,11 +76,34 @@ struct CommandLineTests {
         #expect(
             Set(queue.keys).isSuperset(of: [
                 "name", "broker", "depth", "depth_max", "delivered", "wait_mean_ns", "wait_p50_ns",
-                "wait_p99_ns",
+                "wait_p99_ns", "log",
             ])
         )
+        #expect(queue["log"] is NSNull)
         let line = try #require((report["expectations"] as? [[String: Any]])?.first)
         #expect(Set(line.keys).isSuperset(of: ["name", "kind", "held", "sentence"]))
+    }
+
+    @Test func `tells of a stream who is how far behind, in words and as JSON`() throws {
+        let path = topology("rabbitmq/stream-readers.yaml")
+        let words = try warren(["run", path, "--no-trace"]).output
+        #expect(words.contains("9679 records read"))
+        let rows = words.split(separator: "\n").filter { $0.hasPrefix("readings ") }
+        #expect(rows.count == 3)
+        #expect(rows.allSatisfy { $0.hasSuffix(" 0") && $0.contains("1280 3000") }, "\(rows)")
+        let outcome = try warren(["run", path, "--no-trace", "--format", "json"])
+        let json = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+        let queues = try #require((json as? [String: Any])?["queues"] as? [[String: Any]])
+        let log = try #require(queues.first?["log"] as? [String: Any])
+        #expect(log["first"] as? Int == 1280)
+        #expect(log["end"] as? Int == 3000)
+        #expect(log["lag_max"] as? Int == 1680)
+        let readers = try #require(log["readers"] as? [[String: Any]])
+        #expect(readers.compactMap { $0["name"] as? String } == ["alarm", "archive", "dashboard"])
+        #expect(
+            Set(readers.first?.keys.map(\.self) ?? [])
+                == ["name", "read", "settled", "records", "lag", "away"]
+        )
     }
 
     @Test func `greets without a verb, with three doors`() throws {

@@ -68,7 +68,9 @@ extension RabbitMQNode {
         turn.record(
             .consumerStarted,
             subject: queues[queue].symbol,
-            peer: channels[channel].peer.raw
+            peer: channels[channel].peer.raw,
+            variant: queues[queue].log == nil ? 0 : 1,
+            detail: made.offset
         )
         var answer = Packet(.basicConsumeOk, channel: 0)
         answer.port = channels[channel].port

@@ -179,6 +179,10 @@ extension RabbitMQNode {
                 epoch: packet.d,
                 position: position
             )
+            // Offsets go on where they were, also behind what retention took.
+            if queues[queue].log?.records.isEmpty == true {
+                queues[queue].log = StreamLog(first: position)
+            }
             write(copy, queue, &turn)
             return
         }

@@ -241,6 +241,15 @@ extension RabbitMQNode {
         if queues[queue].rules.kind == .stream {
             // RMQ-STREAM-08: an ack only gives back credit.
             guard queues[queue].exists else { return }
+            // Retention may have taken it since it was sent.
+            let record = queues[queue].log?[delivery.position]
+            turn.record(
+                .recordSettled,
+                message: record.map { messages[$0.row].message } ?? .none,
+                subject: queues[queue].symbol,
+                peer: channels[channel].peer.raw,
+                detail: delivery.position
+            )
             queues[queue].unackedCount -= 1
             if hasRoom { queues[queue].rotation.append(delivery.consumer) }
             readLog(queue, &turn)

@@ -16,6 +16,7 @@ extension RabbitMQNode {
             .messageRouted,
             message: message.message,
             subject: queues[queue].symbol,
+            variant: 2,
             detail: UInt64(message.size)
         )
         let record = StreamLog.Record(

@@ -60,7 +60,7 @@ public struct PerfettoExport: FactExport {
                 "{\"ph\": \"C\", \"name\": \(subject.quoted), \"pid\": \(process(fact.node.raw)), "
             text +=
                 "\"tid\": 0, \"ts\": \(Self.time(fact.time.nanoseconds)), \"args\": {\"ready\": "
-            text += "\(after.ready), \"unacked\": \(after.unacked)}},\n"
+            text += "\(after.depth), \"unacked\": \(after.unacked)}},\n"
         }
     }
 

@@ -163,7 +163,7 @@ package struct Holdings {
     private mutating func fold(_ fact: Fact) {
         let message = fact.message.raw
         switch fact.kind {
-        case .messageRouted where fact.variant == 0: change(fact.subject) { $0.append(message) }
+        case .messageRouted where fact.variant != 1: change(fact.subject) { $0.append(message) }
         case .messageRecovered where fact.variant == 1:
             change(fact.subject) { $0.append(message) }
             let (event, node) = (fact.event, fact.node.raw)

@@ -227,7 +227,7 @@ struct TraceAt: ParsableCommand {
         let table = TextTable<RunState.Queue> { account in
             [
                 Column(title: "queue", value: names[account.symbol]),
-                Column(title: "ready", value: account.ready, align: .right),
+                Column(title: "depth", value: account.depth, align: .right),
                 Column(title: "unacked", value: account.unacked, align: .right),
                 Column(
                     title: "acknowledged, not yet worked on",
@@ -264,7 +264,7 @@ private struct StateLines: Encodable {
         queues = state.queues.map {
             Queue(
                 name: names[$0.symbol],
-                ready: $0.ready,
+                ready: $0.depth,
                 unacknowledged: $0.unacked,
                 settled_unworked: $0.transit,
                 delivered: $0.delivered

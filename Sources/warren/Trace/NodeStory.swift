@@ -142,6 +142,12 @@ struct NodeStory: Encodable {
             open
         )
         all += SumLine.each(
+            .recordSettled,
+            in: sums,
+            { name in { n, _ in "is done with \(n) records of \(name)" } },
+            open
+        )
+        all += SumLine.each(
             .deliveryAcked,
             in: sums,
             { name in { n, _ in "acknowledges \(n) of \(name)" } },
@@ -214,6 +220,13 @@ struct NodeStory: Encodable {
             in: sums,
             variants: isTaken,
             { name in { n, _ in "puts \(n) copies into \(name)" } },
+            open
+        )
+        all += SumLine.each(
+            .messageRouted,
+            in: sums,
+            variants: { $0 == 2 },
+            { name in { n, _ in "writes \(n) records to \(name)" } },
             open
         )
         all += SumLine.each(

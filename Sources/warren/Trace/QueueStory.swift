@@ -43,6 +43,11 @@ struct QueueStory: Encodable {
             ),
             Wording(
                 kind: .messageRouted,
+                variants: { $0 == 2 },
+                words: { n, _ in "\(n) records were written" }
+            ),
+            Wording(
+                kind: .messageRouted,
                 variants: { $0 == 1 },
                 words: { n, _ in "\(n) were refused: it was full" }
             ),
@@ -82,6 +87,11 @@ struct QueueStory: Encodable {
                         kind: .recordRead,
                         peer: peer,
                         words: { n, _ in "\(name) was sent \(n) records" }
+                    ),
+                    Wording(
+                        kind: .recordSettled,
+                        peer: peer,
+                        words: { n, _ in "\(name) is done with \(n) of them" }
                     ),
                     Wording(
                         kind: .deliveryAcked,
@@ -136,7 +146,7 @@ struct QueueStory: Encodable {
         deepest = slices.first { $0.deepest == most }
             .map { Deepest(ready: most, time_ns: $0.deepestAt.nanoseconds) }
         let held = end.queues.first { $0.symbol == queue }
-        ready = held?.ready ?? 0
+        ready = held?.depth ?? 0
         unacknowledged = held?.unacked ?? 0
         settled_unworked = held?.transit ?? 0
     }

@@ -46,7 +46,7 @@ struct WhyStory: Encodable {
         routing_key = open.names[Symbol(birth.peer)]
         let name = open.names[queue]
         let inside = facts.filter { $0.subject == queue }
-        let arrivals = inside.filter { $0.kind == .messageRouted && $0.variant == 0 }
+        let arrivals = inside.filter { $0.kind == .messageRouted && $0.variant != 1 }
         copies = arrivals.count
         let route = try Route(birth, open)
         if let subscriptions = try Subscriptions(birth, queue, open) {

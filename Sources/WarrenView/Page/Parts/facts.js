@@ -151,7 +151,7 @@ async function factsOf(message) {
       here = true;
       const fact = factAt(window, i);
       found.push(fact);
-      if (fact.kind === KIND["message.routed"] && fact.variant === 0) copies++;
+      if (fact.kind === KIND["message.routed"] && fact.variant !== 1) copies++;
       if (fact.kind === KIND["delivery.acked"] || fact.kind === KIND["message.dropped"]) copies--;
       if (fact.kind === KIND["message.confirmed"] || fact.kind === KIND["message.unknown"]) isOut = true;
     }

@@ -167,7 +167,7 @@ async function flow(symbols) {
     for (let i = Math.min(player.position - w.start, w.count) - 1; i >= 0; i--) {
       if (w.time[i] < from) { number = -1; break; }
       if (!mine.has(w.subject[i])) continue;
-      if (w.kind[i] === KIND["message.routed"] && !w.variant[i] || w.kind[i] === KIND["delivery.requeued"]) came++;
+      if (w.kind[i] === KIND["message.routed"] && w.variant[i] !== 1 || w.kind[i] === KIND["delivery.requeued"]) came++;
       else if (w.kind[i] === KIND["message.recovered"] && w.variant[i] === 1) came++;
       else if (w.kind[i] === KIND["delivery.sent"] || w.kind[i] === KIND["message.dead-lettered"] && w.variant[i] < 64 || w.kind[i] === KIND["message.dropped"] && w.detail[i] === 0) went++;
     }

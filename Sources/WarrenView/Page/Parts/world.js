@@ -99,7 +99,7 @@ class World {
   change(w, i) {
     const message = w.message[i], variant = w.variant[i], subject = w.subject[i];
     switch (w.kind[i]) {
-      case KIND["message.routed"]: if (variant === 0) this.queue(subject).append(message); break;
+      case KIND["message.routed"]: if (variant !== 1) this.queue(subject).append(message); break;
       case KIND["message.recovered"]:
         if (variant !== 1) break;
         this.queue(subject).append(message);
