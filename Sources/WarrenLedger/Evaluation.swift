@@ -38,7 +38,7 @@ extension Watch {
             return Double(ledger.account(of: watched.symbol(queue))?.depth ?? 0)
         case .unacked(let queue):
             return Double(ledger.account(of: watched.symbol(queue))?.unacked ?? 0)
-        case .lag(let log): return Double(ledger.account(of: watched.symbol(log))?.log?.lag ?? 0)
+        case .lag(let log): return Double(ledger.log(of: watched.symbol(log))?.lag ?? 0)
         case .count(let term):
             return count(of: term, watched, ledger)
         case .effects(let effect):
@@ -55,7 +55,7 @@ extension Watch {
         case .statistic(.max, .unacked(let queue)):
             return Double(mostUnacked[watched.symbol(queue)] ?? 0)
         case .statistic(_, .lag(let log)):
-            return Double(ledger.account(of: watched.symbol(log))?.log?.lagMax ?? 0)
+            return Double(ledger.log(of: watched.symbol(log))?.lagMax ?? 0)
         case .statistic(let statistic, .depth(let queue)):
             guard let account = ledger.account(of: watched.symbol(queue)) else { return 0 }
             switch statistic {
@@ -85,7 +85,7 @@ extension Watch {
             .effectsPerMessage, .redeliveries, .queueCount, .connectionCount, .channelCount:
             false
         case .lag(let log), .statistic(_, .lag(let log)):
-            ledger.account(of: watched.symbol(log))?.log?.readers.isEmpty ?? true
+            ledger.log(of: watched.symbol(log))?.readers.isEmpty ?? true
         case .outOfOrder(let client): !hasWorked(watched.symbol(client))
         case .answered(let caller), .failed(let caller):
             calls[watched.symbol(caller)].map { $0.answered + $0.failed == 0 } ?? true

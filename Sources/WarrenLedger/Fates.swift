@@ -55,6 +55,9 @@ struct Fates: Sendable {
     }
 
     @inline(__always)
+    static func confirm(_ row: inout UInt32) { row |= confirmed }
+
+    @inline(__always)
     static func explain(_ row: inout UInt32) { row |= explained }
 
     /// Somebody works on it; false if there is no delivery for that.
@@ -77,7 +80,7 @@ struct Fates: Sendable {
         grow(to: fact.message)
         let number = Int(fact.message.raw)
         switch fact.kind {
-        case .messageConfirmed: rows[number] |= Self.confirmed
+        case .messageConfirmed: Self.confirm(&rows[number])
         case .messageRouted: Self.addCopy(&rows[number])
         case .messageRecovered: if fact.variant == 1 { Self.addCopy(&rows[number]) }
         case .deliverySent, .recordRead: Self.deliver(&rows[number])

@@ -59,7 +59,7 @@ indirect enum Gauge: Sendable {
         case .unacked(let queue, let comparison, let limit):
             comparison.holds(Double(ledger.held(in: queue).unacked), limit)
         case .lag(let log, let comparison, let limit):
-            comparison.holds(Double(ledger.lag(of: log)), limit)
+            comparison.holds(Double(ledger.log(of: log)?.lag ?? 0), limit)
         }
     }
 }

@@ -72,6 +72,8 @@ public struct Ledger: Sendable {
     /// The fingerprint of all facts so far.
     public private(set) var digest = Digest()
 
+    /// Looked up by name, and never gone through.
+    private var logs: [Symbol: LogAccount] = [:]
     private var queueOf: ContiguousArray<Int32> = []
     private var fates = Fates()
 
@@ -161,7 +163,13 @@ public struct Ledger: Sendable {
                         continue
                     }
                     let raw = Int(fact.subject.raw)
-                    guard raw < queueOf.count, queueOf[raw] >= 0 else { break }
+                    guard raw < queueOf.count, queueOf[raw] >= 0 else {
+                        guard fact.kind == .messageConfirmed, !wantsSeries else { break }
+                        sums.confirmed &+= 1
+                        Fates.confirm(&fates[message])
+                        next &+= 1
+                        continue
+                    }
                     let index = Int(queueOf[raw])
                     switch fact.kind {
                     case .messageRouted:
@@ -227,7 +235,9 @@ public struct Ledger: Sendable {
             let index = queue(fact)
             switch fact.variant {
             case 0: queues[index].add(fact.time)
-            case 2: queues[index].append(fact.time)
+            case 2:
+                queues[index].add(fact.time)
+                changeLog(fact.subject) { $0.append() }
             default: break
             }
         case .deliverySent:
@@ -276,11 +286,13 @@ public struct Ledger: Sendable {
         return (queues[index].depth, queues[index].unacked)
     }
 
-    /// How far the slowest reader of a log is behind.
-    mutating func lag(of symbol: Symbol) -> UInt64 {
-        let raw = Int(symbol.raw)
-        guard raw < queueOf.count, queueOf[raw] >= 0 else { return 0 }
-        return queues[Int(queueOf[raw])].log?.lag ?? 0
+    /// What is kept of a log; nil if no fact spoke of it as one.
+    public func log(of symbol: Symbol) -> LogAccount? { logs[symbol] }
+
+    private mutating func changeLog(_ symbol: Symbol, _ body: (inout LogAccount) -> Void) {
+        body(&logs[symbol, default: LogAccount()])
+        if Int(symbol.raw) >= queueOf.count || queueOf[Int(symbol.raw)] < 0 { _ = addQueue(symbol) }
+        queues[Int(queueOf[Int(symbol.raw)])].isLog = true
     }
 
     private mutating func send(_ fact: Fact) {
@@ -355,7 +367,7 @@ public struct Ledger: Sendable {
             drops[Int(fact.variant & 31)] += 1
             if fact.variant == DropReason.expired.rawValue { totals.expired += 1 }
             leave(fact, CopyPlace(rawValue: fact.detail) ?? .ready)
-            if let log = queues[queue(fact)].log?.remove(DropReason(rawValue: fact.variant)), !log {
+            if logs[fact.subject]?.remove(DropReason(rawValue: fact.variant)) == false {
                 misfit(fact)
             }
         case .workFailed: failures[Int(fact.variant & 7)] += 1
@@ -370,19 +382,14 @@ public struct Ledger: Sendable {
         case .faultBegan, .faultEnded: lastStir = fact.time
         case .faultMissed: totals.missedFaults += 1
         case .queueDeclared: _ = queue(fact)
-        case .queueDeleted: queues[queue(fact)].log?.delete()
+        case .queueDeleted: logs[fact.subject]?.delete()
         case .consumerStarted where fact.variant == 1:
-            let index = queue(fact)
-            if queues[index].log == nil { queues[index].log = LogAccount() }
-            queues[index].log?.begin(NodeID(fact.peer), at: fact.detail)
-        case .consumerEnded:
-            if account(of: fact.subject)?.log != nil {
-                queues[queue(fact)].log?.end(NodeID(fact.peer))
-            }
+            changeLog(fact.subject) { $0.begin(NodeID(fact.peer), at: fact.detail) }
+        case .consumerEnded: logs[fact.subject]?.end(NodeID(fact.peer))
         case .recordRead:
             totals.recordsRead += 1
-            queues[queue(fact)].log?.read(NodeID(fact.peer), fact.detail)
-        case .recordSettled: queues[queue(fact)].log?.settle(NodeID(fact.peer), fact.detail)
+            logs[fact.subject]?.read(NodeID(fact.peer), fact.detail)
+        case .recordSettled: logs[fact.subject]?.settle(NodeID(fact.peer), fact.detail)
         case .messageRecovered where fact.variant == 1:
             totals.resurrected += 1
             totals.routedCopies += 1

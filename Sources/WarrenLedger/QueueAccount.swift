@@ -6,8 +6,6 @@ public struct QueueAccount: Sendable {
     public let symbol: Symbol
     /// Copies that lie in it now: ready, or records of a log.
     public private(set) var depth: UInt64 = 0
-    /// What is kept of it as a log; nil if it is none.
-    public internal(set) var log: LogAccount?
     /// Copies with consumers, not yet acknowledged.
     public internal(set) var unacked: UInt64 = 0
     /// Copies that counted as settled when sent, and are not worked on yet.
@@ -20,11 +18,13 @@ public struct QueueAccount: Sendable {
     public internal(set) var wait = Series()
     private var area: Double = 0
     private var since: UInt64 = 0
+    /// Whether it is a log, of which ``Ledger/log(of:)`` knows more.
+    public internal(set) var isLog = false
 
     init(symbol: Symbol) { self.symbol = symbol }
 
     /// Copies that are ready now: a record of a log is not.
-    public var ready: UInt64 { log == nil ? depth : 0 }
+    public var ready: UInt64 { isLog ? 0 : depth }
 
     /// What a queue held at a moment; what was before is left out.
     package init(
@@ -56,13 +56,6 @@ public struct QueueAccount: Sendable {
         flow(to: time)
         depth &-= 1
         return true
-    }
-
-    /// A record comes to the end of a log.
-    mutating func append(_ time: Instant) {
-        if log == nil { log = LogAccount() }
-        log?.append()
-        add(time)
     }
 
     /// Signed whole numbers become floating point in one instruction, unsigned ones do not.

@@ -213,7 +213,9 @@ struct Report: Encodable, Sendable {
                 wait_mean_ns: account.wait.mean,
                 wait_p50_ns: account.wait.percentile(0.5),
                 wait_p99_ns: account.wait.percentile(0.99),
-                log: account.log.map { LogLine($0) { names[simulation.world.name(of: $0)] } }
+                log: ledger.log(of: account.symbol).map {
+                    LogLine($0) { names[simulation.world.name(of: $0)] }
+                }
             )
         }
         expectations = simulation.verdicts.map { verdict in

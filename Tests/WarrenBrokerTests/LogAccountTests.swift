@@ -44,7 +44,7 @@ import WarrenTrace
         let ledger = Self.ledger(Self.written(3))
         let account = try #require(ledger.account(of: Self.log))
         #expect((account.depth, account.ready) == (3, 0))
-        #expect(account.log?.end == 3)
+        #expect(ledger.log(of: Self.log)?.end == 3)
         #expect(ledger.remaining == 3)
         #expect(ledger.unaccounted == 0)
     }
@@ -63,7 +63,7 @@ import WarrenTrace
             Self.fact(.recordRead, Self.slow, 0), Self.fact(.recordRead, Self.slow, 1),
             Self.fact(.recordSettled, Self.slow, 0), Self.fact(.consumerEnded, Self.slow),
         ]
-        let account = try #require(Self.ledger(facts).account(of: Self.log)?.log)
+        let account = try #require(Self.ledger(facts).log(of: Self.log))
         #expect(account.lag == 3)
         #expect(account.lagMax == 4)
         #expect(account.readers.map(\.node) == [Self.fast, Self.slow])
@@ -80,7 +80,7 @@ import WarrenTrace
                 Self.fact(.consumerEnded, Self.slow),
                 Self.fact(.consumerStarted, Self.slow, variant: 1, 9),
             ]
-        let account = try #require(Self.ledger(facts).account(of: Self.log)?.log)
+        let account = try #require(Self.ledger(facts).log(of: Self.log))
         #expect((account.lag, account.lagMax, account.readers.count) == (0, 9, 1))
     }
 
@@ -88,7 +88,7 @@ import WarrenTrace
         let retained = Self.fact(.messageDropped, variant: DropReason.maxlen.rawValue)
         let lost = Self.fact(.messageDropped, variant: DropReason.nodeLost.rawValue)
         let ledger = Self.ledger(Self.written(5) + [retained, retained, lost])
-        let account = try #require(ledger.account(of: Self.log)?.log)
+        let account = try #require(ledger.log(of: Self.log))
         #expect((account.first, account.end, account.count) == (2, 4, 2))
         #expect(ledger.misfits == 0)
         #expect(Self.ledger(Self.written(1) + [lost, lost]).misfits > 0)
@@ -99,7 +99,7 @@ import WarrenTrace
         let facts =
             [Self.fact(.consumerStarted, Self.slow, variant: 1, 0)] + Self.written(5)
             + [retained, retained]
-        let account = try #require(Self.ledger(facts).account(of: Self.log)?.log)
+        let account = try #require(Self.ledger(facts).log(of: Self.log))
         #expect(account.lag == 3)
     }
 
@@ -156,7 +156,7 @@ import WarrenTrace
         let symbol = try #require(
             ended.ledger.queues.first { ended.world.names[$0.symbol] == "s" }?.symbol
         )
-        let log = try #require(ended.ledger.account(of: symbol)?.log)
+        let log = try #require(ended.ledger.log(of: symbol))
         #expect(log.end == 100)
         #expect(log.first > 0)
         let reader = try #require(log.readers.first)
