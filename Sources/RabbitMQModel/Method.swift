@@ -38,6 +38,8 @@ package enum Flag {
     package static let redelivered: UInt8 = 8
     /// deliver, between nodes: it is sent once more, and what was sent before it and has not come never will.
     package static let again: UInt8 = 4
+    /// deliver, get-ok, between nodes: it is settled by sending.
+    package static let settled: UInt8 = 16
     /// ack, nack: all up to this tag.
     package static let multiple: UInt8 = 1
     /// nack, reject, recover: back to the queue.

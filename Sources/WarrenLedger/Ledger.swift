@@ -394,6 +394,7 @@ public struct Ledger: Sendable {
             totals.resurrected += 1
             totals.routedCopies += 1
             queues[queue(fact)].add(fact.time)
+            logs[fact.subject]?.append()
         case .nodeStarted, .nodeCrashed, .nodeStopped, .connectionOpened, .connectionClosed,
             .linkCut, .linkMended, .linkDisturbed, .nodeFrozen, .nodeThawed, .diskSlowed,
             .diskFilled, .peerLost, .peerFound, .leaderElected, .nodePaused, .nodeYielded,

@@ -209,6 +209,84 @@ struct TruthTests {
         #expect(simulation.ledger.totals.errors == 0)
     }
 
+    /// How often each message came to the dead-letter queue of a quorum queue while all is rejected, and its leader dies
+    /// before the others hear of its last commits.
+    private func deadLetters(killedAt milliseconds: Int?) throws -> [Int] {
+        let faults = milliseconds.map {
+            """
+              - { at: \($0)ms, do: cut, from: [main/c1], to: [main/c2, main/c3] }
+              - { at: \($0 + 12)ms, do: kill, node: main/c1 }
+            """
+        }
+        let text = """
+            warren: 1
+            name: t
+            brokers:
+              main:
+                kind: rabbitmq
+                nodes: [c1, c2, c3, c4]
+                queues: { q: { type: quorum, node: c1, dead_letter: { exchange: "", key: d } }, d: { node: c4 } }
+            producers: { p: { to: q, hosts: [c2], arrivals: 200us, count: 2000 } }
+            consumers: { c: { from: q, hosts: [c2], prefetch: 100, service: 10us, fails: { error: 100% }, on_error: { requeue: false } } }
+            network: { default: { latency: 3ms } }
+            faults:
+            \(faults ?? "  []")
+            run: { for: 20s }
+
+            """
+        var simulation = try Simulate.make(text)
+        var dead: [UInt32: Int] = [:]
+        var came: [Symbol: [UInt32: Int]] = [:]
+        simulation.run { facts in
+            for fact in facts {
+                if fact.kind == .messageDeadLettered { dead[fact.message.raw, default: 0] += 1 }
+                guard fact.kind == .messageRouted else { continue }
+                came[fact.subject, default: [:]][fact.message.raw, default: 0] += 1
+            }
+        }
+        #expect(simulation.imbalances() == [])
+        #expect(dead.count == 2000)
+        #expect(dead.values.allSatisfy { $0 == 1 }, "each death is told once")
+        let target = came.first { simulation.world.names[$0.key] == "d" }
+        return target.map { Array($0.value.values) } ?? []
+    }
+
+    @Test func `RMQ-QQ-51 a new leader dead-letters once more what it inherits`() throws {
+        #expect(try deadLetters(killedAt: nil) == [Int](repeating: 1, count: 2000))
+        let killed = try [300, 302, 304, 306].map { try deadLetters(killedAt: $0) }
+        #expect(killed.allSatisfy { $0.count == 2000 })
+        #expect(killed.contains { $0.contains(2) }, "at one moment or another the window is open")
+        #expect(killed.allSatisfy { $0.allSatisfy { $0 <= 2 } })
+    }
+
+    /// A consumer at a node that hears of deliveries and not of commits, or of neither until the link is mended.
+    @Test(arguments: ["c2", "c3", "c4"], [true, false])
+    func `RMQ-QQ-51 what was settled by sending is sent once more, and worked on once`(
+        host: String,
+        isKilled: Bool
+    ) throws {
+        let simulation = try run(
+            """
+            brokers: { main: { kind: rabbitmq, nodes: [c1, c2, c3, c4], queues: { q: { type: quorum, node: c1 } } } }
+            producers: { p: { to: q, hosts: [c4], arrivals: 200us, count: 2000 } }
+            consumers: { c: { from: q, hosts: [\(host)], ack: automatic, service: 10us, effect: charge } }
+            network: { default: { latency: 3ms } }
+            faults:
+              - { at: 300ms, do: cut, from: [main/c1], to: [main/c2, main/c3], for: 12s }
+              \(isKilled ? "- { at: 312ms, do: kill, node: main/c1, for: 5s }" : "")
+            run: { for: 60s }
+            expect: { measure: { once: "effects(charge) per message_id == 1" } }
+
+            """
+        )
+        #expect(simulation.verdicts.map(\.held) == [true])
+        let totals = simulation.ledger.totals
+        #expect(totals.handled == 2000)
+        // At the node that hears of nothing the second delivery is the one that is worked on.
+        #expect((totals.resurrected > 0) == (host != "c4"))
+        #expect(totals.dropped == totals.resurrected)
+    }
+
     @Test func `a script that is cut off is missed, and what it holds goes on`() throws {
         let simulation = try run(
             """

@@ -26,35 +26,38 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         let message = messages[row]
-        guard let death = death(of: message, queue, reason, &turn) else {
-            drop(row, queue, reason, place, &turn)
-            return
-        }
-        guard !death.targets.isEmpty else {
-            drop(row, queue, death.hindrance, place, &turn)
-            return
-        }
-        turn.record(
-            .messageDeadLettered,
-            message: message.message,
-            subject: queues[queue].symbol,
-            variant: reason.rawValue | (place == .unacked ? 128 : place == .door ? 64 : 0)
-        )
         messages.release(row)
-        passOn(message, death, &turn)
+        bury(message, queue, reason, from: place, isNews: true, passesOn: true, &turn)
     }
 
-    /// A copy of a quorum queue is dead.
-    mutating func deadLetter(
-        _ copy: QuorumQueue.Copy,
+    /// A copy is dead: it is told if that is news, and passed on by whoever does so. In a quorum queue that is the
+    /// leader, which knows nothing of what the one before it may have passed on already.
+    ///
+    /// - Source: RMQ-QQ-51.
+    mutating func bury(
+        _ message: MessageRow,
         _ queue: QueueIndex,
         _ reason: DropReason,
         from place: CopyPlace,
+        isNews: Bool,
+        passesOn: Bool,
         _ turn: inout Turn
     ) {
-        let row = messages.put(MessageRow(copy.packet, references: 1))
-        if copy.hasPriority { messages.setPriority(copy.priority, of: row) }
-        deadLetter(row, queue, reason, from: place, &turn)
+        let death = death(of: message, queue, reason, &turn)
+        guard let death, !death.targets.isEmpty else {
+            let reason = death?.hindrance ?? reason
+            if isNews { recordGone(message.message, queue, reason, place, &turn) }
+            return
+        }
+        if isNews {
+            turn.record(
+                .messageDeadLettered,
+                message: message.message,
+                subject: queues[queue].symbol,
+                variant: reason.rawValue | (place == .unacked ? 128 : place == .door ? 64 : 0)
+            )
+        }
+        if passesOn { passOn(message, death, &turn) }
     }
 
     private func death(
@@ -155,9 +158,7 @@ extension RabbitMQNode {
         let queue = quorums[quorum].queue
         while let dead = nextDiscard(quorum) {
             deadLetters.ask(wasTaken: false)
-            var message = MessageRow(dead.copy.packet, references: 1)
-            message.priority = dead.copy.priority
-            message.hasPriority = dead.copy.hasPriority
+            let message = MessageRow(dead.copy)
             guard let death = death(of: message, queue, dead.reason, &turn),
                 !death.targets.isEmpty,
                 !death.targets.contains(where: { wouldOverflow($0, message.size) })

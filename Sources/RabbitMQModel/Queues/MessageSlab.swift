@@ -121,3 +121,12 @@ struct MessageSlab: Sendable {
         precondition(freed == rows.count - count, "a place for a message is neither free nor taken")
     }
 }
+
+extension MessageRow {
+    /// The message of a copy of a quorum queue.
+    init(_ copy: QuorumQueue.Copy) {
+        self.init(copy.packet, references: 1)
+        priority = copy.priority
+        hasPriority = copy.hasPriority
+    }
+}

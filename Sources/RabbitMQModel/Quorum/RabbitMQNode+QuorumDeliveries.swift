@@ -11,17 +11,13 @@ extension RabbitMQNode {
             return
         }
         let consumer = number.consumer
+        let settled = packet.has(Flag.settled)
         guard isConsumer(number, of: quorum),
             channels[consumers[consumer].channel].state == .open
         else {
-            if packet.custody != 0 {
-                recordGone(packet.message, packet.subject, &turn)
-            } else {
-                sendBack(packet, quorum, &turn)
-            }
+            if settled { loseSettled(packet, &turn) } else { sendBack(packet, quorum, &turn) }
             return
         }
-        let settled = packet.custody != 0
         let channel = consumers[consumer].channel
         let arrival = quorums[quorum].client.arrive(
             packet.deliveryTag,
@@ -29,11 +25,11 @@ extension RabbitMQNode {
             mayBeFirst: settled || packet.has(Flag.again)
         )
         switch arrival {
-        case .known: return
+        case .known: return loseSettled(packet, &turn)
         case .early: return askAgain(number, quorum, &turn)
         case .taken: break
         }
-        var word = packet
+        var word = taken(packet, &turn)
         word.word = Method.basicDeliver.rawValue
         word.flags &= ~Flag.again
         word.port = channels[channel].port
@@ -48,6 +44,36 @@ extension RabbitMQNode {
             &turn
         )
         turn.send(word, on: channels[channel].connection)
+    }
+
+    /// A copy that was settled by sending comes to nobody; if it was sent a second time, the first one is told of.
+    private func loseSettled(_ packet: Packet, _ turn: inout Turn) {
+        if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
+    }
+
+    /// A copy as it goes on to its consumer.
+    ///
+    /// One that was settled by sending may come from a new leader although its first delivery was lost with the one
+    /// before: then it is back.
+    private func taken(_ packet: Packet, _ turn: inout Turn) -> Packet {
+        var word = packet
+        word.flags &= ~Flag.settled
+        guard packet.has(Flag.settled), packet.custody == 0 else { return word }
+        word.custody = 1
+        turn.record(.messageRecovered, message: packet.message, subject: packet.subject, variant: 1)
+        turn.record(
+            .deliverySent,
+            message: packet.message,
+            subject: packet.subject,
+            peer: channels[channel(of: packet)].peer.raw,
+            variant: (packet.has(Flag.redelivered) ? 1 : 0) | 2
+        )
+        return word
+    }
+
+    private func channel(of packet: Packet) -> ChannelIndex {
+        let number = QuorumConsumerID(wire: packet.port)
+        return number.isFetching ? number.channel : consumers[number.consumer].channel
     }
 
     /// What comes for a consumer that was cancelled meanwhile goes back.
@@ -114,14 +140,14 @@ extension RabbitMQNode {
         guard channels.has(channel), channels[channel].state == .open,
             channels[channel].awaits == .queue(quorums[quorum].queue)
         else {
-            if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
+            loseSettled(packet, &turn)
             return
         }
-        let settled = packet.custody != 0
+        let settled = packet.has(Flag.settled)
         guard
             quorums[quorum].client.arrive(delivery, for: number, mayBeFirst: true) == .taken
-        else { return }
-        var word = packet
+        else { return loseSettled(packet, &turn) }
+        var word = taken(packet, &turn)
         word.word = Method.basicGetOk.rawValue
         word.port = channels[channel].port
         word.setTag(channels[channel].nextTag, of: packet)

@@ -4,12 +4,8 @@ import WarrenTrace
 
 /// What follows from the commands of a quorum queue: facts, deliveries, answers, dead letters.
 extension RabbitMQNode {
-    /// Records what follows from a command, the first time that it takes effect anywhere; what a dead copy
-    /// becomes in other queues belongs to it.
-    ///
-    /// - Differs: a leader that goes through what it inherited does not dead-letter again what the one before
-    ///   it may have dead-lettered already.
-    mutating func tell(_ effect: QuorumEffect, _ quorum: QuorumIndex, _ turn: inout Turn) {
+    /// Records what follows from a command, the first time that it takes effect anywhere.
+    func tell(_ effect: QuorumEffect, _ quorum: QuorumIndex, _ turn: inout Turn) {
         let symbol = symbol(quorum)
         switch effect {
         case .routed(let message, let bytes):
@@ -39,8 +35,6 @@ extension RabbitMQNode {
                 subject: symbol,
                 variant: reason.rawValue
             )
-        case .died(let copy, let reason, let place):
-            deadLetter(copy, quorums[quorum].queue, reason, from: place, &turn)
         case .discardTaken(let message, let reason):
             turn.record(
                 .messageDeadLettered,
@@ -56,13 +50,14 @@ extension RabbitMQNode {
             turn.record(.consumerStarted, subject: symbol, peer: party.peer)
         case .ended(let party):
             turn.record(.consumerEnded, subject: symbol, peer: party.peer)
-        case .fetchedAgain, .answered, .filled: break
+        case .died, .fetchedAgain, .answered, .filled: break
         }
     }
 
-    /// Sends what follows from a command, as the leader.
+    /// Sends what follows from a command, as the leader: also what it inherited, and the one before it may have
+    /// sent already. `isNews` only says whether a settled copy on its way is one that was told of.
     ///
-    /// - Differs: what is settled by sending is sent once, by the leader that was there then.
+    /// - Source: RMQ-QQ-51.
     mutating func bringAbout(
         _ effect: QuorumEffect,
         _ isNews: Bool,
@@ -73,12 +68,11 @@ extension RabbitMQNode {
         let symbol = symbol(quorum)
         switch effect {
         case .sent(let copy, let party, let delivery, let settled):
-            if isNews || !settled { hand(copy, party, delivery, settled, quorum, &turn) }
+            hand(copy, party, delivery, settled, isNews: isNews, quorum, &turn)
         case .fetched(let copy, let party, let delivery, let settled, let left, let answer):
-            guard isNews || !settled else { return }
-            handFetched(copy, party, delivery, settled, left, answer, quorum, &turn)
+            handFetched(copy, party, delivery, settled, isNews: isNews, left, answer, quorum, &turn)
         case .fetchedAgain(let copy, let party, let delivery, let left, let answer):
-            handFetched(copy, party, delivery, false, left, answer, quorum, &turn)
+            handFetched(copy, party, delivery, false, isNews: isNews, left, answer, quorum, &turn)
         case .answered(let client, let sequence, let value):
             if client == clientKey {
                 if let deletion = answer(quorum, sequence, value, &turn) {
@@ -120,6 +114,7 @@ extension RabbitMQNode {
         _ party: QuorumEffect.Party,
         _ delivery: UInt64,
         _ settled: Bool,
+        isNews: Bool,
         _ quorum: QuorumIndex,
         countAlways: Bool,
         _ turn: inout Turn
@@ -130,7 +125,8 @@ extension RabbitMQNode {
         packet.subject = symbol(quorum)
         packet.flags =
             copy.packet.flags & Flag.persistent | (copy.returns > 0 ? Flag.redelivered : 0)
-        packet.custody = settled ? 1 : 0
+        if settled { packet.flags |= Flag.settled }
+        packet.custody = settled && isNews ? 1 : 0
         packet.port = party.number.wire
         packet.setDelivery(delivery, consumer: 0)
         if countAlways || copy.returns > 0 {
@@ -147,6 +143,7 @@ extension RabbitMQNode {
         _ party: QuorumEffect.Party,
         _ delivery: UInt64,
         _ settled: Bool,
+        isNews: Bool = true,
         again: Bool = false,
         _ quorum: QuorumIndex,
         _ turn: inout Turn
@@ -157,6 +154,7 @@ extension RabbitMQNode {
             party,
             delivery,
             settled,
+            isNews: isNews,
             quorum,
             countAlways: false,
             &turn
@@ -170,6 +168,7 @@ extension RabbitMQNode {
         _ party: QuorumEffect.Party,
         _ delivery: UInt64,
         _ settled: Bool,
+        isNews: Bool,
         _ left: Int,
         _ answer: UInt64,
         _ quorum: QuorumIndex,
@@ -181,6 +180,7 @@ extension RabbitMQNode {
             party,
             delivery,
             settled,
+            isNews: isNews,
             quorum,
             countAlways: true,
             &turn
