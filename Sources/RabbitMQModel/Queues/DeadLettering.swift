@@ -30,8 +30,9 @@ extension RabbitMQNode {
         bury(message, queue, reason, from: place, isNews: true, passesOn: true, &turn)
     }
 
-    /// A copy is dead: it is told if that is news, and passed on by whoever does so. In a quorum queue that is the
-    /// leader, which knows nothing of what the one before it may have passed on already.
+    /// A copy is dead: it is told if that is news, and passed on by whoever does so.
+    ///
+    /// In a quorum queue that is the leader, which knows nothing of what the one before it may have passed on already.
     ///
     /// - Source: RMQ-QQ-51.
     mutating func bury(

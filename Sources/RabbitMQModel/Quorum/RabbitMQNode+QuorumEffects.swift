@@ -54,8 +54,10 @@ extension RabbitMQNode {
         }
     }
 
-    /// Sends what follows from a command, as the leader: also what it inherited, and the one before it may have
-    /// sent already. `isNews` only says whether a settled copy on its way is one that was told of.
+    /// Sends what follows from a command, as the leader.
+    ///
+    /// So it does with what it inherited, and the one before it may have sent already; `isNews` only says whether a
+    /// settled copy on its way is one that was told of.
     ///
     /// - Source: RMQ-QQ-51.
     mutating func bringAbout(
