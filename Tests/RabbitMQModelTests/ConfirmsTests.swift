@@ -6,27 +6,62 @@ import WarrenTrace
 @Suite("The confirms of a node") struct ConfirmsTests {
     private let channel = ChannelIndex(3)
 
-    @Test func `are over when all have answered, and refused when one of them refuses`() {
+    /// A confirm whose messages have all been handed on.
+    private func open(_ confirms: inout Confirms, _ number: Int, answers: Int) -> ConfirmSlot {
+        let slot = confirms.open(
+            channel,
+            UInt64(number),
+            MessageID(UInt32(number)),
+            answers: answers
+        )
+        confirms.close(slot)
+        #expect(confirms.settle(slot, refused: false) == nil)
+        return slot
+    }
+
+    @Test func `are over when all have answered`() {
         var confirms = Confirms()
-        let slot = confirms.open(channel, 1, MessageID(7), answers: 2)
+        let slot = open(&confirms, 7, answers: 2)
         confirms.extend(slot)
         #expect(confirms.settle(slot, refused: false) == nil)
-        #expect(confirms.settle(slot, refused: true) == nil)
+        #expect(confirms.settle(slot, refused: false) == nil)
         let done = confirms.settle(slot, refused: false)
         #expect(done?.message == MessageID(7))
-        #expect(done?.sequence == 1)
-        #expect(done?.isRefused == true)
+        #expect(done?.sequence == 7)
+        #expect(done?.isRefused == false)
+        #expect(confirms.count == 0)
+        confirms.checkInvariants()
+    }
+
+    @Test func `are refused as soon as one refuses, and are over when the others have answered`() {
+        var confirms = Confirms()
+        let slot = open(&confirms, 7, answers: 3)
+        #expect(confirms.settle(slot, refused: false) == nil)
+        #expect(confirms.settle(slot, refused: true)?.isRefused == true)
+        #expect(confirms.count == 1)
+        #expect(confirms.settle(slot, refused: false) == nil)
+        #expect(confirms.count == 0)
+        confirms.checkInvariants()
+    }
+
+    @Test func `are not answered before all were told, whatever some have said`() {
+        var confirms = Confirms()
+        let slot = confirms.open(channel, 1, MessageID(7), answers: 2)
+        #expect(confirms.settle(slot, refused: true) == nil)
+        #expect(confirms.settle(slot, refused: false) == nil)
+        confirms.close(slot)
+        #expect(confirms.settle(slot, refused: false)?.isRefused == true)
         #expect(confirms.count == 0)
         confirms.checkInvariants()
     }
 
     @Test func `give the place of one that is over to the next, without its refusal`() {
         var confirms = Confirms()
-        let first = confirms.open(channel, 1, MessageID(1), answers: 1)
-        let second = confirms.open(channel, 2, MessageID(2), answers: 1)
+        let first = open(&confirms, 1, answers: 1)
+        let second = open(&confirms, 2, answers: 1)
         #expect(first != second)
         #expect(confirms.settle(first, refused: true) != nil)
-        let third = confirms.open(channel, 3, MessageID(3), answers: 1)
+        let third = open(&confirms, 3, answers: 1)
         #expect(third == first)
         #expect(confirms.settle(third, refused: false)?.isRefused == false)
         #expect(confirms.count == 1)
@@ -35,9 +70,7 @@ import WarrenTrace
 
     @Test func `follow the disk in the order of its writes`() {
         var confirms = Confirms()
-        let slots = (1...3).map {
-            confirms.open(channel, UInt64($0), MessageID(UInt32($0)), answers: 1)
-        }
+        let slots = (1...3).map { open(&confirms, $0, answers: 1) }
         for (index, slot) in slots.enumerated() {
             confirms.await(WriteID(UInt64(index * 10)), slot)
         }

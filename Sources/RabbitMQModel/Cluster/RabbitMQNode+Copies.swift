@@ -26,7 +26,7 @@ extension RabbitMQNode {
                 entries.append(takeBackEntry(delivery, turn.now))
             }
         }
-        for one in entries where isStored(one.entry.row, queue) {
+        for one in entries where queues[queue].keeps(messages[one.entry.row].persistent) {
             turn.erase(DiskKey.message(symbol, one.position))
             turn.erase(DiskKey.copy(symbol, one.position))
             var packet = diskPacket(one.entry.row, redelivered: one.entry.redelivered)

@@ -304,12 +304,7 @@ extension RabbitMQNode {
             settleConfirm(slot, refused: false, &turn)
             return
         }
-        let row = messages.put(MessageRow(packet, references: 1))
-        let position = queues[queue].tailPosition
-        let isTaken = enterAndStore(row, queue, slot, &turn)
-        guard slot != .none else { return }
-        if isTaken != false { awaitCopies(slot, queue, position, &turn) }
-        if let isTaken { settleConfirm(slot, refused: !isTaken, &turn) }
+        handAgain(packet, to: queue, slot, &turn)
     }
 
     private mutating func attachAgain(

@@ -134,11 +134,7 @@ extension RabbitMQNode {
         again: Bool = false,
         _ turn: inout Turn
     ) {
-        if queues[queue].quorum != .none {
-            if refuseIfFull(packet, queue, channel, slot: slot, &turn) { return }
-            enqueue(packet, quorum: queues[queue].quorum, slot: slot, &turn)
-            return
-        }
+        assert(queues[queue].quorum == .none, "a quorum queue gets commands, and no publications")
         let home = queues[queue].home
         let publication = RemoteUse.Publication(
             queue: queue,

@@ -15,10 +15,14 @@ package struct Confirms: Sendable {
         package var message: MessageID
         /// Its number on the channel.
         package var sequence: UInt64
-        /// How many have yet to answer; 0 for a place that is free.
+        /// How many have yet to answer, and one for those who tell them; 0 for a place that is free.
         fileprivate var waiting: UInt32
         /// Whether one of them refused the message.
         package fileprivate(set) var isRefused = false
+        /// Whether all of them were told.
+        fileprivate var isClosed = false
+        /// Whether the publisher has its answer.
+        fileprivate var isAnswered = false
     }
 
     /// A write that a confirm waits for.
@@ -38,7 +42,8 @@ package struct Confirms: Sendable {
     /// How many confirms wait.
     package var count: Int { rows.count - free.count }
 
-    /// Begins to wait for `answers`, of which there must be one at least.
+    /// Begins to wait for `answers`, of which there must be one at least, and for one more: that of whoever tells them,
+    /// who closes it then.
     package mutating func open(
         _ channel: ChannelIndex,
         _ sequence: UInt64,
@@ -50,7 +55,7 @@ package struct Confirms: Sendable {
             channel: channel,
             message: message,
             sequence: sequence,
-            waiting: UInt32(answers)
+            waiting: UInt32(answers) + 1
         )
         guard let slot = free.popLast() else { return rows.append(pending) }
         rows[slot] = pending
@@ -63,15 +68,25 @@ package struct Confirms: Sendable {
         rows[slot].waiting += 1
     }
 
+    /// All that a confirm waits for were told; what it waited for besides has yet to be settled.
+    package mutating func close(_ slot: ConfirmSlot) {
+        precondition(!rows[slot].isClosed, "a confirm is closed once")
+        rows[slot].isClosed = true
+    }
+
     /// One of those that a confirm waits for has answered.
     ///
-    /// - Returns: the publication, if that was the last of them.
+    /// - Returns: the publication, if that decides it: one refusal does, whatever the others say later
+    ///   (`unconfirmed_messages:reject_msg`).
     package mutating func settle(_ slot: ConfirmSlot, refused: Bool) -> Pending? {
         precondition(rows[slot].waiting > 0, "a confirm that is over is settled again")
         rows[slot].waiting -= 1
         if refused { rows[slot].isRefused = true }
-        guard rows[slot].waiting == 0 else { return nil }
-        free.append(slot)
+        let isOver = rows[slot].waiting == 0
+        if isOver { free.append(slot) }
+        guard !rows[slot].isAnswered, isOver || rows[slot].isRefused && rows[slot].isClosed
+        else { return nil }
+        rows[slot].isAnswered = true
         return rows[slot]
     }
 

@@ -155,14 +155,12 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         if !queues[queue].isAlone { dropCopy(queue, position, &turn) }
-        if messages[row].persistent || !queues[queue].isPlain { erase(queue, position, &turn) }
+        if queues[queue].keeps(messages[row].persistent) { erase(queue, position, &turn) }
     }
 
-    /// Takes a persistent message off the disk.
+    /// Takes a message off the disk.
     func erase(_ queue: QueueIndex, _ position: UInt64, _ turn: inout Turn) {
-        if queues[queue].declaration.durable {
-            turn.erase(diskKey(queue, position))
-        }
+        turn.erase(diskKey(queue, position))
     }
 
     /// - Source: RMQ-GET-01 to -07; RMQ-DECL-02.

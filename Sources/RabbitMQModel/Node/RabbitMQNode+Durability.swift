@@ -221,9 +221,7 @@ extension RabbitMQNode {
         }
         for queue in queues where queue.exists && queue.declaration.durable && queue.isHere {
             for entry in queue.readyEntries
-            where entry.entry.redelivered
-                && (messages[entry.entry.row].persistent || queue.rules.kind == .stream)
-            {
+            where entry.entry.redelivered && queue.keeps(messages[entry.entry.row].persistent) {
                 let key =
                     queue.rules.hasCopies
                     ? DiskKey.copy(queue.symbol, entry.position)
@@ -339,7 +337,7 @@ extension RabbitMQNode {
     private func survives(_ row: MessageIndex, _ queue: Queue, _ position: UInt64, _ disk: Recovery)
         -> Bool
     {
-        (messages[row].persistent || queue.rules.kind == .stream) && queue.declaration.durable
+        queue.keeps(messages[row].persistent)
             && disk.record(DiskKey.message(queue.symbol, position)) != nil
             && disk.record(DiskKey.queue(queue.symbol)) != nil
     }

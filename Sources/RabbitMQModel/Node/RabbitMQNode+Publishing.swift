@@ -55,13 +55,6 @@ extension RabbitMQNode {
         try rewriteReplyTo(&packet, channel, &turn)
         try checkProperties(packet, channel, turn)
         let span = try route(exchange, packet.key, packet.parcel, &turn)
-        if span.count == 1, channels[channel].transaction == nil,
-            queues[router.targets[Int(span.first)]].quorum != .none
-        {
-            let queue = router.targets[Int(span.first)]
-            publishToQuorum(packet, queue, channel, &turn)
-            return
-        }
         let targets = (span.first..<span.first + span.count).map { router.targets[Int($0)] }
         if channels[channel].transaction != nil {
             channels[channel].transaction?.publications.append(
@@ -125,189 +118,6 @@ extension RabbitMQNode {
         return .notFound("no exchange '\(names[symbol])' in vhost '\(vhost)'")
     }
 
-    /// Hands a message to the queues that it reaches, or says that there are none.
-    ///
-    /// - Source: RMQ-PUB-12, -14 to -16, -19.
-    /// - Differs: a message that is consumed and acked before it reached the disk is confirmed when it
-    ///   would have reached it, and not at the ack.
-    mutating func distribute(
-        _ packet: Packet,
-        _ targets: [QueueIndex],
-        _ channel: ChannelIndex,
-        _ sequence: UInt64,
-        _ turn: inout Turn
-    ) {
-        guard !targets.isEmpty else {
-            let exchange = exchangeIndex(packet.subject)
-            if exchange == .none || !answerDirectly(packet, exchange, channel, &turn) {
-                publishUnroutable(packet, channel, &turn)
-            }
-            if sequence > 0 { confirm(channel, sequence, packet.message, &turn) }
-            return
-        }
-        if targets.contains(where: { !queues[$0].isAlone }) {
-            distributeWidely(packet, targets, channel, sequence, &turn)
-            return
-        }
-        let row = messages.put(MessageRow(packet, references: Int32(targets.count)))
-        if packet.parcel != .none { prepare(row, targets, &turn) }
-        let message = messages[row]
-        let taken = targets.filter { !wouldOverflow($0, message.size) }
-        let stored = taken.count { isStored(row, $0) }
-        var slot: ConfirmSlot = .none
-        if sequence > 0, stored > 0, taken.count == targets.count {
-            slot = confirms.open(channel, sequence, message.message, answers: stored)
-        }
-        var isRejected = false
-        deadLetters.begin(targets: targets.count)
-        for target in targets {
-            let queue = target
-            if isStored(row, queue), !wouldOverflow(queue, message.size) {
-                store(row, message, queue, slot, &turn)
-            }
-            if !enter(row, message, queue, &turn) { isRejected = true }
-        }
-        endDistribution(&turn)
-        guard sequence > 0 else { return }
-        if isRejected {
-            confirm(channel, sequence, message.message, as: .basicNack, &turn)
-        } else if slot == .none {
-            confirm(channel, sequence, message.message, &turn)
-        }
-    }
-
-    /// Hands a message to one quorum queue, the common case of a replicated topology.
-    private mutating func publishToQuorum(
-        _ packet: Packet,
-        _ queue: QueueIndex,
-        _ channel: ChannelIndex,
-        _ turn: inout Turn
-    ) {
-        var slot: ConfirmSlot = .none
-        if channels[channel].confirming {
-            channels[channel].publishSequence &+= 1
-            slot = confirms.open(
-                channel,
-                channels[channel].publishSequence,
-                packet.message,
-                answers: 1
-            )
-        }
-        if refuseIfFull(packet, queue, channel, slot: slot, &turn) { return }
-        enqueue(
-            withoutBCC(packet, &turn),
-            quorum: queues[queue].quorum,
-            slot: slot,
-            &turn
-        )
-    }
-
-    /// Hands a message to queues of which some are kept elsewhere, or by several nodes.
-    ///
-    /// - Source: RMQ-PUB-12, -14: the confirm comes when all of them have it.
-    private mutating func distributeWidely(
-        _ packet: Packet,
-        _ targets: [QueueIndex],
-        _ channel: ChannelIndex,
-        _ sequence: UInt64,
-        _ turn: inout Turn
-    ) {
-        let packet = withoutBCC(packet, &turn)
-        var slot: ConfirmSlot = .none
-        if sequence > 0 {
-            // One more than there are targets: nothing is over before all were told.
-            slot = confirms.open(channel, sequence, packet.message, answers: targets.count + 1)
-        }
-        let here = targets.filter { isHere($0) }
-        deadLetters.begin(targets: targets.count)
-        if !here.isEmpty {
-            let row = messages.put(MessageRow(packet, references: Int32(here.count)))
-            if packet.parcel != .none { prepare(row, here, &turn) }
-            for target in here {
-                let position = queues[target].tailPosition
-                let isTaken = enterAndStore(row, target, slot, &turn)
-                if slot != .none, isTaken != nil {
-                    settleConfirm(slot, refused: isTaken == false, &turn)
-                }
-                if slot != .none, isTaken != false {
-                    awaitCopies(slot, target, position, &turn)
-                }
-            }
-        }
-        for target in targets where !isHere(target) {
-            publishElsewhere(packet, target, channel, slot, &turn)
-        }
-        endDistribution(&turn)
-        if slot != .none { settleConfirm(slot, refused: false, &turn) }
-    }
-
-    /// Puts a copy into a queue of this node.
-    ///
-    /// - Returns: whether the queue took it; nil if it did and the disk has yet to confirm it.
-    mutating func enterAndStore(
-        _ row: MessageIndex,
-        _ queue: QueueIndex,
-        _ slot: ConfirmSlot,
-        _ turn: inout Turn
-    ) -> Bool? {
-        let message = messages[row]
-        let isWritten = isStored(row, queue) && !wouldOverflow(queue, message.size)
-        if isWritten { store(row, message, queue, slot, &turn) }
-        guard enter(row, message, queue, &turn) else { return false }
-        return isWritten ? nil : true
-    }
-
-    /// A publication as its receivers may see it.
-    private func withoutBCC(_ packet: Packet, _ turn: inout Turn) -> Packet {
-        guard packet.parcel != .none, var properties: Properties = turn.parcels.get(packet.parcel),
-            properties.header("BCC") != nil
-        else { return packet }
-        var visible = packet
-        properties.hideBCC()
-        visible.parcel = turn.parcels.put(properties)
-        return visible
-    }
-
-    /// Takes in what the properties of a publication mean for the broker.
-    private mutating func prepare(_ row: MessageIndex, _ targets: [QueueIndex], _ turn: inout Turn)
-    {
-        removeBCC(row, &turn)
-        guard let properties: Properties = turn.parcels.get(messages[row].parcel) else { return }
-        if let priority = properties.priority { messages.setPriority(priority, of: row) }
-        guard properties.expiration != nil else { return }
-        for target in targets where queues[target].isPlain {
-            queues[target].honourExpirations(bytes: weighReady(target))
-            router.forget()
-        }
-    }
-
-    /// Writes a message that is about to enter a queue.
-    mutating func store(
-        _ row: MessageIndex,
-        _ message: MessageRow,
-        _ queue: QueueIndex,
-        _ slot: ConfirmSlot,
-        _ turn: inout Turn
-    ) {
-        numbers.nextWrite()
-        let key = diskKey(queue, queues[queue].tailPosition)
-        var packet = diskPacket(row, redelivered: false)
-        if queues[queue].log != nil { packet.d = queues[queue].epoch }
-        if !queues[queue].isPlain, let life = timeToLive(message, queue, turn) {
-            packet.x =
-                (clock(turn.now) + Interval.milliseconds(life)).nanoseconds
-        }
-        turn.store(packet, at: key, as: numbers.lastWrite)
-        if slot != .none { confirms.await(numbers.lastWrite, slot) }
-    }
-
-    /// What is written of a message.
-    func diskPacket(_ row: MessageIndex, redelivered: Bool) -> Packet {
-        var packet = Packet(messages[row])
-        if redelivered { packet.flags |= Flag.redelivered }
-        return packet
-    }
-
     /// Confirms what has reached the disk.
     mutating func completeWrites(upTo write: WriteID, _ turn: inout Turn) {
         while let slot = confirms.nextStored(upTo: write) {
@@ -333,7 +143,7 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-PUB-01, -02, -04: the return goes out before the confirm.
     @inline(never)
-    private func publishUnroutable(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn) {
+    func publishUnroutable(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn) {
         turn.record(
             .messageUnroutable,
             message: packet.message,
@@ -383,15 +193,5 @@ extension RabbitMQNode {
         back.word = Method.basicReturn.rawValue
         back.d = 312
         turn.send(back, on: channels[channel].connection)
-    }
-
-    /// - Source: RMQ-ROUTE-29.
-    private mutating func removeBCC(_ row: MessageIndex, _ turn: inout Turn) {
-        guard let properties: Properties = turn.parcels.get(messages[row].parcel),
-            properties.header("BCC") != nil
-        else { return }
-        var visible = properties
-        visible.hideBCC()
-        messages.setParcel(turn.parcels.put(visible), of: row)
     }
 }

@@ -6,91 +6,6 @@ import WarrenTrace
 ///
 /// A plain queue never comes here.
 extension RabbitMQNode {
-    // MARK: Entering
-
-    /// A copy comes to a queue of any kind.
-    ///
-    /// - Returns: whether the queue took it; a queue that rejects publications may not.
-    mutating func enter(
-        _ row: MessageIndex,
-        _ message: MessageRow,
-        _ queue: QueueIndex,
-        _ turn: inout Turn
-    )
-        -> Bool
-    {
-        if queues[queue].isPlain {
-            enqueue(row, message, queue, &turn)
-            return true
-        }
-        if queues[queue].rules.kind == .stream {
-            appendToLog(row, message, queue, &turn)
-            return true
-        }
-        return enqueueByRules(row, message, queue, &turn)
-    }
-
-    /// Whether a queue would refuse a message of this size.
-    ///
-    /// - Source: RMQ-LEN-07, -12; RMQ-PUB-15. Publishers of a quorum queue are told to stop: RMQ-QQ-46.
-    func wouldOverflow(_ queue: QueueIndex, _ size: UInt32) -> Bool {
-        let rules = queues[queue].rules
-        guard rules.overflow != .dropHead else { return false }
-        if queues[queue].quorum != .none {
-            return quorums[queues[queue].quorum].client.isStopped
-        }
-        guard isHere(queue) else { return false }
-        let count = UInt64(queues[queue].readyCount)
-        if let limit = rules.maxLength, count + 1 > limit { return true }
-        guard let limit = rules.maxBytes else { return false }
-        return queues[queue].readyBytes + UInt64(size) > limit
-    }
-
-    /// - Source: RMQ-TTL-01 to -07; RMQ-LEN-01 to -12; RMQ-PRIO-01 to -03.
-    private mutating func enqueueByRules(
-        _ row: MessageIndex,
-        _ message: MessageRow,
-        _ queue: QueueIndex,
-        _ turn: inout Turn
-    ) -> Bool {
-        let isRefused = wouldOverflow(queue, message.size)
-        let madeRoom = !isRefused && makeRoom(message.size, queue, &turn)
-        turn.record(
-            .messageRouted,
-            message: message.message,
-            subject: queues[queue].symbol,
-            variant: isRefused ? 1 : 0,
-            detail: UInt64(message.size)
-        )
-        if isRefused {
-            // RMQ-LEN-08, -09: only reject-publish-dlx keeps what it refuses, somewhere else.
-            if queues[queue].rules.overflow == .rejectPublishDLX {
-                deadLetter(row, queue, .maxlen, from: .door, &turn)
-            } else {
-                drop(row, queue, .maxlen, .door, &turn)
-            }
-            return false
-        }
-        let entry = Entry(readySince: turn.now, row: row, redelivered: false)
-        if !queues[queue].isAlone { sendCopy(row, queue, queues[queue].tailPosition, &turn) }
-        let position = queues[queue].append(entry, message)
-        queues[queue].readyBytes += UInt64(message.size)
-        if let life = timeToLive(message, queue, turn) {
-            queues[queue].expiries[position] =
-                clock(turn.now) + Interval.milliseconds(life)
-        }
-        // A copy that goes straight to a consumer neither expires nor fills the queue: RMQ-TTL-06, LEN-06.
-        // What comes to a queue with others in it is not offered at once: RMQ-CONS-41.
-        if !queues[queue].rules.singleActive || queues[queue].readyCount == 1 {
-            dispatchByRules(queue, &turn)
-        }
-        // What does not change the head is not looked at: a copy with a high priority may outlive its time.
-        if keepLimits(queue, &turn) || madeRoom || queues[queue].readyCount == 1 {
-            dropExpired(queue, &turn)
-        }
-        return true
-    }
-
     /// How many milliseconds a message may stay in a queue.
     ///
     /// - Source: RMQ-TTL-03.
@@ -109,8 +24,7 @@ extension RabbitMQNode {
     /// A priority queue sorts first and drops then; a message larger than the limit is dropped last.
     ///
     /// - Returns: whether it dropped anything.
-    private mutating func makeRoom(_ size: UInt32, _ queue: QueueIndex, _ turn: inout Turn) -> Bool
-    {
+    mutating func makeRoom(_ size: UInt32, _ queue: QueueIndex, _ turn: inout Turn) -> Bool {
         let rules = queues[queue].rules
         guard rules.overflow == .dropHead, rules.maxPriority == 0 else { return false }
         let before = queues[queue].readyCount
@@ -293,12 +207,6 @@ extension RabbitMQNode {
         }
         keepLimits(queue, &turn)
         dropExpired(queue, &turn)
-    }
-
-    /// Whether a copy of a message lies on the disk for a queue.
-    func isStored(_ row: MessageIndex, _ queue: QueueIndex) -> Bool {
-        queues[queue].declaration.durable
-            && (messages[row].persistent || queues[queue].rules.kind == .stream)
     }
 
     // MARK: Policies

@@ -99,7 +99,7 @@ extension RabbitMQNode {
             subject: queues[queue].symbol,
             peer: peer.raw
         )
-        if row.persistent { erase(queue, delivery.position, &turn) }
+        if row.persistent, queues[queue].keeps(true) { erase(queue, delivery.position, &turn) }
         if queues[queue].settleOne(hasRoom ? delivery.consumer : .none) { dispatch(queue, &turn) }
     }
 

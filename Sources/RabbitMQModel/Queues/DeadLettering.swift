@@ -133,15 +133,7 @@ extension RabbitMQNode {
         dead.parcel = turn.parcels.put(death.properties)
         dead.exchange = exchanges[death.exchange].symbol
         dead.key = death.key
-        let here = death.targets.filter { isHere($0) }
-        if !here.isEmpty {
-            dead.references = UInt32(here.count)
-            let row = messages.put(dead)
-            for target in here { _ = enterAndStore(row, target, .none, &turn) }
-        }
-        for target in death.targets where !isHere(target) {
-            publishElsewhere(Packet(dead), target, .none, .none, &turn)
-        }
+        hand(Packet(dead), to: death.targets, .none, .none, &turn)
     }
 
     /// A message has come to all queues that it reaches: what died of it follows.

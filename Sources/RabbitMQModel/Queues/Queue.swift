@@ -175,6 +175,15 @@ package struct Queue: Sendable {
         follow(rules, bytes: readyBytes)
     }
 
+    /// Whether a message in it is on its disk, and so outlives its node: what is asked when it is written, when it is
+    /// erased, and when the node goes down.
+    ///
+    /// - Source: RMQ-DUR-03 to -05; RMQ-STREAM-01.
+    @inline(__always)
+    func keeps(_ isPersistent: Bool) -> Bool {
+        declaration.durable && (isPersistent || rules.kind == .stream)
+    }
+
     /// Goes by other rules from now on; `bytes` is what the ready copies weigh.
     mutating func follow(_ rules: QueueRules, bytes: UInt64) {
         self.rules = rules

@@ -83,18 +83,7 @@ extension RabbitMQNode {
         for command in batch.commands {
             quorums.act(quorum) { member, _ in member.apply(command, at: batch.time, &effects) }
             for effect in effects {
-                if case .died(let copy, let reason, let place) = effect, isNews || leads {
-                    bury(
-                        MessageRow(copy),
-                        quorums[quorum].queue,
-                        reason,
-                        from: place,
-                        isNews: isNews,
-                        passesOn: leads,
-                        &turn
-                    )
-                }
-                if isNews { tell(effect, quorum, &turn) }
+                if isNews { tell(effect, quorum, leads: leads, &turn) }
                 if leads { bringAbout(effect, isNews, quorum, &deletions, &turn) }
             }
             if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }

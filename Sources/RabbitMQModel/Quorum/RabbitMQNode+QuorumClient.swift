@@ -73,19 +73,21 @@ extension RabbitMQNode {
         return command
     }
 
-    /// A message comes to a quorum queue.
-    mutating func enqueue(
+    /// A message goes to a quorum queue, unless that told its channel to stop.
+    mutating func publishToQuorum(
         _ publication: Packet,
-        quorum: QuorumIndex,
-        slot: ConfirmSlot,
+        _ queue: QueueIndex,
+        _ channel: ChannelIndex,
+        _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
+        if refuseIfFull(publication, queue, channel, slot: slot, &turn) { return }
         var packet = publication
         packet.x = 0
         packet.port = 0
         packet.d = 0
         packet.flags &= Flag.persistent
-        tell(quorum, enqueueCommand(packet, &turn), slot: slot, &turn)
+        tell(queues[queue].quorum, enqueueCommand(packet, &turn), slot: slot, &turn)
     }
 
     /// The leader has done everything up to a number.
@@ -152,7 +154,7 @@ extension RabbitMQNode {
     ///
     /// - Returns: whether it was refused.
     /// - Source: RMQ-QQ-16, -46; RMQ-QQ-47 (what no channel publishes is not refused).
-    mutating func refuseIfFull(
+    private mutating func refuseIfFull(
         _ packet: Packet,
         _ queue: QueueIndex,
         _ channel: ChannelIndex,

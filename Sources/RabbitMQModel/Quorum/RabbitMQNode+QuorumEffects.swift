@@ -5,7 +5,14 @@ import WarrenTrace
 /// What follows from the commands of a quorum queue: facts, deliveries, answers, dead letters.
 extension RabbitMQNode {
     /// Records what follows from a command, the first time that it takes effect anywhere.
-    func tell(_ effect: QuorumEffect, _ quorum: QuorumIndex, _ turn: inout Turn) {
+    ///
+    /// What a dead copy becomes in other queues is the leader's to do, and follows the fact at once.
+    mutating func tell(
+        _ effect: QuorumEffect,
+        _ quorum: QuorumIndex,
+        leads: Bool,
+        _ turn: inout Turn
+    ) {
         let symbol = symbol(quorum)
         switch effect {
         case .routed(let message, let bytes):
@@ -35,6 +42,10 @@ extension RabbitMQNode {
                 subject: symbol,
                 variant: reason.rawValue
             )
+        case .died(let copy, let reason, let place):
+            let queue = quorums[quorum].queue
+            let message = MessageRow(copy)
+            bury(message, queue, reason, from: place, isNews: true, passesOn: leads, &turn)
         case .discardTaken(let message, let reason):
             turn.record(
                 .messageDeadLettered,
@@ -50,7 +61,7 @@ extension RabbitMQNode {
             turn.record(.consumerStarted, subject: symbol, peer: party.peer)
         case .ended(let party):
             turn.record(.consumerEnded, subject: symbol, peer: party.peer)
-        case .died, .fetchedAgain, .answered, .filled: break
+        case .fetchedAgain, .answered, .filled: break
         }
     }
 
@@ -85,7 +96,13 @@ extension RabbitMQNode {
                 send(word, toPeer: peer, &turn)
             }
         case .filled(let fullness): announce(fullness, quorum, &turn)
-        case .routed, .acked, .rejected, .requeued, .died, .discardTaken, .dropped, .missed, .began,
+        case .died(let copy, let reason, let place):
+            // What is news was passed on when it was told.
+            guard !isNews else { return }
+            let queue = quorums[quorum].queue
+            let message = MessageRow(copy)
+            bury(message, queue, reason, from: place, isNews: false, passesOn: true, &turn)
+        case .routed, .acked, .rejected, .requeued, .discardTaken, .dropped, .missed, .began,
             .ended:
             break
         }
