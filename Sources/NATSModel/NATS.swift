@@ -1,12 +1,12 @@
-public import WarrenBroker
+package import WarrenBroker
 import WarrenKernel
-public import WarrenTopology
+package import WarrenTopology
 import WarrenTrace
 
 /// NATS core: the only type that the catalog sees.
-public enum NATS: BrokerModel {
+package enum NATS: BrokerModel {
     /// At most once, always.
-    public static let features = Features(
+    package static let features = Features(
         delivery: .atMostOnce,
         capabilities: [.sharesWork, .answersRequests],
         approximations: [
@@ -22,7 +22,7 @@ public enum NATS: BrokerModel {
     )
 
     /// The words of `kind: nats`.
-    public static let vocabulary = Vocabulary(
+    package static let vocabulary = Vocabulary(
         kind: "nats",
         versions: ["2.9"],
         broker: [
@@ -91,7 +91,7 @@ public enum NATS: BrokerModel {
     )
 
     /// Adds the server.
-    public static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
+    package static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
         let symbol = blueprint.symbol(of: broker.name)
         if broker.nodes.count > 1 {
             blueprint.findings.append(
@@ -113,7 +113,7 @@ public enum NATS: BrokerModel {
     }
 
     /// Adds the instances of a client.
-    public static func build(_ client: Topology.Client, into blueprint: inout Blueprint) {
+    package static func build(_ client: Topology.Client, into blueprint: inout Blueprint) {
         guard let node = blueprint.brokerNodes[client.broker]?.first else { return }
         let broker = blueprint.symbol(of: client.broker)
         let account = blueprint.world.intern(.queue, client.name, in: broker)

@@ -1,16 +1,16 @@
-public import WarrenTrace
+package import WarrenTrace
 
 /// A user of a broker.
-public struct User: Sendable, Hashable {
+package struct User: Sendable, Hashable {
     /// The name.
-    public var name: String
+    package var name: String
     /// The password.
-    public var password: String
+    package var password: String
     /// Such as `administrator`, or `impersonator`, who may write anybody into `user_id`.
-    public var tags: [String]
+    package var tags: [String]
 
     /// A user.
-    public init(name: String, password: String, tags: [String] = []) {
+    package init(name: String, password: String, tags: [String] = []) {
         self.name = name
         self.password = password
         self.tags = tags
@@ -18,18 +18,18 @@ public struct User: Sendable, Hashable {
 }
 
 /// What a user may do in a virtual host: three regular expressions over names.
-public struct UserPermissions: Sendable, Hashable {
+package struct UserPermissions: Sendable, Hashable {
     /// The user.
-    public var user: String
+    package var user: String
     /// What they may declare and delete.
-    public var configure: String
+    package var configure: String
     /// Where they may publish, and what they may bind.
-    public var write: String
+    package var write: String
     /// What they may consume, and bind to.
-    public var read: String
+    package var read: String
 
     /// The permissions of a user.
-    public init(user: String, configure: String = "", write: String = "", read: String = "") {
+    package init(user: String, configure: String = "", write: String = "", read: String = "") {
         self.user = user
         self.configure = configure
         self.write = write
@@ -38,18 +38,18 @@ public struct UserPermissions: Sendable, Hashable {
 }
 
 /// Which routing keys a user may use on a topic exchange.
-public struct TopicPermissions: Sendable, Hashable {
+package struct TopicPermissions: Sendable, Hashable {
     /// The user.
-    public var user: String
+    package var user: String
     /// The exchange.
-    public var exchange: String
+    package var exchange: String
     /// Keys to publish with.
-    public var write: String
+    package var write: String
     /// Keys to bind with.
-    public var read: String
+    package var read: String
 
     /// The permissions of a user on an exchange.
-    public init(user: String, exchange: String, write: String = ".*", read: String = ".*") {
+    package init(user: String, exchange: String, write: String = ".*", read: String = ".*") {
         self.user = user
         self.exchange = exchange
         self.write = write
@@ -58,30 +58,30 @@ public struct TopicPermissions: Sendable, Hashable {
 }
 
 /// What is configured for a broker as a whole.
-public struct BrokerSettings: Sendable, Hashable {
+package struct BrokerSettings: Sendable, Hashable {
     /// Which behaviour to show.
-    public var version = Version.v3_10
+    package var version = Version.v3_10
     /// The users.
-    public var users = [User(name: "guest", password: "guest", tags: ["administrator"])]
+    package var users = [User(name: "guest", password: "guest", tags: ["administrator"])]
     /// Whether anybody may do less than everything.
-    public var hasRestrictions = false
+    package var hasRestrictions = false
     /// How long a delivery may stay unacknowledged; nil for ever.
-    public var consumerTimeout: Interval? = .seconds(1800)
+    package var consumerTimeout: Interval? = .seconds(1800)
     /// How often the broker looks for such deliveries.
-    public var channelTick = Interval.seconds(60)
+    package var channelTick = Interval.seconds(60)
     /// The bytes of memory at which publishers are blocked; nil for never.
-    public var memoryLimit: UInt64?
+    package var memoryLimit: UInt64?
     /// The largest body that is taken; nil for what the version says.
-    public var maxMessageSize: UInt64?
+    package var maxMessageSize: UInt64?
     /// What tune offers.
-    public var channelMax: UInt16 = 2047
+    package var channelMax: UInt16 = 2047
     /// What tune offers, in bytes.
-    public var frameMax: UInt32 = 131_072
+    package var frameMax: UInt32 = 131_072
     /// What tune offers, in seconds.
-    public var heartbeat: UInt16 = 60
+    package var heartbeat: UInt16 = 60
 
     /// The defaults of 3.10.
-    public init() {}
+    package init() {}
 
     /// - Source: RMQ-CONN-33.
     var largestMessage: UInt64 {
@@ -102,7 +102,7 @@ struct VirtualHostState: Sendable, Hashable {
 }
 
 /// What an administrator does to a running broker.
-public enum Administration: Sendable, Hashable {
+package enum Administration: Sendable, Hashable {
     case setPolicy(Policy, vhost: String)
     case clearPolicy(String, vhost: String)
     case setOperatorPolicy(Policy, vhost: String)

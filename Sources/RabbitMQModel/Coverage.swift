@@ -2,9 +2,9 @@
 ///
 /// A number that is not named here is modelled, and a test carries it. The coverage page is made from this
 /// list, the catalogue and the names of the tests, and a test holds the three together.
-public enum Coverage {
+package enum Coverage {
     /// What a number is, if it is not modelled to the letter.
-    public enum Exception: Sendable, Hashable {
+    package enum Exception: Sendable, Hashable {
         /// Modelled in a simpler way: what the model does instead.
         case approximated(String)
         /// Not modelled: why.
@@ -12,7 +12,7 @@ public enum Coverage {
     }
 
     /// The groups of the catalogue that the model is held to.
-    public static let groups = [
+    package static let groups = [
         "CONN", "DECL", "ROUTE", "TOPIC", "HDR", "CHASH", "PUB", "GET", "CONS", "ACK", "REQ", "TTL",
         "LEN", "DLX", "PRIO", "DRT", "QQ", "STREAM", "POL", "PERM", "ALARM", "DUR", "CLUS", "PART",
         "MIR",
@@ -22,7 +22,7 @@ public enum Coverage {
         "a matter of frames, which the model does not have: it speaks in methods"
 
     /// The numbers that are not modelled to the letter, by number such as `RMQ-CONN-10`.
-    public static let exceptions: [String: Exception] = [
+    package static let exceptions: [String: Exception] = [
         "RMQ-CONN-01": .approximated("the offer is a value; clients of a topology skip it"),
         "RMQ-CONN-02": .approximated("the offer is a value; clients of a topology skip it"),
         "RMQ-CONN-03": .approximated("the eight bytes are a text"),

@@ -1,7 +1,7 @@
 /// A value in a table of headers or arguments.
 ///
 /// - Source: RabbitMQ's AMQP 0-9-1 field types (`rabbit_binary_parser`); RMQ-HDR-01 for how they compare.
-public enum FieldValue: Sendable, Hashable {
+package enum FieldValue: Sendable, Hashable {
     case void
     case bool(Bool)
     case integer(Int64, IntegerType)
@@ -15,26 +15,26 @@ public enum FieldValue: Sendable, Hashable {
     case table([Field])
 
     /// The types of whole numbers, under the broker's own words for them.
-    public enum IntegerType: String, Sendable {
+    package enum IntegerType: String, Sendable {
         case byte, unsignedbyte, short, unsignedshort, signedint, unsignedint, long
     }
 
     /// One entry of a table.
-    public struct Field: Sendable, Hashable {
+    package struct Field: Sendable, Hashable {
         /// Its name; case matters.
-        public var name: String
+        package var name: String
         /// Its value.
-        public var value: FieldValue
+        package var value: FieldValue
 
         /// An entry.
-        public init(_ name: String, _ value: FieldValue) {
+        package init(_ name: String, _ value: FieldValue) {
             self.name = name
             self.value = value
         }
     }
 
     /// A whole number of the type that most clients choose: `signedint` where it fits, else `long`.
-    public static func int(_ value: Int64) -> FieldValue {
+    package static func int(_ value: Int64) -> FieldValue {
         .integer(value, Int32(exactly: value) == nil ? .long : .signedint)
     }
 
@@ -102,7 +102,7 @@ public enum FieldValue: Sendable, Hashable {
     /// fraction of its size.
     ///
     /// - Source: RMQ-HDR-01, RMQ-HDR-05, RMQ-HDR-06; Erlang's `==` and `=:=` between decoded values.
-    public func matches(_ other: FieldValue, exactly: Bool = false) -> Bool {
+    package func matches(_ other: FieldValue, exactly: Bool = false) -> Bool {
         if let mine = fraction, let theirs = other.fraction { return mine == theirs }
         if let mine = wholeNumber, let theirs = other.wholeNumber { return mine == theirs }
         if let mine = wholeNumber ?? other.wholeNumber, let theirs = fraction ?? other.fraction {

@@ -109,5 +109,6 @@ extension Packet {
         set { y = y & ~0xFFFF_FFFF | UInt64(newValue.raw) }
     }
 
+    /// Whether a flag is set.
     package func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 }

@@ -4,35 +4,35 @@ import WarrenTrace
 /// The properties of a message that are neither on the hot path nor the same for all.
 ///
 /// What a publisher leaves out stays out: nothing is filled in (RMQ-PUB-28, RMQ-PUB-29).
-public struct Properties: Sendable, Hashable {
+package struct Properties: Sendable, Hashable {
     /// Headers in their order.
-    public var headers: [FieldValue.Field]
+    package var headers: [FieldValue.Field]
     /// A word such as `application/json`; the broker never reads it.
-    public var contentType: String?
+    package var contentType: String?
     /// A word such as `gzip`; the broker never reads it.
-    public var contentEncoding: String?
+    package var contentEncoding: String?
     /// 0 to 255; what a priority queue goes by.
-    public var priority: UInt8?
+    package var priority: UInt8?
     /// Whatever the peers agree on.
-    public var correlationID: String?
+    package var correlationID: String?
     /// Where the answer should go.
-    public var replyTo: String?
+    package var replyTo: String?
     /// Time to live in milliseconds, as a text: RMQ-TTL-02.
-    public var expiration: String?
+    package var expiration: String?
     /// Whatever the publisher says.
-    public var messageID: String?
+    package var messageID: String?
     /// Seconds since 1970, whatever the publisher says.
-    public var timestamp: UInt64?
+    package var timestamp: UInt64?
     /// Whatever the publisher says.
-    public var type: String?
+    package var type: String?
     /// The name of the connection's user, or nothing: RMQ-PUB-30.
-    public var userID: String?
+    package var userID: String?
     /// Whatever the publisher says.
-    public var appID: String?
+    package var appID: String?
     /// Deprecated; carried as it is.
-    public var clusterID: String?
+    package var clusterID: String?
     /// The delivery mode where it is not 2 and was said: nobody but the receiver minds it.
-    public var deliveryMode: UInt8?
+    package var deliveryMode: UInt8?
     /// What the body says, if a script says it.
     var body: String?
     /// The keys of the BCC header, which no receiver sees; a dead letter goes by them all the same.
@@ -41,7 +41,7 @@ public struct Properties: Sendable, Hashable {
     var deathsAreOwn = false
 
     /// Properties with these headers.
-    public init(headers: [FieldValue.Field] = []) { self.headers = headers }
+    package init(headers: [FieldValue.Field] = []) { self.headers = headers }
 
     /// Takes the BCC header away.
     ///
@@ -70,12 +70,12 @@ public struct Properties: Sendable, Hashable {
     }
 
     /// The first header of this name.
-    public func header(_ name: String) -> FieldValue? {
+    package func header(_ name: String) -> FieldValue? {
         headers.first { $0.name == name }?.value
     }
 
     /// Replaces a header, or adds it at the end.
-    public mutating func setHeader(_ name: String, _ value: FieldValue) {
+    package mutating func setHeader(_ name: String, _ value: FieldValue) {
         if let index = headers.firstIndex(where: { $0.name == name }) {
             headers[index].value = value
         } else {

@@ -1,8 +1,8 @@
-public import WarrenTopology
+package import WarrenTopology
 
 extension RabbitMQ {
     /// The words of `kind: rabbitmq`.
-    public static let vocabulary = Vocabulary(
+    package static let vocabulary = Vocabulary(
         kind: "rabbitmq",
         versions: Version.known,
         broker: [

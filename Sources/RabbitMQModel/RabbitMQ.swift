@@ -1,12 +1,12 @@
-public import WarrenBroker
-public import WarrenKernel
-public import WarrenTopology
-public import WarrenTrace
+package import WarrenBroker
+package import WarrenKernel
+package import WarrenTopology
+package import WarrenTrace
 
 /// RabbitMQ: the only type that the catalog sees.
-public enum RabbitMQ: BrokerModel {
+package enum RabbitMQ: BrokerModel {
     /// At least once with acks after the work; what is simplified is listed here and said by a run.
-    public static let features = Features(
+    package static let features = Features(
         delivery: .atLeastOnce,
         capabilities: [
             .keepsForLater, .sharesWork, .returnsUnfinished, .confirms, .survivesRestart,
@@ -31,7 +31,7 @@ public enum RabbitMQ: BrokerModel {
     )
 
     /// Adds the nodes of a broker.
-    public static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
+    package static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint) {
         build(broker, into: &blueprint, as: nil)
     }
 
@@ -96,7 +96,8 @@ public enum RabbitMQ: BrokerModel {
     }
 
     /// The leader of a quorum queue, or the node of a classic one, in the first virtual host that has it.
-    public static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID? {
+    package static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID?
+    {
         var home: NodeID?
         for node in nodes {
             guard let machine = world.machine(node) as? RabbitMQNode else { continue }
@@ -112,7 +113,7 @@ public enum RabbitMQ: BrokerModel {
     }
 
     /// Adds the instances of a client.
-    public static func build(_ client: Topology.Client, into blueprint: inout Blueprint) {
+    package static func build(_ client: Topology.Client, into blueprint: inout Blueprint) {
         ClientBuilder(client).build(into: &blueprint)
     }
 }

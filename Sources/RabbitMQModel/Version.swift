@@ -1,35 +1,35 @@
 /// A version of RabbitMQ, as far as behaviour depends on it.
-public struct Version: Sendable, Hashable, Comparable {
+package struct Version: Sendable, Hashable, Comparable {
     /// The first number.
-    public var major: Int
+    package var major: Int
     /// The second number.
-    public var minor: Int
+    package var minor: Int
 
     /// A version.
-    public init(_ major: Int, _ minor: Int) {
+    package init(_ major: Int, _ minor: Int) {
         self.major = major
         self.minor = minor
     }
 
     /// The version that a text such as `3.10` names, if it is one that the model knows.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         guard Self.known.contains(text) else { return nil }
         let parts = text.split(separator: ".").compactMap { Int($0) }
         self.init(parts[0], parts[1])
     }
 
     /// The versions that the model knows, the judge first.
-    public static let known = ["3.10", "3.13", "4.0", "4.1", "4.2", "4.3"]
+    package static let known = ["3.10", "3.13", "4.0", "4.1", "4.2", "4.3"]
 
     /// The judge: every behaviour was watched on it.
-    public static let v3_10 = Version(3, 10)
+    package static let v3_10 = Version(3, 10)
     static let v3_13 = Version(3, 13)
     static let v4_0 = Version(4, 0)
     static let v4_2 = Version(4, 2)
     static let v4_3 = Version(4, 3)
 
     /// Earlier ones come first.
-    public static func < (left: Version, right: Version) -> Bool {
+    package static func < (left: Version, right: Version) -> Bool {
         (left.major, left.minor) < (right.major, right.minor)
     }
 }

@@ -141,17 +141,20 @@ package enum CommonShapes {
         return .either([.record([broker] + fields), .text])
     }
 
+    /// The keys of a producer.
     package static func producer(_ words: Vocabulary) -> [Field] {
         [Field("to", target(words.to), "where it publishes", required: true), instances]
             + publishing
             + connecting + words.producer
     }
 
+    /// The keys of a consumer.
     package static func consumer(_ words: Vocabulary) -> [Field] {
         [Field("from", target(words.from), "what it consumes", required: true), instances] + working
             + connecting + words.consumer
     }
 
+    /// The keys of a caller.
     package static func caller(_ words: Vocabulary) -> [Field] {
         [
             Field("to", target(words.to), "where the requests go", required: true),
@@ -160,6 +163,7 @@ package enum CommonShapes {
         ] + publishing + connecting + words.caller
     }
 
+    /// The keys of a server.
     package static func server(_ words: Vocabulary) -> [Field] {
         [
             Field("from", target(words.from), "where the requests come from", required: true),
@@ -173,6 +177,7 @@ package enum CommonShapes {
         ] + working + connecting + words.server
     }
 
+    /// The keys of a script.
     package static func script(_ words: Vocabulary) -> [Field] {
         let step = Shape.record(words.steps)
         let missing = words.steps.isEmpty ? "scripts for \(words.kind)" : nil

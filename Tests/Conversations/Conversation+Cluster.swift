@@ -5,25 +5,25 @@ import WarrenTrace
 /// What is done to the nodes of a broker; they are numbered from 1.
 extension Conversation {
     /// Kills a node.
-    public func kill(_ number: Int) { perform(number) { .crash($0) } }
+    package func kill(_ number: Int) { perform(number) { .crash($0) } }
 
     /// Stops a node in good order.
-    public func stop(_ number: Int) { perform(number) { .stop($0) } }
+    package func stop(_ number: Int) { perform(number) { .stop($0) } }
 
     /// Starts a node that is down, and waits until it should be back in its cluster.
-    public func start(_ number: Int) {
+    package func start(_ number: Int) {
         perform(number) { .start($0) }
         wait(1500)
     }
 
     /// Freezes a node.
-    public func freeze(_ number: Int) { perform(number) { .freeze($0) } }
+    package func freeze(_ number: Int) { perform(number) { .freeze($0) } }
 
     /// Lets a frozen node go on.
-    public func thaw(_ number: Int) { perform(number) { .thaw($0) } }
+    package func thaw(_ number: Int) { perform(number) { .thaw($0) } }
 
     /// Cuts a node off from the others, or joins it with them again.
-    public func isolate(_ number: Int, _ isCut: Bool) {
+    package func isolate(_ number: Int, _ isCut: Bool) {
         guard let model = model("it cuts a cluster apart") else { return }
         let one = model.nodes[number - 1]
         let others = model.nodes.filter { $0 != one }
@@ -38,7 +38,7 @@ extension Conversation {
     }
 
     /// The node that leads a queue, or the one that it lives on; nil if there is none.
-    public func leader(of queue: String) -> Int? {
+    package func leader(of queue: String) -> Int? {
         guard let model = model("it asks for a leader") else { return nil }
         return RabbitMQ.leader(of: queue, among: model.nodes, in: model.world).flatMap { leader in
             model.nodes.firstIndex(of: leader).map { $0 + 1 }
@@ -46,7 +46,7 @@ extension Conversation {
     }
 
     /// Has a node run short of memory, or have enough again.
-    public func setAlarm(onNode number: Int, _ isOn: Bool) {
+    package func setAlarm(onNode number: Int, _ isOn: Bool) {
         perform(number) { .order($0, RabbitMQ.alarm(memory: true, isOn: isOn)) }
     }
 

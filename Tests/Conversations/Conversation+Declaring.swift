@@ -1,12 +1,12 @@
 import AMQPWire
-public import RabbitMQModel
+package import RabbitMQModel
 import WarrenGateway
 
 /// Queues, exchanges and bindings.
 extension Conversation {
     /// Declares a queue; an empty name has the broker make one.
     @discardableResult
-    public func declareQueue(
+    package func declareQueue(
         _ name: String,
         on channel: Channel,
         _ change: (inout QueueDeclaration) -> Void = { _ in }
@@ -40,7 +40,7 @@ extension Conversation {
     /// How many messages are ready in a queue.
     ///
     /// A real queue answers this before it handles what was published: it is asked until it says the same again.
-    public func depth(of queue: String, on channel: Channel) throws(Closed) -> Int {
+    package func depth(of queue: String, on channel: Channel) throws(Closed) -> Int {
         func ask() throws(Closed) -> Int {
             try declareQueue(queue, on: channel) { $0.passive = true }.messages
         }
@@ -56,7 +56,7 @@ extension Conversation {
     }
 
     /// Declares an exchange.
-    public func declareExchange(
+    package func declareExchange(
         _ name: String,
         _ type: String,
         on channel: Channel,
@@ -85,7 +85,7 @@ extension Conversation {
     }
 
     /// Binds a queue to an exchange.
-    public func bind(
+    package func bind(
         _ queue: String,
         to exchange: String,
         key: String = "",
@@ -105,7 +105,7 @@ extension Conversation {
     }
 
     /// Takes a binding of a queue away.
-    public func unbind(
+    package func unbind(
         _ queue: String,
         from exchange: String,
         key: String = "",
@@ -120,7 +120,7 @@ extension Conversation {
     }
 
     /// Binds an exchange to an exchange.
-    public func bindExchange(
+    package func bindExchange(
         _ destination: String,
         to source: String,
         key: String = "",
@@ -135,7 +135,7 @@ extension Conversation {
     }
 
     /// Takes a binding between exchanges away.
-    public func unbindExchange(
+    package func unbindExchange(
         _ destination: String,
         from source: String,
         key: String = "",
@@ -151,7 +151,7 @@ extension Conversation {
 
     /// Deletes a queue; returns how many messages were ready in it.
     @discardableResult
-    public func deleteQueue(
+    package func deleteQueue(
         _ name: String,
         ifUnused: Bool = false,
         ifEmpty: Bool = false,
@@ -176,7 +176,7 @@ extension Conversation {
 
     /// Drops what is ready in a queue; returns how many that were.
     @discardableResult
-    public func purge(_ name: String, nowait: Bool = false, on channel: Channel) throws(Closed)
+    package func purge(_ name: String, nowait: Bool = false, on channel: Channel) throws(Closed)
         -> Int
     {
         let purge = AMQPWire.Queue.Purge(queue: Octets(name), nowait: nowait)
@@ -191,7 +191,7 @@ extension Conversation {
     }
 
     /// Deletes an exchange.
-    public func deleteExchange(
+    package func deleteExchange(
         _ name: String,
         ifUnused: Bool = false,
         nowait: Bool = false,

@@ -1,12 +1,12 @@
 import AMQPWire
 import NIOCore
-public import RabbitMQModel
+package import RabbitMQModel
 import WarrenGateway
 
 /// Publishing, consuming and settling.
 extension Conversation {
     /// Publishes; to the default exchange with the name of a queue, unless another exchange is named.
-    public func publish(
+    package func publish(
         _ body: String,
         to key: String,
         exchange: String = "",
@@ -46,7 +46,7 @@ extension Conversation {
     }
 
     /// Publishes several messages to a queue without waiting for anything between them.
-    public func burst(_ bodies: [String], to key: String, on channel: Channel) {
+    package func burst(_ bodies: [String], to key: String, on channel: Channel) {
         for body in bodies.dropLast() {
             if let sequence = published[channel] {
                 published[channel] = sequence + 1
@@ -63,7 +63,7 @@ extension Conversation {
     }
 
     /// Turns publisher confirms on.
-    public func selectConfirms(nowait: Bool = false, on channel: Channel) throws(Closed) {
+    package func selectConfirms(nowait: Bool = false, on channel: Channel) throws(Closed) {
         if nowait {
             if published[channel] == nil { published[channel] = 0 }
             return say(.confirm(.select(.init(nowait: true))), channel)
@@ -73,43 +73,43 @@ extension Conversation {
     }
 
     /// The sequence numbers that were confirmed since the last look, in order.
-    public func takeConfirms(on channel: Channel) -> [UInt64] {
+    package func takeConfirms(on channel: Channel) -> [UInt64] {
         take(channel) { method, _ in
             if case .ack(let ack) = method { ack.deliveryTag } else { nil }
         }
     }
 
     /// The sequence numbers that were refused since the last look, in order.
-    public func takeNacks(on channel: Channel) -> [UInt64] {
+    package func takeNacks(on channel: Channel) -> [UInt64] {
         take(channel) { method, _ in
             if case .nack(let nack) = method { nack.deliveryTag } else { nil }
         }
     }
 
     /// Makes a channel transactional.
-    public func selectTransactions(on channel: Channel) throws(Closed) {
+    package func selectTransactions(on channel: Channel) throws(Closed) {
         try ask(.tx(.select), channel, until: .tx(.selectOk))
     }
 
     /// Commits.
-    public func commit(on channel: Channel) throws(Closed) {
+    package func commit(on channel: Channel) throws(Closed) {
         try ask(.tx(.commit), channel, .queues, until: .tx(.commitOk))
     }
 
     /// Rolls back.
-    public func rollback(on channel: Channel) throws(Closed) {
+    package func rollback(on channel: Channel) throws(Closed) {
         try ask(.tx(.rollback), channel, .queues, until: .tx(.rollbackOk))
     }
 
     /// The bodies that came back since the last look.
-    public func takeReturns(on channel: Channel) -> [String] {
+    package func takeReturns(on channel: Channel) -> [String] {
         take(channel) { method, content in
             if case .return = method { String(buffer: content?.body ?? ByteBuffer()) } else { nil }
         }
     }
 
     /// The names of what arrived since the last look, in order: `basicReturn`, `basicAck`, ….
-    public func takeMethods(on channel: Channel) -> [String] {
+    package func takeMethods(on channel: Channel) -> [String] {
         defer { inboxes[channel] = [] }
         return (inboxes[channel] ?? []).map { command in
             let words = "\(command.method)".split { $0 == "." || $0 == "-" }
@@ -136,7 +136,7 @@ extension Conversation {
     // MARK: Consuming
 
     /// Sets the prefetch.
-    public func qos(
+    package func qos(
         _ count: UInt32,
         size: UInt32 = 0,
         global: Bool = false,
@@ -152,7 +152,7 @@ extension Conversation {
 
     /// Begins to consume; returns the consumer tag.
     @discardableResult
-    public func consume(
+    package func consume(
         _ queue: String,
         tag: String = "",
         noAck: Bool = false,
@@ -173,7 +173,7 @@ extension Conversation {
     }
 
     /// Stops consuming.
-    public func cancel(_ tag: String, nowait: Bool = false, on channel: Channel) throws(Closed) {
+    package func cancel(_ tag: String, nowait: Bool = false, on channel: Channel) throws(Closed) {
         let cancel = Basic.Cancel(consumerTag: Octets(tag), nowait: nowait)
         if nowait { return say(.basic(.cancel(cancel)), channel) }
         try ask(.basic(.cancel(cancel)), channel, .queues) {
@@ -183,14 +183,14 @@ extension Conversation {
     }
 
     /// The tags of the consumers that the broker cancelled since the last look.
-    public func takeCancellations(on channel: Channel) -> [String] {
+    package func takeCancellations(on channel: Channel) -> [String] {
         take(channel) { method, _ in
             if case .cancel(let cancel) = method { cancel.consumerTag.text } else { nil }
         }
     }
 
     /// What was delivered since the last look, in order.
-    public func takeDeliveries(on channel: Channel) -> [Delivery] {
+    package func takeDeliveries(on channel: Channel) -> [Delivery] {
         take(channel) { method, content in
             guard case .deliver(let deliver) = method, let content else { return nil }
             return Delivery(
@@ -207,7 +207,7 @@ extension Conversation {
     }
 
     /// Fetches one message.
-    public func get(_ queue: String, noAck: Bool = false, on channel: Channel)
+    package func get(_ queue: String, noAck: Bool = false, on channel: Channel)
         throws(Closed) -> Delivery?
     {
         let get = Basic.Get(queue: Octets(queue), noAck: noAck)
@@ -235,19 +235,19 @@ extension Conversation {
     }
 
     /// Acknowledges.
-    public func ack(_ tag: UInt64, multiple: Bool = false, on channel: Channel) {
+    package func ack(_ tag: UInt64, multiple: Bool = false, on channel: Channel) {
         say(.basic(.ack(.init(deliveryTag: tag, multiple: multiple))), channel)
     }
 
     /// Acknowledges, and has the node killed as soon as it heard it, before its disk knows.
-    public func ackAndKill(_ tag: UInt64, on channel: Channel) {
+    package func ackAndKill(_ tag: UInt64, on channel: Channel) {
         let ack = Command(.basic(.ack(.init(deliveryTag: tag))), channel: channel.number)
         model("no real node can be killed 60 µs after a word")?.sayAndKill(ack, on: channel.link)
         sortInboxes()
     }
 
     /// Refuses, and has it requeued or not.
-    public func nack(
+    package func nack(
         _ tag: UInt64,
         multiple: Bool = false,
         requeue: Bool,
@@ -258,12 +258,12 @@ extension Conversation {
     }
 
     /// Refuses one delivery.
-    public func reject(_ tag: UInt64, requeue: Bool, on channel: Channel) {
+    package func reject(_ tag: UInt64, requeue: Bool, on channel: Channel) {
         say(.basic(.reject(.init(deliveryTag: tag, requeue: requeue))), channel)
     }
 
     /// Has everything unacknowledged sent again.
-    public func recover(requeue: Bool, on channel: Channel) {
+    package func recover(requeue: Bool, on channel: Channel) {
         say(.basic(.recover(.init(requeue: requeue))), channel)
     }
 }

@@ -1,8 +1,8 @@
 import AMQPWire
 import NIOCore
-public import RabbitMQModel
+package import RabbitMQModel
 import WarrenKernel
-public import WarrenTrace
+package import WarrenTrace
 
 /// A broker and clients that are held by hand, one method at a time.
 ///
@@ -15,24 +15,24 @@ public import WarrenTrace
 ///     try talk.declareQueue("q", on: channel)
 ///     talk.publish("hello", to: "q", on: channel)
 ///     try talk.get("q", on: channel)?.body   // "hello"
-public final class Conversation {
+package final class Conversation {
     /// A channel of a connection of its own, or of another channel's connection.
-    public struct Channel: Sendable, Hashable {
+    package struct Channel: Sendable, Hashable {
         let link: Int
         let number: UInt16
     }
 
     /// What the broker said when it closed a channel or a connection.
-    public struct Closed: Error, Sendable, Hashable {
+    package struct Closed: Error, Sendable, Hashable {
         /// The reply code, such as 404.
-        public var code: UInt16
+        package var code: UInt16
         /// The reply text, such as "NOT_FOUND - no queue 'q' in vhost '/'".
-        public var text: String
+        package var text: String
         /// Whether the whole connection is gone.
-        public var connection: Bool
+        package var connection: Bool
 
         /// What a broker would say.
-        public init(code: UInt16, text: String, connection: Bool) {
+        package init(code: UInt16, text: String, connection: Bool) {
             self.code = code
             self.text = text
             self.connection = connection
@@ -40,38 +40,38 @@ public final class Conversation {
     }
 
     /// A message as a client gets it.
-    public struct Delivery: Sendable, Hashable {
+    package struct Delivery: Sendable, Hashable {
         /// The body.
-        public var body: String
+        package var body: String
         /// The delivery tag.
-        public var tag: UInt64
+        package var tag: UInt64
         /// Whether it was sent before.
-        public var redelivered: Bool
+        package var redelivered: Bool
         /// The exchange that it was published to.
-        public var exchange: String
+        package var exchange: String
         /// The routing key that it was published with.
-        public var key: String
+        package var key: String
         /// Its properties.
-        public var properties: Properties
+        package var properties: Properties
         /// Its headers.
-        public var headers: [RabbitMQModel.FieldValue.Field] { properties.headers }
+        package var headers: [RabbitMQModel.FieldValue.Field] { properties.headers }
         /// For basic.get: how many are left.
-        public var left: Int
+        package var left: Int
         /// For a consumer: its tag.
-        public var consumer: String
+        package var consumer: String
     }
 
     /// What declare-ok says.
-    public struct QueueState: Sendable, Hashable {
+    package struct QueueState: Sendable, Hashable {
         /// Its name.
-        public var name: String
+        package var name: String
         /// Copies ready in it.
-        public var messages: Int
+        package var messages: Int
         /// Its consumers.
-        public var consumers: Int
+        package var consumers: Int
 
         /// What declare-ok would say.
-        public init(name: String, messages: Int, consumers: Int) {
+        package init(name: String, messages: Int, consumers: Int) {
             self.name = name
             self.messages = messages
             self.consumers = consumers
@@ -92,7 +92,7 @@ public final class Conversation {
     /// A broker with nothing but what every broker has, and clients that are not connected.
     ///
     /// `change` may configure it, and say what it begins with. A second virtual host, `other`, is always there.
-    public init(
+    package init(
         nodes count: Int = 1,
         handling: PartitionHandling = .ignore,
         seed: UInt64 = 1,
@@ -126,29 +126,29 @@ public final class Conversation {
     }
 
     /// Holds conversations with the model, whoever else is asked.
-    public static func withModel<Result>(_ body: () throws -> Result) rethrows -> Result {
+    package static func withModel<Result>(_ body: () throws -> Result) rethrows -> Result {
         try RealScope.$current.withValue(nil) { try body() }
     }
 
     /// Whether it is held with a real broker.
-    public var isReal: Bool { arm is RealArm }
+    package var isReal: Bool { arm is RealArm }
 
     /// Says that a real node shows something else, and that the catalogue says so.
-    public func keepToModel(_ why: String) { _ = model(why) }
+    package func keepToModel(_ why: String) { _ = model(why) }
 
     /// Seconds since 1970, where the conversation is held.
-    public var seconds: UInt64 { arm.seconds }
+    package var seconds: UInt64 { arm.seconds }
 
     /// The simulated time.
-    public var now: Instant { model("it asks for the simulated time")?.world.now ?? .zero }
+    package var now: Instant { model("it asks for the simulated time")?.world.now ?? .zero }
 
     /// All that has happened in the model.
-    public var facts: [Fact] { model("it looks at the model's facts")?.facts ?? [] }
+    package var facts: [Fact] { model("it looks at the model's facts")?.facts ?? [] }
 
     // MARK: The wire
 
     /// Lives on until all has come that follows from the last words.
-    public func settle() { settle(.queues) }
+    package func settle() { settle(.queues) }
 
     /// Lives on until nothing is left to happen, and sorts what arrived.
     func settle(_ depth: Settling) {
@@ -157,7 +157,7 @@ public final class Conversation {
     }
 
     /// Lets time pass.
-    public func wait(_ milliseconds: UInt64) {
+    package func wait(_ milliseconds: UInt64) {
         arm.wait(milliseconds)
         sortInboxes()
     }
@@ -268,7 +268,7 @@ public final class Conversation {
     }
 
     /// Opens a connection with one channel.
-    public func openChannel(on number: Int = 1) -> Channel {
+    package func openChannel(on number: Int = 1) -> Channel {
         let parameters = ConnectionParameters()
         let zero = dial(number)
         // Who is refused notices when he says something.
@@ -280,7 +280,7 @@ public final class Conversation {
     /// what the server offered.
     ///
     /// - Throws: ``Closed`` with the code 0 if the server says nothing, or cuts the socket.
-    public func connect(_ change: (inout ConnectionParameters) -> Void = { _ in })
+    package func connect(_ change: (inout ConnectionParameters) -> Void = { _ in })
         throws(Closed) -> (zero: Channel, offer: ServerOffer)
     {
         var parameters = ConnectionParameters()
@@ -345,23 +345,23 @@ public final class Conversation {
     }
 
     /// Whether the connection of a channel is still there.
-    public func isConnected(_ channel: Channel) -> Bool { !ended.contains(channel.link) }
+    package func isConnected(_ channel: Channel) -> Bool { !ended.contains(channel.link) }
 
     /// What arrived for a connection as a whole since the last look, in order, by name; heartbeats last.
-    public func takeConnectionMethods(of channel: Channel) -> [String] {
+    package func takeConnectionMethods(of channel: Channel) -> [String] {
         let count = beats.removeValue(forKey: channel.link) ?? 0
         return takeMethods(on: Channel(link: channel.link, number: 0))
             + Array(repeating: "heartbeat", count: count)
     }
 
     /// Says that the client is alive.
-    public func beat(_ channel: Channel) {
+    package func beat(_ channel: Channel) {
         arm.beat(on: channel.link)
         settle(.answer)
     }
 
     /// Asks for deliveries to stop or go on.
-    public func flow(_ active: Bool, on channel: Channel) throws(Closed) {
+    package func flow(_ active: Bool, on channel: Channel) throws(Closed) {
         try ask(.channel(.flow(.init(active: active))), channel) { method -> Bool? in
             if case .channel(.flowOk) = method { true } else { nil }
         }
@@ -370,19 +370,19 @@ public final class Conversation {
     // MARK: The operator
 
     /// Does what an administrator does.
-    public func administer(_ order: Administration) {
+    package func administer(_ order: Administration) {
         arm.operate(.administer(order))
         sortInboxes()
     }
 
     /// Has the node run short of memory or disk, or have enough again.
-    public func setAlarm(memory: Bool, _ isOn: Bool) {
+    package func setAlarm(memory: Bool, _ isOn: Bool) {
         arm.operate(.alarm(memory: memory, isOn: isOn))
         sortInboxes()
     }
 
     /// Opens a further channel on the connection of `channel`.
-    public func openChannel(beside channel: Channel, number: UInt16? = nil) -> Channel {
+    package func openChannel(beside channel: Channel, number: UInt16? = nil) -> Channel {
         let number = number ?? (numbers[channel.link] ?? 0) + 1
         numbers[channel.link] = number
         let new = Channel(link: channel.link, number: number)
@@ -391,7 +391,7 @@ public final class Conversation {
     }
 
     /// Opens the number of a channel that is closed once more.
-    public func reopen(_ channel: Channel) {
+    package func reopen(_ channel: Channel) {
         closed[channel] = nil
         inboxes[channel] = []
         published[channel] = nil
@@ -401,34 +401,34 @@ public final class Conversation {
     }
 
     /// Closes a channel in good order.
-    public func close(_ channel: Channel) throws(Closed) {
+    package func close(_ channel: Channel) throws(Closed) {
         let close = AMQPWire.Channel.Close(code: 200, text: "Goodbye")
         try ask(.channel(.close(close)), channel, .queues, until: .channel(.closeOk))
     }
 
     /// Closes the connection of a channel in good order.
-    public func closeConnection(_ channel: Channel) {
+    package func closeConnection(_ channel: Channel) {
         let close = Connection.Close(code: 200, text: "Goodbye")
         say(.connection(.close(close)), Channel(link: channel.link, number: 0))
     }
 
     /// Ends the connection of a channel without a word, as a process that is killed does.
-    public func abandon(_ channel: Channel) {
+    package func abandon(_ channel: Channel) {
         arm.abandon(channel.link)
         sortInboxes()
     }
 
     /// Cuts the connection of a channel, as a reset does.
-    public func cut(_ channel: Channel) {
+    package func cut(_ channel: Channel) {
         arm.cut(channel.link)
         settle(.queues)
     }
 
     /// What the broker said when it closed this channel; nil while it is open.
-    public func refusal(of channel: Channel) -> Closed? { closed[channel] }
+    package func refusal(of channel: Channel) -> Closed? { closed[channel] }
 
     /// Kills the node and starts it again.
-    public func kill() {
+    package func kill() {
         arm.operate(.kill)
         sortInboxes()
     }
@@ -436,7 +436,7 @@ public final class Conversation {
     /// Stops the node in good order and starts it again, with the data directory of this number.
     ///
     /// The directory is named after the node: another number stands for another name.
-    public func restart(directory: UInt32 = 0) {
+    package func restart(directory: UInt32 = 0) {
         arm.operate(.restart(directory: directory))
         sortInboxes()
     }

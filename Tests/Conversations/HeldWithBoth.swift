@@ -1,7 +1,7 @@
 import Foundation
 import Support
 import Synchronization
-public import Testing
+package import Testing
 import WarrenGateway
 
 /// Which conversations were held with both.
@@ -43,12 +43,12 @@ enum HeldConversations {
 /// Holds each conversation of a suite with the model, and then with a real broker.
 ///
 /// A difference counts when the broker says the same again, four times slower.
-public struct HeldWithBoth: TestTrait, SuiteTrait, TestScoping {
+package struct HeldWithBoth: TestTrait, SuiteTrait, TestScoping {
     /// Each test is held on its own.
-    public let isRecursive = true
+    package let isRecursive = true
 
     /// Runs a test twice: with the model, and with a real broker.
-    public func provideScope(
+    package func provideScope(
         for test: Test,
         testCase: Test.Case?,
         performing function: @Sendable () async throws -> Void
@@ -116,5 +116,5 @@ public struct HeldWithBoth: TestTrait, SuiteTrait, TestScoping {
 
 extension Trait where Self == HeldWithBoth {
     /// Holds each conversation with the model, and with a real broker where there is one.
-    public static var heldWithBoth: Self { HeldWithBoth() }
+    package static var heldWithBoth: Self { HeldWithBoth() }
 }

@@ -1,6 +1,6 @@
 import DequeModule
 import WarrenKernel
-import WarrenTrace
+package import WarrenTrace
 
 /// What the nodes of a cluster say to each other, beside the methods of AMQP that a node uses on behalf of
 /// its clients where a queue lives on another node.
@@ -118,7 +118,7 @@ package struct Peer: Sendable {
 /// What a node does that sees only part of its cluster.
 ///
 /// - Source: RMQ-PART-02 to -04.
-public enum PartitionHandling: String, Sendable, CaseIterable {
+package enum PartitionHandling: String, Sendable, CaseIterable {
     /// It goes on, and so does the other part.
     case ignore
     /// It stops serving if it sees half of the cluster or less.
@@ -128,17 +128,22 @@ public enum PartitionHandling: String, Sendable, CaseIterable {
 }
 
 /// A broker's cluster, as it is built.
-struct ClusterPlan: Sendable {
+package struct ClusterPlan: Sendable {
     /// Erlang's names of the nodes: `rabbit@` and the name in the file.
-    var names: [String]
-    var nodes: [NodeID]
-    var handling = PartitionHandling.ignore
+    package var names: [String]
+    package var nodes: [NodeID]
+    package var handling = PartitionHandling.ignore
     /// After how much silence a peer counts as down, at the earliest: RMQ-PART-01.
-    var tickTime = Interval.seconds(60)
+    package var tickTime = Interval.seconds(60)
     /// How long a node takes from its start to its first word: RMQ-CLUS-10.
-    var bootTime = Interval.seconds(6)
+    package var bootTime = Interval.seconds(6)
     /// Whether a disk may lose what it said was safe.
     var disksLie = false
+
+    /// A cluster of these nodes, each with its name, that goes by RabbitMQ's defaults.
+    package init(names: [String], nodes: [NodeID]) {
+        (self.names, self.nodes) = (names, nodes)
+    }
 
     /// A broker of one node.
     static func single(_ name: String) -> ClusterPlan { ClusterPlan(names: [name], nodes: []) }

@@ -2,55 +2,55 @@ import WarrenTopology
 import WarrenTrace
 
 /// What a client, or the topology file, says about an exchange.
-public struct ExchangeDeclaration: Sendable, Hashable {
+package struct ExchangeDeclaration: Sendable, Hashable {
     /// Its name.
-    public var name: String
+    package var name: String
     /// `direct`, `fanout`, `topic` or `headers`.
-    public var type: String
+    package var type: String
     /// Whether it survives a restart.
-    public var durable = true
+    package var durable = true
     /// Whether it goes with its last binding.
-    public var autoDelete = false
+    package var autoDelete = false
     /// Whether clients may not publish to it.
-    public var isInternal = false
+    package var isInternal = false
     /// Where messages go that it cannot route.
-    public var alternate: String?
+    package var alternate: String?
     /// What a plugin's type wants to know, such as `hash-header`.
-    public var arguments: [FieldValue.Field] = []
+    package var arguments: [FieldValue.Field] = []
     /// Whether to look only, and declare nothing.
-    public var passive = false
+    package var passive = false
     /// Whether the broker is not to answer.
-    public var nowait = false
+    package var nowait = false
 
     /// A durable exchange.
-    public init(name: String, type: String) {
+    package init(name: String, type: String) {
         self.name = name
         self.type = type
     }
 }
 
 /// What a client, or the topology file, says about a queue.
-public struct QueueDeclaration: Sendable, Hashable {
+package struct QueueDeclaration: Sendable, Hashable {
     /// Its name; empty for one that the broker makes.
-    public var name: String
+    package var name: String
     /// Whether it survives a restart.
-    public var durable = true
+    package var durable = true
     /// Whether it belongs to the connection that declares it.
-    public var exclusive = false
+    package var exclusive = false
     /// Whether it goes with its last consumer.
-    public var autoDelete = false
+    package var autoDelete = false
     /// Its x-arguments, word for word.
-    public var arguments: [FieldValue.Field] = []
+    package var arguments: [FieldValue.Field] = []
     /// Whether to look only, and declare nothing.
-    public var passive = false
+    package var passive = false
     /// Whether the broker is not to answer.
-    public var nowait = false
+    package var nowait = false
 
     /// A durable queue.
-    public init(name: String) { self.name = name }
+    package init(name: String) { self.name = name }
 
     /// An argument, or nil; setting nil takes it away.
-    public subscript(argument: String) -> FieldValue? {
+    package subscript(argument: String) -> FieldValue? {
         get { arguments.first { $0.name == argument }?.value }
         set {
             arguments.removeAll { $0.name == argument }
@@ -59,38 +59,38 @@ public struct QueueDeclaration: Sendable, Hashable {
     }
 
     /// Where dead messages go.
-    public var deadLetterExchange: String? {
+    package var deadLetterExchange: String? {
         get { self["x-dead-letter-exchange"]?.text }
         set { self["x-dead-letter-exchange"] = newValue.map { .string($0) } }
     }
 
     /// Under which key; their own if nil.
-    public var deadLetterKey: String? {
+    package var deadLetterKey: String? {
         get { self["x-dead-letter-routing-key"]?.text }
         set { self["x-dead-letter-routing-key"] = newValue.map { .string($0) } }
     }
 
     /// What kind of queue it is: `classic`, `quorum` or `stream`.
-    public var type: String { self["x-queue-type"]?.text ?? "classic" }
+    package var type: String { self["x-queue-type"]?.text ?? "classic" }
 }
 
 /// A binding from an exchange to a queue or another exchange.
-public struct BindingDeclaration: Sendable, Hashable {
+package struct BindingDeclaration: Sendable, Hashable {
     /// The exchange that messages come from.
-    public var source: String
+    package var source: String
     /// The queue or exchange that they go to.
-    public var destination: String
+    package var destination: String
     /// Whether the destination is an exchange.
-    public var toExchange = false
+    package var toExchange = false
     /// The binding key.
-    public var key: String
+    package var key: String
     /// What a headers exchange compares.
-    public var arguments: [FieldValue.Field] = []
+    package var arguments: [FieldValue.Field] = []
     /// Whether the broker is not to answer.
-    public var nowait = false
+    package var nowait = false
 
     /// A binding to a queue.
-    public init(source: String, destination: String, key: String) {
+    package init(source: String, destination: String, key: String) {
         self.source = source
         self.destination = destination
         self.key = key
@@ -98,34 +98,34 @@ public struct BindingDeclaration: Sendable, Hashable {
 }
 
 /// What a broker starts with.
-public struct Definitions: Sendable, Hashable {
+package struct Definitions: Sendable, Hashable {
     /// The exchanges, beside the predeclared ones.
-    public var exchanges: [ExchangeDeclaration] = []
+    package var exchanges: [ExchangeDeclaration] = []
     /// The queues.
-    public var queues: [QueueDeclaration] = []
+    package var queues: [QueueDeclaration] = []
     /// The bindings, beside those of the default exchange.
-    public var bindings: [BindingDeclaration] = []
+    package var bindings: [BindingDeclaration] = []
     /// Where each binding stands in a topology.
     var bindingPlaces: [Tree.Entry] = []
     /// On which node of a cluster a queue is declared, by name; the first one for those left out.
     var homes: [String: Int] = [:]
     /// The virtual host.
-    public var vhost = "/"
+    package var vhost = "/"
     /// Its policies.
-    public var policies: [Policy] = []
+    package var policies: [Policy] = []
     /// Its operator policies.
-    public var operatorPolicies: [Policy] = []
+    package var operatorPolicies: [Policy] = []
     /// Who may do what in it; all users everything if nobody is named.
-    public var permissions: [UserPermissions] = []
+    package var permissions: [UserPermissions] = []
     /// Who may use which routing keys.
-    public var topicPermissions: [TopicPermissions] = []
+    package var topicPermissions: [TopicPermissions] = []
     /// How many queues it may have.
-    public var maxQueues: Int64?
+    package var maxQueues: Int64?
     /// How many connections it may have.
-    public var maxConnections: Int64?
+    package var maxConnections: Int64?
 
     /// Nothing but what every broker has.
-    public init() {}
+    package init() {}
 
     /// The virtual host as it is at the first start.
     func state(_ scope: Symbol, _ users: [User]) -> VirtualHostState {

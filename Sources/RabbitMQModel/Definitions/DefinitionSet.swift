@@ -61,6 +61,7 @@ package struct DefinitionSet: Sendable {
 
     /// Something about the form of a thing.
     package struct Flaw: Sendable {
+        /// What is amiss.
         package enum Kind: Sendable, Hashable {
             /// A field is not there.
             case missing(field: String)

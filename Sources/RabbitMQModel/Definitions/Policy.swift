@@ -3,9 +3,9 @@ import WarrenTrace
 /// A policy, or an operator policy.
 ///
 /// - Source: RMQ-POL-01 to RMQ-POL-14.
-public struct Policy: Sendable, Hashable {
+package struct Policy: Sendable, Hashable {
     /// What it applies to.
-    public enum Target: String, Sendable, CaseIterable {
+    package enum Target: String, Sendable, CaseIterable {
         case all, queues, exchanges
         case classicQueues = "classic_queues"
         case quorumQueues = "quorum_queues"
@@ -13,24 +13,24 @@ public struct Policy: Sendable, Hashable {
     }
 
     /// Its name.
-    public var name: String
+    package var name: String
     /// A regular expression that is looked for anywhere in a name.
-    public var pattern: String
+    package var pattern: String
     /// What it applies to.
-    public var target = Target.all
+    package var target = Target.all
     /// The highest that matches counts.
-    public var priority: Int64 = 0
+    package var priority: Int64 = 0
     /// What it says, such as `max-length`.
-    public var definition: [FieldValue.Field] = []
+    package var definition: [FieldValue.Field] = []
 
     /// A policy for all queues and exchanges whose names match.
-    public init(name: String, pattern: String) {
+    package init(name: String, pattern: String) {
         self.name = name
         self.pattern = pattern
     }
 
     /// What it says under a key, or nil.
-    public subscript(key: String) -> FieldValue? {
+    package subscript(key: String) -> FieldValue? {
         definition.first { $0.name == key }?.value
     }
 
@@ -55,14 +55,14 @@ public struct Policy: Sendable, Hashable {
     /// Every key that a policy may have.
     ///
     /// - Source: RMQ-POL-14.
-    public static let keys = numbers + texts + others
+    package static let keys = numbers + texts + others
 
     /// What the broker would find wrong with it, as the management API says it; nil if nothing.
     ///
     /// Of a version from 4.0 on, mirrored queues are no longer known.
     ///
     /// - Source: RMQ-POL-07, -08; the texts about `ha-` and federation are those of 3.10.8.
-    public func fault(isOperator: Bool, version: Version? = nil) -> String? {
+    package func fault(isOperator: Bool, version: Version? = nil) -> String? {
         guard (try? Regex(pattern)) != nil else {
             return "pattern should be regular expression but is invalid"
         }

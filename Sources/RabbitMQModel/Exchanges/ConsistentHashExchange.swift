@@ -17,6 +17,7 @@ package struct ConsistentHashExchange: ExchangeType {
 
     static let properties = ["message_id", "correlation_id", "timestamp"]
 
+    /// Adds a binding.
     package mutating func bind(
         _ key: String,
         _ arguments: [FieldValue.Field],
@@ -27,6 +28,7 @@ package struct ConsistentHashExchange: ExchangeType {
         total += count
     }
 
+    /// Takes a binding away.
     package mutating func unbind(
         _ key: String,
         _ arguments: [FieldValue.Field],
@@ -42,6 +44,7 @@ package struct ConsistentHashExchange: ExchangeType {
         runs.removeAll { $0.count == 0 }
     }
 
+    /// Adds the target of a message.
     package func routes(for letter: Letter, into targets: inout [Destination]) {
         guard total > 0 else { return }
         var text = letter.key

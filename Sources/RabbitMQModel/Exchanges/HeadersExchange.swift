@@ -24,6 +24,7 @@ package struct HeadersExchange: ExchangeType {
 
     private var rows: [Row] = []
 
+    /// Adds a binding.
     package mutating func bind(
         _ key: String,
         _ arguments: [FieldValue.Field],
@@ -32,6 +33,7 @@ package struct HeadersExchange: ExchangeType {
         rows.append(Row(arguments: arguments.sortedByName, destination: destination))
     }
 
+    /// Takes a binding away.
     package mutating func unbind(
         _ key: String,
         _ arguments: [FieldValue.Field],
@@ -42,6 +44,7 @@ package struct HeadersExchange: ExchangeType {
         rows.remove(at: index)
     }
 
+    /// Adds the targets of a message.
     package func routes(for letter: Letter, into targets: inout [Destination]) {
         let headers = letter.headers.sortedByName
         for row in rows

@@ -10,6 +10,7 @@ package struct TopicExchange: ExchangeType {
 
     private var nodes = [Node()]
 
+    /// Adds a binding.
     package mutating func bind(
         _ key: String,
         _ arguments: [FieldValue.Field],
@@ -28,6 +29,7 @@ package struct TopicExchange: ExchangeType {
         nodes[node].destinations.append(destination)
     }
 
+    /// Takes a binding away.
     package mutating func unbind(
         _ key: String,
         _ arguments: [FieldValue.Field],
@@ -43,6 +45,7 @@ package struct TopicExchange: ExchangeType {
         nodes[node].destinations.remove(at: index)
     }
 
+    /// Adds the targets of a message.
     package func routes(for letter: Letter, into targets: inout [Destination]) {
         let words = Self.words(of: letter.key)
         var seen: Set<Place> = []

@@ -126,7 +126,7 @@ extension RabbitMQNode {
     }
 
     /// Whether something will happen by itself although no message moves.
-    var isWaiting: Bool {
+    package var isWaiting: Bool {
         let onlyQuorum = settings.version >= .v4_3
         let somebodyHolds =
             settings.consumerTimeout != nil

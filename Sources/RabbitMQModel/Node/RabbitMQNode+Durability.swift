@@ -1,5 +1,5 @@
 import DequeModule
-import WarrenKernel
+package import WarrenKernel
 import WarrenTrace
 
 /// A declaration as it lies on the disk.
@@ -234,7 +234,7 @@ extension RabbitMQNode {
     }
 
     /// Says what the disk does not have: transient messages, transient queues, unsynced writes.
-    mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
+    package mutating func perish(_ disk: Recovery, _ turn: inout Turn) {
         if let waiting = peers.delayedRecovery {
             leaveUntouched(waiting, disk, &turn)
             return

@@ -2,53 +2,53 @@ import WarrenTrace
 import WarrenKernel
 
 /// What a client says while it connects.
-public struct ConnectionParameters: Sendable, Hashable {
+package struct ConnectionParameters: Sendable, Hashable {
     /// The eight bytes that it begins with.
-    public var protocolHeader = "AMQP\u{0}\u{0}\u{9}\u{1}"
+    package var protocolHeader = "AMQP\u{0}\u{0}\u{9}\u{1}"
     /// The SASL mechanism.
-    public var mechanism = "PLAIN"
+    package var mechanism = "PLAIN"
     /// The user.
-    public var user = "guest"
+    package var user = "guest"
     /// The password.
-    public var password = "guest"
+    package var password = "guest"
     /// What it can do, such as `consumer_cancel_notify`.
-    public var capabilities = [
+    package var capabilities = [
         "authentication_failure_close", "consumer_cancel_notify", "connection.blocked",
     ]
     /// How many channels it wants at most; 0 for no limit.
-    public var channelMax: UInt16 = 2047
+    package var channelMax: UInt16 = 2047
     /// The largest frame that it takes, in bytes.
-    public var frameMax: UInt32 = 131_072
+    package var frameMax: UInt32 = 131_072
     /// Seconds between heartbeats; 0 for none.
-    public var heartbeat: UInt16 = 0
+    package var heartbeat: UInt16 = 0
     /// The virtual host.
-    public var vhost = "/"
+    package var vhost = "/"
 
     /// What a usual client says.
-    public init() {}
+    package init() {}
 }
 
 /// What the server says in start and tune.
-public struct ServerOffer: Sendable, Hashable {
+package struct ServerOffer: Sendable, Hashable {
     /// What it can do.
     ///
     /// - Source: RMQ-CONN-01.
-    public var capabilities = [
+    package var capabilities = [
         "publisher_confirms", "exchange_exchange_bindings", "basic.nack", "consumer_cancel_notify",
         "connection.blocked", "consumer_priorities", "authentication_failure_close",
         "per_consumer_qos", "direct_reply_to",
     ]
     /// The SASL mechanisms.
-    public var mechanisms = ["AMQPLAIN", "PLAIN"]
+    package var mechanisms = ["AMQPLAIN", "PLAIN"]
     /// How many channels it allows at most.
-    public var channelMax: UInt16
+    package var channelMax: UInt16
     /// The largest frame that it takes, in bytes.
-    public var frameMax: UInt32
+    package var frameMax: UInt32
     /// Seconds between heartbeats.
-    public var heartbeat: UInt16
+    package var heartbeat: UInt16
 
     /// What a server with these limits offers.
-    public init(channelMax: UInt16, frameMax: UInt32, heartbeat: UInt16) {
+    package init(channelMax: UInt16, frameMax: UInt32, heartbeat: UInt16) {
         self.channelMax = channelMax
         self.frameMax = frameMax
         self.heartbeat = heartbeat

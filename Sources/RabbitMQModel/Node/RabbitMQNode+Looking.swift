@@ -1,10 +1,11 @@
 import DequeModule
-import WarrenKernel
+package import WarrenKernel
 import WarrenTrace
 
 /// What others may look at, and what must hold between turns.
 extension RabbitMQNode {
-    func inventory(_ report: inout Inventory) {
+    /// Adds what its queues hold.
+    package func inventory(_ report: inout Inventory) {
         // What a node that comes up has not looked at yet is where it was.
         if let waiting = peers.delayedRecovery { inventory(onDisk: waiting.records, &report) }
         for queue in queues where queue.exists && queue.isHere {
@@ -26,7 +27,8 @@ extension RabbitMQNode {
         }
     }
 
-    func inventory(onDisk records: [Disk.Record], _ report: inout Inventory) {
+    /// Adds what a node that is down has on its disk.
+    package func inventory(onDisk records: [Disk.Record], _ report: inout Inventory) {
         var counts: [Symbol: UInt64] = [:]
         var order: [Symbol] = []
         for record in records {
@@ -48,7 +50,8 @@ extension RabbitMQNode {
         for queue in order { report.add(queue: queue, ready: counts[queue] ?? 0, unacked: 0) }
     }
 
-    func parcels(_ holding: inout ParcelMarks) {
+    /// Keeps every parcel that the node still needs.
+    package func parcels(_ holding: inout ParcelMarks) {
         for row in messages.rows { holding.keep(row.parcel) }
         quorums.parcels(&holding)
         copyParcels(&holding)
@@ -58,7 +61,8 @@ extension RabbitMQNode {
         for record in peers.delayedRecovery?.records ?? [] { holding.keep(record.packet.parcel) }
     }
 
-    func checkInvariants() {
+    /// What must hold between turns, of each part and between them.
+    package func checkInvariants() {
         confirms.checkInvariants()
         messages.checkInvariants()
         for channel in channels where channel.state == .open { channel.checkInvariants() }

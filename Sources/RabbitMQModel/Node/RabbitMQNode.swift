@@ -1,11 +1,11 @@
 import DequeModule
-import WarrenKernel
-import WarrenTrace
+package import WarrenKernel
+package import WarrenTrace
 
 /// A node of RabbitMQ: the switchboard that hands each method to the part that knows it.
 ///
 /// - Differs: the handshake before connection.open takes one round trip instead of three or four.
-struct RabbitMQNode: Machine {
+package struct RabbitMQNode: Machine {
     var setup: Setup
     var vhosts: [VirtualHostState] = []
     var alarms = Alarms()
@@ -31,7 +31,7 @@ struct RabbitMQNode: Machine {
     var remoteUse: RemoteUse
     var quorums = QuorumGroups()
 
-    init(
+    package init(
         broker: Symbol,
         name: String,
         definitions: [Definitions],
@@ -50,7 +50,8 @@ struct RabbitMQNode: Machine {
         )
     }
 
-    mutating func handle(_ event: Event, _ turn: inout Turn) {
+    /// Takes a turn: an event comes in, and what follows goes out.
+    package mutating func handle(_ event: Event, _ turn: inout Turn) {
         switch event {
         case .arrived(let packet, let connection):
             receive(packet, connection, &turn)

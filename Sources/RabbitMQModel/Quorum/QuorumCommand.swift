@@ -3,6 +3,7 @@ package import WarrenTrace
 
 /// What a quorum queue is told to do; an entry of its log is a batch of these.
 package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
+    /// What a command does.
     package enum Kind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
         /// A message comes.
         case enqueue

@@ -35,4 +35,10 @@ extension QuorumQueue {
         /// Above its limits.
         case full
     }
+
+    /// Keeps every parcel of its messages.
+    package func parcels(_ holding: inout ParcelMarks) {
+        for copy in presentCopies { holding.keep(copy.packet.parcel) }
+        for held in heldCopies { holding.keep(held.copy.packet.parcel) }
+    }
 }

@@ -1,5 +1,5 @@
 package import DequeModule
-package import WarrenKernel
+import WarrenKernel
 package import WarrenTrace
 
 /// A quorum queue as each of its members has it: a pure machine of commands and effects.
@@ -61,6 +61,7 @@ package struct QuorumQueue: Sendable {
 
     // MARK: Commands
 
+    /// Lets a command take effect, and says what follows from it.
     package mutating func apply(
         _ command: QuorumCommand,
         at time: Instant,
@@ -484,11 +485,7 @@ package struct QuorumQueue: Sendable {
     /// The clients that have consumers here.
     package var clients: Set<UInt64> { Set(consumers.present.map(\.party.client)) }
 
-    package func parcels(_ holding: inout ParcelMarks) {
-        for copy in presentCopies { holding.keep(copy.packet.parcel) }
-        for held in heldCopies { holding.keep(held.copy.packet.parcel) }
-    }
-
+    /// What must hold between entries.
     package func checkInvariants() {
         messages.checkInvariants()
         consumers.checkInvariants()

@@ -1,31 +1,31 @@
-public import WarrenKernel
+package import WarrenKernel
 
 /// What one node knows of the Raft group of a quorum queue; for tests, searches and pictures.
-public struct QuorumView: Sendable, Hashable {
+package struct QuorumView: Sendable, Hashable {
     /// One entry of its log.
-    public struct Entry: Sendable, Hashable {
+    package struct Entry: Sendable, Hashable {
         /// The term in which it was appended.
-        public var term: UInt64
+        package var term: UInt64
         /// What it carries.
-        public var parcel: ParcelID
+        package var parcel: ParcelID
     }
 
     /// Its term.
-    public let term: UInt64
+    package let term: UInt64
     /// Whether it leads in that term.
-    public let isLeader: Bool
+    package let isLeader: Bool
     /// The last entry that it holds for committed.
-    public let commit: UInt64
+    package let commit: UInt64
     /// The last entry that its queue has seen.
-    public let applied: UInt64
+    package let applied: UInt64
     /// The first entry behind its snapshot.
-    public let first: UInt64
+    package let first: UInt64
     /// How often something happened that cannot happen unless a disk breaks its word.
-    public let violations: Int
+    package let violations: Int
     /// Copies that are ready.
-    public let ready: Int
+    package let ready: Int
     /// Copies with consumers.
-    public let unacked: Int
+    package let unacked: Int
     private let raft: RaftLog
 
     private struct RaftLog: Sendable, Hashable {
@@ -35,7 +35,7 @@ public struct QuorumView: Sendable, Hashable {
     /// What `machine` knows of `queue`, or nil if it is no RabbitMQ node, is down, or has no member of it.
     ///
     /// `from` leaves out the log before that entry.
-    public init?(_ machine: any Machine, queue: String, from start: UInt64 = 1) {
+    package init?(_ machine: any Machine, queue: String, from start: UInt64 = 1) {
         guard let node = machine as? RabbitMQNode,
             let row = node.queues.first(where: { $0.exists && $0.declaration.name == queue }),
             row.quorum != .none, let member = node.quorums.member(of: row.quorum)
@@ -59,7 +59,7 @@ public struct QuorumView: Sendable, Hashable {
     }
 
     /// The committed entry with this index, unless it lies in the snapshot.
-    public subscript(index: UInt64) -> Entry? {
+    package subscript(index: UInt64) -> Entry? {
         index >= first && index - first < UInt64(raft.entries.count)
             ? raft.entries[Int(index - first)] : nil
     }

@@ -487,14 +487,4 @@ package struct Raft: Sendable {
         base = places.map { $0.map { base[$0] } ?? snapshotIndex }
         match = places.map { $0.map { match[$0] } ?? 0 }
     }
-
-    package func checkInvariants() {
-        precondition(commit <= lastIndex, "more is committed than there is")
-        precondition(durable <= lastIndex, "more is on the disk than there is")
-        precondition(snapshotIndex <= commit, "a snapshot holds what is not committed")
-        precondition(
-            zip(log, log.dropFirst()).allSatisfy { $0.term <= $1.term },
-            "terms run backwards in a log"
-        )
-    }
 }

@@ -19,6 +19,7 @@ extension Raft {
 
     /// What members say to each other.
     package struct Message: BitwiseCopyable, Hashable, Sendable {
+        /// What a message asks or answers.
         package enum Kind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
             case append, appended, preVote, preVoted, vote, voted, snapshot
         }
@@ -58,6 +59,7 @@ extension Raft {
 
     /// What the owner is to do.
     package struct Wishes: Sendable {
+        /// How far the disk has come with what was written.
         package enum Sync: Sendable, Hashable {
             /// Then tell ``Raft/stored(_:_:_:)``.
             case entry(index: UInt64, term: UInt64)

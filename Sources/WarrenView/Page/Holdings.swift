@@ -123,6 +123,7 @@ package struct Holdings {
         body(&queues[index].queue)
     }
 
+    /// Takes in a fact.
     package mutating func take(_ fact: Fact) {
         guard !sides.isEmpty, sides[fact.subject] != nil else { return fold(fact) }
         let before = depth(of: fact.subject)

@@ -9,6 +9,7 @@ package indirect enum JSONText {
     case list([JSONText])
     case map([(String, JSONText)])
 
+    /// A whole number.
     package static func int(_ number: Int) -> JSONText { .number(Double(number)) }
 
     package var text: String {

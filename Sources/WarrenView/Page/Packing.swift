@@ -6,6 +6,7 @@ package struct Packing {
 
     package init() {}
 
+    /// Adds a number, of as many octets as it needs.
     package mutating func add(_ value: UInt64) {
         var rest = value
         while rest >= 0x80 {
@@ -71,6 +72,7 @@ package enum Base64 {
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8
     )
 
+    /// Octets as text of base 64.
     package static func text(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)

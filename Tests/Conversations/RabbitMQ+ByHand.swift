@@ -1,3 +1,4 @@
+package import RabbitMQModel
 import WarrenBroker
 package import WarrenKernel
 package import WarrenTrace
