@@ -84,6 +84,7 @@ public struct Disk: Sendable {
 
     /// Begins the next batch; returns false if there is nothing to write or a batch is under way.
     mutating func begin() -> Bool {
+        assert(busy || writing.isEmpty, "a batch is left over")
         guard !busy, !waiting.isEmpty, !isFull else { return false }
         swap(&waiting, &writing)
         busy = true

@@ -39,6 +39,7 @@ public struct Journal: Sendable {
     ///
     /// After a gap the journal begins anew.
     mutating func put(_ entry: Entry, at number: UInt64) {
+        assert(number > 0, "entries are numbered from 1")
         if number == end, count > 0 {
             entries.append(entry)
             return
@@ -70,6 +71,8 @@ public struct Journal: Sendable {
     func checkInvariants() {
         precondition(gone <= entries.count, "more entries of a journal are gone than there were")
         precondition(count == 0 || self[first] != nil, "the first entry of a journal is missing")
+        precondition(count == 0 || self[end - 1] != nil, "the last entry of a journal is missing")
+        precondition(self[end] == nil, "a journal has an entry behind its end")
     }
 
     /// Calls `body` for each entry.

@@ -171,6 +171,7 @@ struct Links: Sendable {
 
     /// Makes every link of a node slower by `factor` thousandths.
     mutating func slow(_ node: NodeID, factor: UInt64, _ connections: inout Rows<Connection>) {
+        assert(factor > 0, "a network that takes no time")
         factors[node] = factor
         for number in 0..<connections.count {
             let connection = connections[number]
@@ -192,6 +193,7 @@ struct Links: Sendable {
         _ isCut: Bool,
         _ connections: inout Rows<Connection>
     ) -> Bool {
+        assert(from != to, "a link from a node to itself")
         let pair = Pair(from: from, to: to)
         let before = cuts[pair] ?? 0
         let after = isCut ? before + 1 : before > 0 ? before - 1 : 0
@@ -210,6 +212,7 @@ struct Links: Sendable {
         _ trouble: Trouble,
         _ connections: inout Rows<Connection>
     ) {
+        assert(one != other, "a link from a node to itself")
         for pair in [Pair(from: one, to: other), Pair(from: other, to: one)] {
             troubles[pair] = trouble
             if let row = index[pair] { rows[Int(row)].trouble = trouble }

@@ -14,6 +14,7 @@ extension Turn {
 
     @inline(__always)
     mutating func push(_ event: Pending, at time: UInt64) {
+        assert(time >= now.nanoseconds, "an event before now")
         assert(time >= now.nanoseconds, "an event is due in the past")
         let tie = tie(event.node)
         agenda.pointee.live &+= 1
@@ -23,6 +24,7 @@ extension Turn {
 
     /// Schedules what the operator does: before all else of its moment, and in its order, however ties are drawn.
     mutating func pushInOrder(_ event: Pending, at time: UInt64) {
+        assert(time >= now.nanoseconds, "an event before now")
         assert(time >= now.nanoseconds, "an event is due in the past")
         agenda.pointee.live &+= 1
         let slot = agenda.pointee.slab.put(event)
@@ -59,6 +61,7 @@ extension Turn {
     /// It arrives after the link's delay, behind what was sent before on the same connection; on a
     /// connection that has ended it goes nowhere.
     public mutating func send(_ packet: Packet, on connection: ConnectionID) {
+        assert(packet.custody <= 2, "a packet in the hands of nobody known")
         let index = Int(connection.raw)
         guard index < agenda.pointee.connections.count, !isDead else { return }
         guard let way = agenda.pointee.connections[index].way(of: node) else {

@@ -252,6 +252,7 @@ public struct World {
 
     @inline(__always)
     mutating func begin(_ node: NodeID, at time: UInt64, cause: UInt64) {
+        assert(time >= turn.now.nanoseconds, "a turn before the one before it")
         assert(time >= turn.now.nanoseconds, "time runs backwards")
         assert(cause <= eventCount, "an event follows from a later one")
         eventCount &+= 1
@@ -272,6 +273,7 @@ public struct World {
 
     /// Lets a machine go that asked for its own death.
     mutating func endTurn(_ node: NodeID) {
+        assert(turn.node == node, "a turn ends that another node took")
         guard turn.dies else { return }
         turn.dies = false
         let downtime = turn.downtime
@@ -458,6 +460,7 @@ public struct World {
     }
 
     mutating func startNow(_ node: NodeID) {
+        assert(!nodes[Int(node.raw)].up, "a node comes up twice")
         let index = Int(node.raw)
         if nodes[index].forgets, nodes[index].starts > 0 {
             mount(node, nodes[index].directory + 1)

@@ -33,6 +33,7 @@ struct Outgoing: Sendable {
 
     /// The connection is there: what waited goes out.
     mutating func flush(_ link: ClientConnection, _ turn: inout Turn) {
+        assert(link.isReady, "what waits is sent on a link that is not ready")
         while let packet = waiting.popFirst() { turn.send(packet, on: link.connection) }
         octets = 0
     }

@@ -111,6 +111,7 @@ struct Subscriber: Machine {
     }
 
     private mutating func start(_ delivery: Delivery, _ turn: inout Turn) {
+        assert(!bench.isBusy, "one piece of work at a time")
         if bench.begin(delivery, delivery.message, plan.work, Self.work, &turn) == .hang {
             fail(delivery, .hang, &turn)
         }

@@ -100,6 +100,7 @@ struct NATSNode: Machine {
         _ connection: ConnectionID,
         _ turn: inout Turn
     ) {
+        assert(connection != .none, "a subscription of nobody")
         let isKnown = subscriptions.contains {
             $0.connection == connection && $0.sid == packet.sid
         }
@@ -209,6 +210,7 @@ struct NATSNode: Machine {
     }
 
     private func deliver(_ packet: Packet, _ to: Subscription, _ turn: inout Turn) {
+        assert(to.connection != .none, "a subscription of nobody")
         assert(peers[to.connection] != nil, "a subscription outlives its connection")
         assert(packet.size <= maxPayload, "a message that is too large was not refused")
         turn.record(

@@ -382,6 +382,7 @@ struct ConsumerClient: Machine {
 
     /// What followed was confirmed, or it was not: then the message goes back, and is tried again.
     private mutating func endPassing(isTaken: Bool, _ turn: inout Turn) {
+        assert(passing == nil || !isPlain, "nothing follows from a plain message")
         guard let ended = passing else { return }
         passing = nil
         origins[ended.delivery.identity] = nil

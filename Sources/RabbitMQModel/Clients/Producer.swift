@@ -145,6 +145,8 @@ struct Producer: Machine {
     }
 
     private mutating func publish(_ letter: Letter, _ turn: inout Turn) {
+        assert(link.isReady && selected, "a message is published on a link that is not ready")
+        assert(letter.attempt > 0, "a message is published before its first try")
         var packet = Packet(.basicPublish, channel: ClientLink.channel)
         packet.message = letter.message
         packet.parcel = letter.parcel
@@ -212,6 +214,7 @@ struct Producer: Machine {
     }
 
     private mutating func trim(_ turn: inout Turn) {
+        assert(baseSequence > 0, "confirms are numbered from 1")
         while let first = outstanding.first, first.isSettled {
             outstanding.removeFirst()
             baseSequence += 1
@@ -221,6 +224,7 @@ struct Producer: Machine {
 
     /// Sends a message once more, if it may; false if its tries are spent.
     private mutating func retry(_ letter: Letter, _ turn: inout Turn) -> Bool {
+        assert(letter.attempt > 0, "a message is published again before its first try")
         guard let confirms = plan.confirms, letter.attempt <= confirms.retries else { return false }
         var again = letter
         again.attempt += 1

@@ -105,6 +105,7 @@ package struct MetadataLog: Sendable {
     package mutating func settle(_ number: UInt64, enough: Int?) -> (
         origin: PeerIndex, number: UInt64
     )? {
+        assert(number > 0, "changes are numbered from 1")
         guard let one = ordered[number],
             enough.map({ one.made >= $0 }) ?? one.waiting.isEmpty
         else { return nil }

@@ -34,6 +34,10 @@ package struct Mirror: Sendable {
 
     /// A copy comes.
     package mutating func put(_ copy: Packet, at position: UInt64) {
+        assert(
+            copies[position] == nil || position < end,
+            "a copy is put where there is one, behind the end"
+        )
         copies[position] = copy
         end = max(end, position + 1)
         latest.append(copy.message.raw)

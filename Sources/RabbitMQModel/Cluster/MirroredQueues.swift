@@ -65,6 +65,7 @@ package struct MirroredQueues: Sendable {
 
     /// The queue has moved here with these messages: nobody else has copies yet, and nobody waits.
     package mutating func begin(_ queue: QueueIndex, with messages: Set<UInt32>) {
+        assert(queue != .none, "a queue without a place")
         homes[queue] = Home(had: messages)
     }
 
@@ -79,6 +80,7 @@ package struct MirroredQueues: Sendable {
         at peer: PeerIndex,
         of queue: QueueIndex
     ) -> News {
+        assert(queue != .none && peer != .none, "a copy of nothing is dropped")
         guard let index = homes[queue]?.views.firstIndex(where: { $0.peer == peer }),
             let view = homes[queue]?.views[index]
         else { return .nothing }
@@ -96,6 +98,7 @@ package struct MirroredQueues: Sendable {
         at peer: PeerIndex,
         of queue: QueueIndex
     ) -> Bool {
+        assert(queue != .none && peer != .none, "a copy of nothing is stored")
         guard let index = homes[queue]?.views.firstIndex(where: { $0.peer == peer }) else {
             return false
         }

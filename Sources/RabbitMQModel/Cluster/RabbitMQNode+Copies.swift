@@ -194,6 +194,7 @@ extension RabbitMQNode {
         _ position: UInt64,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isHere, "copies come from where a queue lives")
         let views = copies.homes.views(of: queue)
         guard !views.isEmpty else { return }
         var moment: UInt64 = 0
@@ -210,6 +211,7 @@ extension RabbitMQNode {
 
     /// A message is done with: nobody needs copies of it.
     mutating func dropCopy(_ queue: QueueIndex, _ position: UInt64, _ turn: inout Turn) {
+        assert(queues[queue].isHere, "copies are dropped by where a queue lives")
         var isNews = false
         for view in copies.homes.views(of: queue) {
             switch copies.homes.drop(position, at: view.peer, of: queue) {

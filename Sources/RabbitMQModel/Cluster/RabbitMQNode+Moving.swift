@@ -226,6 +226,7 @@ extension RabbitMQNode {
 
     /// A queue lives somewhere else now, or has other copies.
     mutating func relocate(_ queue: QueueIndex, _ place: QueuePlace, _ turn: inout Turn) {
+        assert(queues[queue].quorum == .none, "a quorum queue is where its members are")
         guard queues[queue].rules.hasCopies || !queues[queue].mirrors.isEmpty,
             !queues[queue].isHere,
             queues[queue].rules.kind != .stream || place.epoch >= UInt64(queues[queue].epoch)
@@ -289,6 +290,10 @@ extension RabbitMQNode {
         _ publication: RemoteUse.Publication,
         _ turn: inout Turn
     ) {
+        assert(
+            queues[publication.queue].quorum == .none,
+            "commands are said again, and not publications"
+        )
         let (queue, slot) = (publication.queue, publication.slot)
         let packet = publication.packet
         guard queues[queue].isHere else {

@@ -20,6 +20,7 @@ extension RabbitMQNode {
 
     /// A peer is back that was never gone: each of the two went on without the other.
     mutating func meetAgain(_ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a node meets others")
         turn.record(.peerFound, peer: peers[peer].node.raw, variant: 1)
         peers.part(from: peer)
         // Streams heal by themselves, as quorum queues do.

@@ -38,6 +38,7 @@ extension RabbitMQNode {
 
     /// A peer is gone, with all channels that it used queues for.
     mutating func endProxies(_ peer: PeerIndex, _ turn: inout Turn) {
+        assert(peer != me, "a node is no proxy of its own channels")
         for proxy in remoteUse.shutAll(of: peer) { endProxy(proxy, &turn) }
     }
 

@@ -20,6 +20,8 @@ extension RabbitMQNode {
 
     /// The channel waits for another node: what its client says meanwhile waits, too.
     mutating func wait(_ channel: ChannelIndex, for awaited: Channel.Awaited) {
+        assert(!channels[channel].isWaiting, "a channel waits for one thing at a time")
+        assert(awaited != .nothing, "a channel waits for nothing")
         channels[channel].awaits = awaited
         let connection = channels[channel].connection
         if connections.lengthen(channel, on: connection) { channels[channel].isFirst = true }
@@ -99,6 +101,7 @@ extension RabbitMQNode {
         requeue: Bool,
         _ turn: inout Turn
     ) {
+        assert(!delivery.isHere, "what is here is settled here")
         let queue = delivery.queue
         if case .stale(let message) = delivery.holding {
             settleStale(message, queue, method, requeue: requeue, &turn)
@@ -178,6 +181,7 @@ extension RabbitMQNode {
 
     /// One of those that a confirm waits for has answered.
     mutating func settleConfirm(_ slot: ConfirmSlot, refused: Bool, _ turn: inout Turn) {
+        assert(slot != .none, "a confirm that nobody asked for is settled")
         guard let done = confirms.settle(slot, refused: refused) else { return }
         confirm(
             done.channel,

@@ -55,6 +55,7 @@ package struct RemoteUse: Sendable {
 
     /// A consumer is attached to its queue elsewhere, by this basic.consume.
     package mutating func attach(_ consumer: ConsumerIndex, by packet: Packet) {
+        assert(consumer != .none, "nobody consumes elsewhere")
         attachments[consumer] = packet
     }
 
@@ -94,6 +95,7 @@ package struct RemoteUse: Sendable {
     }
 
     private mutating func takeOff(_ slot: ConfirmSlot, _ peer: PeerIndex) {
+        assert(slot != .none, "a confirm that nobody asked for is settled")
         guard let count = between[peer.place].confirms[slot] else { return }
         between[peer.place].confirms[slot] = count > 1 ? count - 1 : nil
     }
@@ -122,6 +124,7 @@ package struct RemoteUse: Sendable {
         of peer: PeerIndex,
         as proxy: ChannelIndex
     ) {
+        assert(channel != .none && proxy != .none, "a proxy of nothing")
         between[peer.place].proxies[channel] = proxy
     }
 

@@ -32,6 +32,7 @@ package struct StreamElections: Sendable {
 
     /// A replica reaches so far.
     package mutating func hear(_ reach: Reach, of peer: PeerIndex, _ queue: QueueIndex) {
+        assert(queue != .none && peer != .none, "nobody has nothing of no stream")
         elections[queue, default: Election()].ends[peer] = reach
     }
 
@@ -83,6 +84,7 @@ package struct StreamElections: Sendable {
         by peer: PeerIndex,
         _ queue: QueueIndex
     ) -> Bool {
+        assert(epoch > 0, "epochs are numbered from 1")
         guard elections[queue]?.asked == epoch else { return false }
         elections[queue]?.promises.insert(peer)
         return true

@@ -112,6 +112,7 @@ package struct Exchange: Sendable {
 
     /// Takes a binding away.
     mutating func remove(at index: Int) -> Binding {
+        assert(bindings.indices.contains(index), "a binding is removed that is not there")
         let binding = bindings.remove(at: index)
         known.remove(
             Identity(

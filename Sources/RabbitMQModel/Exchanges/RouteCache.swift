@@ -47,6 +47,7 @@ struct RouteCache: Sendable {
 
     /// Lends a place for an answer that holds for one message only; the next one overwrites it.
     mutating func lend(_ queues: [QueueIndex]) -> Span {
+        assert(Set(queues).count == queues.count, "a route reaches a queue twice")
         if lent > 0, Int(lentAt) + lent == targets.count { targets.removeLast(lent) }
         lentAt = Int32(targets.count)
         lent = queues.count
@@ -60,6 +61,7 @@ struct RouteCache: Sendable {
         _ key: Symbol,
         isPlain: Bool
     ) -> Span {
+        assert(exchange != .none, "a route from no exchange")
         while spans.count <= exchange.place { spans.append([]) }
         let missing = Int(key.raw) + 1 - spans[exchange.place].count
         if missing > 0 {

@@ -227,6 +227,7 @@ package struct Channel: Sendable {
     /// Keeps a delivery and gives it the next tag.
     @inline(__always)
     mutating func hold(_ delivery: Unacked) {
+        assert(state == .open, "a channel that is closed holds nothing")
         unackedCount &+= 1
         unacked.append(delivery)
     }
@@ -357,6 +358,7 @@ package struct Consumer: Sendable {
     /// Counts one delivery as settled; true if the consumer may join the rotation again.
     @inline(__always)
     mutating func settleOne() -> Bool {
+        assert(unacked > 0, "a consumer settles what it does not hold")
         unacked &-= 1
         guard !inRotation, exists else { return false }
         inRotation = true

@@ -70,6 +70,7 @@ package struct Confirms: Sendable {
 
     /// All that a confirm waits for were told; what it waited for besides has yet to be settled.
     package mutating func close(_ slot: ConfirmSlot) {
+        assert(rows[slot].waiting > 0, "a confirm is closed that is over")
         precondition(!rows[slot].isClosed, "a confirm is closed once")
         rows[slot].isClosed = true
     }

@@ -54,6 +54,7 @@ extension RabbitMQNode {
         exclusive: Bool,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isHere, "a consumer is placed where its queue lives")
         if exclusive, queues[queue].rules.kind == .classic {
             queues[queue].exclusiveConsumer = consumer
         }
@@ -89,6 +90,10 @@ extension RabbitMQNode {
     }
 
     private mutating func activate(_ consumer: ConsumerIndex, _ queue: QueueIndex) {
+        assert(
+            queues[queue].rules.singleActive,
+            "only a queue with one active consumer activates it"
+        )
         queues[queue].active = consumer
         consumers[consumer].waits = false
         if hasRoom(consumer) {

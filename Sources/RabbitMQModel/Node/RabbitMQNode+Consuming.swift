@@ -60,6 +60,8 @@ extension RabbitMQNode {
         exclusive: Bool,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isHere, "a consumer begins where its queue lives")
+        assert(channels[channel].state == .open, "a consumer begins on a channel that is closed")
         let consumer = consumers.endIndex
         consumers.append(made)
         channels[channel].consumers.append(consumer)
@@ -89,6 +91,7 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(!queues[queue].isHere, "a consumer of a queue here begins here")
         var made = made
         made.inRotation = false
         let old = cancelled(made.tag, queue, channel)
@@ -249,6 +252,7 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(!consumers[consumer].exists, "a consumer leaves that is still there")
         guard queues[queue].exists, queues[queue].quorum != .none else { return }
         var command = QuorumCommand(kind: .drop)
         command.consumer = consumers[consumer].atQuorum

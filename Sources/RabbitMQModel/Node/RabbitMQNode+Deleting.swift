@@ -125,6 +125,7 @@ extension RabbitMQNode {
 
     /// Deletes a queue here, and lets the other nodes know.
     mutating func forgetEverywhere(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].exists, "a queue is forgotten twice")
         let change = deletion(of: queue)
         deleteQueue(queue, &turn)
         if isClustered, isServing { propose(change, then: .nothing, &turn) }

@@ -12,6 +12,8 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isPlain, "a queue with rules has another door")
+        assert(messages.isTaken(row), "a message is enqueued that is not kept")
         turn.record(
             .messageRouted,
             message: message.message,
@@ -63,6 +65,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONS-43.
     mutating func suspend(_ consumer: ConsumerIndex) {
+        assert(consumers[consumer].exists, "a consumer that is gone is in no rotation")
         consumers[consumer].inRotation = false
         consumers[consumer].suspendedAs = numbers.nextSuspension()
     }
@@ -76,6 +79,12 @@ extension RabbitMQNode {
         _ consumer: ConsumerIndex,
         _ turn: inout Turn
     ) {
+        assert(consumers[consumer].exists, "a consumer that is gone is sent nothing")
+        assert(consumers[consumer].queue == queue, "a consumer is served by another queue")
+        assert(
+            channels[consumers[consumer].channel].state == .open,
+            "a delivery on a channel that is closed"
+        )
         let channel = consumers[consumer].channel
         var packet = deliveryPacket(.basicDeliver, message, taken.entry, queue, channel)
         let noAck = consumers[consumer].noAck
@@ -141,6 +150,7 @@ extension RabbitMQNode {
         _ channel: ChannelIndex,
         _ turn: inout Turn
     ) {
+        assert(messages.isTaken(taken.entry.row), "a message is settled that is not kept")
         channels[channel].spendTag()
         eraseIfStored(taken.entry.row, queue, taken.position, &turn)
         messages.release(taken.entry.row)
@@ -154,6 +164,7 @@ extension RabbitMQNode {
         _ position: UInt64,
         _ turn: inout Turn
     ) {
+        assert(messages.isTaken(row), "a message is erased that is not kept")
         if !queues[queue].isAlone { dropCopy(queue, position, &turn) }
         if queues[queue].keeps(messages[row].persistent) { erase(queue, position, &turn) }
     }
@@ -234,6 +245,7 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(!queues[queue].isHere, "a queue that lives here is read here")
         guard queues[queue].quorum != .none else {
             forward(packet, channel, queue, &turn)
             return

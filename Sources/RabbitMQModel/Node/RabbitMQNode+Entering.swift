@@ -20,6 +20,7 @@ extension RabbitMQNode {
     }
 
     private func admission(isPersistent: Bool, size: UInt32, to queue: QueueIndex) -> Admission {
+        assert(queues[queue].exists, "a message comes to a queue that is gone")
         guard queues[queue].isHere else { return .elsewhere }
         if queues[queue].isPlain { return queues[queue].keeps(isPersistent) ? .stored : .ready }
         if wouldOverflow(queue, size) { return .refused }
@@ -67,6 +68,7 @@ extension RabbitMQNode {
         _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
+        assert(Set(targets).count == targets.count, "a queue gets one copy of a message")
         let isPersistent = packet.has(Flag.persistent)
         var here: Int32 = 0
         for target in targets where isHere(target) { here += 1 }
@@ -95,6 +97,7 @@ extension RabbitMQNode {
         _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isHere, "a queue that is elsewhere has no door here")
         let isPersistent = packet.has(Flag.persistent)
         let row = messages.put(MessageRow(packet, references: 1))
         let admission = admission(isPersistent: isPersistent, size: packet.size, to: queue)
@@ -139,6 +142,8 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(!queues[queue].isPlain, "a plain queue refuses nothing")
+        assert(queues[queue].rules.overflow != .dropHead, "a queue makes room instead of refusing")
         recordRouted(message, queue, refused: true, &turn)
         if queues[queue].rules.overflow == .rejectPublishDLX {
             deadLetter(row, queue, .maxlen, from: .door, &turn)
@@ -187,6 +192,8 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(!queues[queue].isPlain, "a plain queue has another door")
+        assert(queues[queue].log == nil, "a stream has another door")
         let madeRoom = makeRoom(message.size, queue, &turn)
         recordRouted(message, queue, refused: false, &turn)
         let entry = Entry(readySince: turn.now, row: row, redelivered: false)
@@ -243,6 +250,10 @@ extension RabbitMQNode {
         _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
+        assert(
+            queues[queue].keeps(message.persistent),
+            "a message is written that its disk does not keep"
+        )
         numbers.nextWrite()
         let key = diskKey(queue, queues[queue].tailPosition)
         var packet = diskPacket(row, redelivered: false)

@@ -38,6 +38,7 @@ extension RabbitMQNode {
     mutating func publish(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn)
         throws(Refusal)
     {
+        assert(channels[channel].state == .open, "a publication on a channel that is closed")
         if packet.has(Flag.immediate) { throw .notImplemented("immediate=true") }
         try checkSize(packet)
         let exchange = exchangeIndex(packet.subject)
@@ -144,6 +145,7 @@ extension RabbitMQNode {
     /// - Source: RMQ-PUB-01, -02, -04: the return goes out before the confirm.
     @inline(never)
     func publishUnroutable(_ packet: Packet, _ channel: ChannelIndex, _ turn: inout Turn) {
+        assert(channel == .none || channels.has(channel), "a publication of no channel")
         turn.record(
             .messageUnroutable,
             message: packet.message,

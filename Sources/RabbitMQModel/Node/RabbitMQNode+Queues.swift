@@ -315,6 +315,7 @@ extension RabbitMQNode {
 
     /// Exclusive and transient queues do not survive: RMQ-DUR-03, -04.
     func storeQueue(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].exists, "a queue is written that is gone")
         guard queues[queue].declaration.durable, queues[queue].owner == .nobody else { return }
         var packet = Packet()
         packet.parcel = turn.parcels.put(record(of: queue))
@@ -325,6 +326,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-DECL-28; RMQ-DLX-19 (no dead-lettering).
     mutating func purge(_ queue: QueueIndex, _ reason: DropReason, _ turn: inout Turn) -> Int {
+        assert(queues[queue].quorum == .none, "the log of a quorum queue purges it")
         var entries = queues[queue].readyEntries
         if reason == .queueDeleted {
             entries = queues[queue].readyEntries

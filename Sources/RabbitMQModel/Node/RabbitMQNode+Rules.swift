@@ -88,6 +88,7 @@ extension RabbitMQNode {
 
     /// Takes the next ready copy, and keeps the books.
     mutating func takeReady(_ queue: QueueIndex) -> ReturnedEntry {
+        assert(queues[queue].readyCount > 0, "nothing is ready to be taken")
         let taken = queues[queue].takeAny()
         queues[queue].readyBytes -= min(
             queues[queue].readyBytes,
@@ -112,6 +113,7 @@ extension RabbitMQNode {
 
     /// Sends ready copies to consumers, by their priority and in turn.
     mutating func dispatchByRules(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].quorum == .none, "the leader serves the consumers of a quorum queue")
         if queues[queue].rules.kind == .stream {
             readLog(queue, &turn)
             return
@@ -191,6 +193,7 @@ extension RabbitMQNode {
         _ reason: ReturnReason,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].quorum == .none, "what comes back to a quorum queue comes by its log")
         if queues[queue].isPlain {
             queues[queue].putBack(entries)
             return
@@ -314,6 +317,7 @@ extension RabbitMQNode {
 
     /// The clock of a queue ran out, unless it was used meanwhile.
     mutating func expireQueue(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].exists, "a queue that is gone expires")
         guard queues[queue].exists, decides(queue), let life = queues[queue].rules.expires else {
             return
         }

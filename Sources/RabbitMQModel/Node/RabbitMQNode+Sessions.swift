@@ -59,6 +59,7 @@ extension RabbitMQNode {
         _ session: SessionIndex,
         _ turn: inout Turn
     ) {
+        assert(number > 0, "channel 0 is the connection's own")
         let connection = sessions[session].connection
         // RMQ-CONN-02, RMQ-CONN-07: the count is limited, not the number.
         let limit = sessions[session].channelMax
@@ -151,6 +152,10 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-REQ-05, RMQ-REQ-17, RMQ-DLX-24.
     mutating func endChannel(_ channel: ChannelIndex, _ reason: ReturnReason, _ turn: inout Turn) {
+        assert(
+            channels[channel].state != .closed || channels[channel].unacked.isEmpty,
+            "a channel that is closed holds nothing"
+        )
         guard channels[channel].state == .open else { return }
         channels[channel].state = .closed
         turn.record(
@@ -221,6 +226,10 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-CONN-24, RMQ-DECL-16.
     mutating func endSession(_ session: SessionIndex, _ reason: ReturnReason, _ turn: inout Turn) {
+        assert(
+            !sessions[session].isProxy || isClustered,
+            "a session of another node, of which there is none"
+        )
         guard case .client = connections[sessions[session].connection] else { return }
         // Nothing goes to a consumer of the same connection: they all end at once.
         for index in sessions[session].indices {

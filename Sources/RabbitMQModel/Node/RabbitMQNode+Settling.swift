@@ -105,6 +105,7 @@ extension RabbitMQNode {
 
     /// Puts every consumer of a channel that has room back into its rotation.
     mutating func offerAgain(_ channel: ChannelIndex, _ turn: inout Turn) {
+        assert(channels[channel].state == .open, "a channel that is closed has no room")
         let suspended = channels[channel].consumers.filter {
             !consumers[$0].inRotation && hasRoom($0)
                 && isHere(consumers[$0].queue)

@@ -12,6 +12,8 @@ extension RabbitMQNode {
         _ queue: QueueIndex,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].isHere, "a record is written where its stream lives")
+        assert(queues[queue].log != nil, "a record comes to what is no stream")
         turn.record(
             .messageRouted,
             message: message.message,
@@ -33,6 +35,7 @@ extension RabbitMQNode {
 
     /// Puts a record at the end of a log: what retention no longer allows goes.
     mutating func write(_ record: StreamLog.Record, _ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].log != nil, "a record comes to what is no stream")
         let rules = queues[queue].rules
         for old in queues[queue].log?.append(record, rules) ?? [] {
             if !queues[queue].isAlone { dropCopy(queue, old.position, &turn) }
@@ -65,6 +68,8 @@ extension RabbitMQNode {
         _ consumer: ConsumerIndex,
         _ turn: inout Turn
     ) {
+        assert(consumers[consumer].queue == queue, "a reader of another stream")
+        assert(hasRoom(consumer), "a reader without room is sent a record")
         let first = queues[queue].log?.first ?? 0
         let offset = max(consumers[consumer].offset, first)
         consumers[consumer].offset = offset + 1

@@ -82,6 +82,7 @@ extension RabbitMQNode {
 
     /// Keeps an ack or a rejection for the commit; its tag must be good now.
     mutating func settleLater(_ packet: Packet, _ channel: ChannelIndex) throws(Refusal) {
+        assert(channels[channel].transaction != nil, "only a transaction puts off what it settles")
         let base = channels[channel].baseTag
         let last = packet.tag == 0 ? channels[channel].nextTag - 1 : packet.tag
         var tags: [UInt64] = []

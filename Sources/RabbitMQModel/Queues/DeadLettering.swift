@@ -44,6 +44,7 @@ extension RabbitMQNode {
         passesOn: Bool,
         _ turn: inout Turn
     ) {
+        assert(isNews || passesOn, "a copy dies twice for nobody")
         let death = death(of: message, queue, reason, &turn)
         guard let death, !death.targets.isEmpty else {
             let reason = death?.hindrance ?? reason
@@ -148,6 +149,7 @@ extension RabbitMQNode {
     ///
     /// - Source: RMQ-QQ-20: at-least-once.
     mutating func passOnDiscards(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums.leads(quorum), "the leader passes on what is dead")
         let queue = quorums[quorum].queue
         while let dead = nextDiscard(quorum) {
             deadLetters.ask(wasTaken: false)
@@ -190,6 +192,7 @@ extension RabbitMQNode {
         _ place: CopyPlace,
         _ turn: inout Turn
     ) {
+        assert(messages.isTaken(row), "a message is dropped that is not kept")
         turn.record(
             .messageDropped,
             message: messages[row].message,

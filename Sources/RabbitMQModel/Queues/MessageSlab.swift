@@ -68,8 +68,12 @@ struct MessageSlab: Sendable {
         @inline(__always) get { rows[row] }
     }
 
+    /// Whether a row holds a message.
+    func isTaken(_ row: MessageIndex) -> Bool { rows[row].message != .none }
+
     @inline(__always)
     mutating func put(_ message: MessageRow) -> MessageIndex {
+        assert(message.references > 0, "a message is kept for nobody")
         count &+= 1
         if free != .none {
             let row = free
@@ -81,10 +85,12 @@ struct MessageSlab: Sendable {
     }
 
     mutating func setParcel(_ parcel: ParcelID, of row: MessageIndex) {
+        assert(isTaken(row), "a message is changed that is not kept")
         rows[row].parcel = parcel
     }
 
     mutating func setPriority(_ priority: UInt8, of row: MessageIndex) {
+        assert(isTaken(row), "a message is changed that is not kept")
         rows[row].priority = priority
         rows[row].hasPriority = true
     }
@@ -93,6 +99,7 @@ struct MessageSlab: Sendable {
     @inline(__always)
     @discardableResult
     mutating func release(_ row: MessageIndex) -> MessageRow {
+        assert(isTaken(row), "a message is released that is not kept")
         let message = rows[row]
         if message.references > 1 {
             rows[row].references = message.references &- 1

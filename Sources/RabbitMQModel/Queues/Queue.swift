@@ -245,7 +245,8 @@ package struct Queue: Sendable {
 
     /// Takes the next copy, whatever the queue.
     mutating func takeAny() -> ReturnedEntry {
-        returned.isEmpty && laneCount > 0 ? takeFromLanes() : take()
+        assert(readyCount > 0, "nothing is ready to be taken")
+        return returned.isEmpty && laneCount > 0 ? takeFromLanes() : take()
     }
 
     /// Puts a copy back to its place within its priority.
@@ -279,6 +280,7 @@ package struct Queue: Sendable {
     /// There must be one.
     @inline(__always)
     mutating func take() -> ReturnedEntry {
+        assert(readyCount > 0, "nothing is ready to be taken")
         if !returned.isEmpty { return returned.removeLast() }
         let entry = ready.removeFirst()
         defer { headPosition &+= 1 }
@@ -302,6 +304,7 @@ package struct Queue: Sendable {
     /// - Returns: whether there is something to deliver and somebody to take it.
     @inline(__always)
     mutating func settleOne(_ consumer: ConsumerIndex) -> Bool {
+        assert(unackedCount > 0, "a queue settles what nobody holds")
         unackedCount &-= 1
         if consumer != .none { rotation.append(consumer) }
         return readyCount > 0 && !rotation.isEmpty

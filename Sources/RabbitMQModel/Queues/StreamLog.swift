@@ -44,6 +44,14 @@ struct StreamLog: Sendable {
     ///
     /// - Returns: what was dropped.
     mutating func append(_ record: Record, _ rules: QueueRules) -> [Record] {
+        assert(
+            records.last.map { $0.position < record.position } ?? true,
+            "a record comes before the one before it"
+        )
+        assert(
+            records.last.map { $0.epoch <= record.epoch } ?? true,
+            "a record of a writer that was there before"
+        )
         var dropped: [Record] = []
         if segmentSizes.last.map({ $0.bytes + UInt64(record.size) > rules.segmentBytes }) ?? true {
             dropped = retain(rules, record.time)
@@ -58,6 +66,7 @@ struct StreamLog: Sendable {
 
     /// Retention looks at whole segments, when a new one is begun, and keeps the newest.
     private mutating func retain(_ rules: QueueRules, _ now: Instant) -> [Record] {
+        assert(segmentSizes.allSatisfy { $0.count > 0 }, "a segment holds nothing")
         var dropped: [Record] = []
         while segmentSizes.count > 1, let oldest = segmentSizes.first {
             let isTooLarge = rules.maxBytes.map { bytes > $0 } ?? false

@@ -95,6 +95,7 @@ package struct QuorumClient: Sendable {
 
     /// A node is out of reach; if it led, nobody does.
     package mutating func lose(_ peer: PeerIndex) {
+        assert(peer != .none, "nobody is lost")
         if leader == peer { leader = .none }
     }
 
@@ -118,6 +119,7 @@ package struct QuorumClient: Sendable {
         for consumer: QuorumConsumerID,
         mayBeFirst: Bool
     ) -> Arrival {
+        assert(delivery > 0, "deliveries are numbered from 1")
         let before = latest[consumer] ?? 0
         // A leader that has come to lead sends what the one before it may have sent.
         guard delivery > before else { return .known }

@@ -180,6 +180,7 @@ package struct QuorumConsumers: Sendable {
 
     /// A consumer may have room again.
     mutating func offer(_ place: Place) {
+        assert(!consumers[place].isGone, "a consumer that is gone is offered something")
         guard !consumers[place].inRotation, consumers[place].hasRoom,
             !isSingle || place == active
         else { return }
@@ -232,6 +233,12 @@ package struct QuorumConsumers: Sendable {
     }
 
     private mutating func hand(_ copy: Copy, to place: Place, _ settled: Bool) -> UInt64 {
+        assert(!consumers[place].isGone, "a consumer that is gone gets a copy")
+        assert(consumers[place].nextDelivery > 0, "deliveries are numbered from 1")
+        assert(
+            consumers[place].held.last.map { $0.delivery < consumers[place].nextDelivery } ?? true,
+            "deliveries are not in order"
+        )
         let delivery = consumers[place].nextDelivery
         consumers[place].nextDelivery += 1
         if !settled {
@@ -245,6 +252,7 @@ package struct QuorumConsumers: Sendable {
 
     /// A consumer is done with a delivery, or it is taken from it; nil if it does not hold it.
     mutating func take(_ delivery: UInt64, from place: Place) -> Held? {
+        assert(!consumers[place].isGone, "a consumer that is gone settles something")
         if let first = consumers[place].held.first, first.delivery == delivery {
             heldCount -= 1
             return consumers[place].held.removeFirst()
@@ -265,6 +273,7 @@ package struct QuorumConsumers: Sendable {
     ///
     /// - Returns: whether it was one.
     mutating func forgetIfDone(_ place: Place) -> Bool {
+        assert(!consumers[place].isGone, "a consumer is forgotten twice")
         let one = consumers[place]
         guard !one.wantsMore, one.held.isEmpty, !one.inRotation, !one.party.number.isFetching
         else { return false }
@@ -278,6 +287,7 @@ package struct QuorumConsumers: Sendable {
     ///
     /// - Returns: whether it consumed, and whether it is gone by that.
     mutating func stop(_ place: Place) -> (consumed: Bool, isGone: Bool) {
+        assert(!consumers[place].isGone, "a consumer that is gone stops")
         guard consumers[place].wantsMore else { return (false, false) }
         consumers[place].wantsMore = false
         stepDown(place)
@@ -290,6 +300,7 @@ package struct QuorumConsumers: Sendable {
     ///
     /// - Returns: whether it consumed, and what it held, which comes back.
     mutating func leave(_ place: Place) -> (consumed: Bool, held: Deque<Held>) {
+        assert(!consumers[place].isGone, "a consumer goes twice")
         let consumed = consumers[place].wantsMore
         consumers[place].wantsMore = false
         stepDown(place)
@@ -307,6 +318,7 @@ package struct QuorumConsumers: Sendable {
     ///
     /// - Returns: what it held, which comes back.
     mutating func suspect(_ place: Place) -> Deque<Held> {
+        assert(!consumers[place].isGone, "a consumer that is gone is out of reach")
         consumers[place].isSuspect = true
         leaveRotation(place)
         return letGo(place)

@@ -106,6 +106,7 @@ struct QuorumGroups: Sendable {
 
     /// The node has no member any more; what it waited for does not matter.
     mutating func leave(_ quorum: QuorumIndex) {
+        assert(groups[quorum].hasMember, "a member leaves that is not there")
         precondition(groups[quorum].hasMember, "a node leaves a group that it has no member of")
         free.append(groups[quorum].member)
         groups[quorum].member = .none
@@ -122,6 +123,7 @@ struct QuorumGroups: Sendable {
         _ quorum: QuorumIndex,
         _ body: (inout QuorumMember, inout Raft.Wishes) -> Void
     ) {
+        assert(groups[quorum].hasMember, "a node without a member has nothing to act for")
         guard groups[quorum].hasMember else { return }
         body(&members[groups[quorum].member], &wishes)
     }
@@ -150,6 +152,7 @@ struct QuorumGroups: Sendable {
 
     /// An empty list for the effects of commands; it is given back when they have been dealt with.
     mutating func borrowEffects() -> [QuorumEffect] {
+        assert(spare.isEmpty, "effects are lent that were not done")
         var lent: [QuorumEffect] = []
         swap(&lent, &spare)
         return lent

@@ -86,6 +86,7 @@ struct QuorumMember: Sendable {
 
     /// Adds an entry, as the leader.
     mutating func append(_ parcel: ParcelID, _ wishes: inout Raft.Wishes) {
+        assert(raft.role == .leader, "only the leader makes entries")
         raft.append(parcel, &wishes)
     }
 
@@ -119,6 +120,7 @@ struct QuorumMember: Sendable {
 
     /// It leads from now on: its first entry says by what the queue goes, and commits what it inherited.
     mutating func beginTerm() {
+        assert(raft.role == .leader, "only the leader begins a term")
         precondition(isLeader, "a member begins a term that does not lead")
         gathering = [QuorumCommand(kind: .nothing)]
         mustConfigure = true
@@ -127,6 +129,7 @@ struct QuorumMember: Sendable {
 
     /// The clients that its queue knows: it has applied all that it inherited, and sees who of them is there.
     mutating func clientsToGreet() -> Set<UInt64> {
+        assert(raft.role == .leader, "only the leader greets")
         knowsClients = true
         return queue.clients
     }
@@ -238,6 +241,7 @@ struct QuorumMember: Sendable {
     /// The next dead copy whose targets have not been asked lately; nil also before all is applied that this node
     /// inherited as the leader.
     mutating func nextDiscard() -> QuorumQueue.Dead? {
+        assert(raft.role == .leader, "only the leader passes on what is dead")
         guard isLeader, applied > raft.inherited else { return nil }
         for dead in queue.discards.prefix(Self.discardWindow)
         where triedDiscards.insert(dead.copy.id).inserted {

@@ -78,7 +78,8 @@ struct QuorumMessages: Sendable {
     }
 
     private func lane(of copy: Copy) -> Int {
-        switch priorities {
+        assert(lanes.count == Self.laneCount(priorities), "there are other lanes than priorities")
+        return switch priorities {
         case .none: 0
         case .twoClasses: copy.priority >= 5 ? 1 : 0
         case .strict: copy.hasPriority ? min(Int(copy.priority), 31) : 4

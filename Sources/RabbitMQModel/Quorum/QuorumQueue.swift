@@ -408,6 +408,7 @@ package struct QuorumQueue: Sendable {
         _ place: CopyPlace,
         _ effects: inout [QuorumEffect]
     ) {
+        assert(copy.id > 0, "copies are numbered from 1")
         guard rules.deadLettersSafely, rules.deadLetterExchange != nil else {
             effects.append(.died(copy, reason, place))
             return

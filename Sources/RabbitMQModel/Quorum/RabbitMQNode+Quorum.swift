@@ -70,6 +70,7 @@ extension RabbitMQNode {
 
     /// Forgets a queue that is deleted, with all that it holds.
     mutating func removeQuorum(_ queue: QueueIndex, _ turn: inout Turn) {
+        assert(queues[queue].quorum != .none, "a queue that is no quorum queue has no members")
         let quorum = queues[queue].quorum
         for waiting in quorums[quorum].client.abandon() { abandon(waiting, of: queue, &turn) }
         guard let member = quorums.member(of: quorum) else { return }
@@ -118,6 +119,7 @@ extension RabbitMQNode {
 
     /// Makes an entry of what has gathered, unless enough entries are under way.
     mutating func flush(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums[quorum].hasMember, "a node without a member makes no entries")
         let time = clock(turn.now)
         var next: (batch: QuorumBatch, mustConfigure: Bool)?
         quorums.act(quorum) { member, _ in next = member.nextBatch(at: time) }
@@ -151,6 +153,7 @@ extension RabbitMQNode {
 
     /// A leader that has applied all that it inherited sees who of its clients is there.
     mutating func greetClients(of quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums.leads(quorum), "the leader greets the clients")
         var known: Set<UInt64> = []
         quorums.act(quorum) { member, _ in known = member.clientsToGreet() }
         func gather(_ kind: QuorumCommand.Kind, _ client: UInt64) {

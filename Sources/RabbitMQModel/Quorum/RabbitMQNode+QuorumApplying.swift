@@ -15,6 +15,7 @@ extension RabbitMQNode {
 
     /// Lets everything take effect that is committed, and makes an entry of what has gathered meanwhile.
     mutating func applyCommitted(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        assert(quorums[quorum].hasMember, "a node without a member applies nothing")
         let history = quorums[quorum].history
         var deletions: [Deletion] = []
         while quorums[member: quorum].hasSteps, let step = nextStep(quorum, turn.parcels) {

@@ -81,6 +81,7 @@ extension RabbitMQNode {
         _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
+        assert(queues[queue].quorum != .none, "a command to what is no quorum queue")
         if refuseIfFull(publication, queue, channel, slot: slot, &turn) { return }
         var packet = publication
         packet.x = 0
@@ -161,6 +162,7 @@ extension RabbitMQNode {
         slot: ConfirmSlot,
         _ turn: inout Turn
     ) -> Bool {
+        assert(queues[queue].quorum != .none, "a command to what is no quorum queue")
         let quorum = queues[queue].quorum
         guard channel != .none, queues[queue].rules.overflow == .rejectPublish,
             !quorums[quorum].client.mayPublish(channel)

@@ -78,6 +78,7 @@ extension RabbitMQNode {
         _ deletions: inout [Deletion],
         _ turn: inout Turn
     ) {
+        assert(quorums.leads(quorum), "effects are the leader's")
         let symbol = symbol(quorum)
         switch effect {
         case .sent(let copy, let party, let delivery, let settled):

@@ -106,6 +106,7 @@ package struct Raft: Sendable {
     // MARK: Leading
 
     private mutating func lead() {
+        assert(votedFor == me, "a member leads that did not vote for itself")
         role = .leader
         leader = me
         votes = []
@@ -119,6 +120,7 @@ package struct Raft: Sendable {
 
     /// Adds an entry, as the leader.
     package mutating func append(_ parcel: ParcelID, _ wishes: inout Wishes) {
+        assert(role == .leader, "only the leader makes entries")
         precondition(isLeader, "only a leader appends to its log")
         log.append(Entry(term: term, parcel: parcel))
         wishes.entries.append(lastIndex)
@@ -128,6 +130,7 @@ package struct Raft: Sendable {
 
     /// Sends a member what it lacks, as far as the window allows.
     private mutating func feed(_ place: Int, _ wishes: inout Wishes) {
+        assert(role == .leader, "only the leader feeds its followers")
         while !isProbing[place], next[place] <= lastIndex, next[place] <= base[place] + Self.window
         {
             guard next[place] > snapshotIndex else { return sendSnapshot(place, &wishes) }
@@ -137,6 +140,7 @@ package struct Raft: Sendable {
     }
 
     private mutating func sendSnapshot(_ place: Int, _ wishes: inout Wishes) {
+        assert(snapshot != .none, "a snapshot is sent that is not there")
         let word = Message(
             kind: .snapshot,
             term: term,
@@ -395,6 +399,7 @@ package struct Raft: Sendable {
     }
 
     private mutating func truncate(from index: UInt64, _ wishes: inout Wishes) {
+        assert(index > commit, "what is committed is cut off")
         guard index <= lastIndex else { return }
         if index <= commit {
             violations += 1
