@@ -79,6 +79,25 @@ struct ClusterTests {
         #expect(try cluster.drain("q", on: two) == ["a", "c"])
     }
 
+    @Test func `RMQ-CONS-11 a limit of a channel counts what queues of other nodes sent, too`()
+        throws
+    {
+        let (one, two) = (talk.openChannel(on: 1), talk.openChannel(on: 2))
+        try cluster.queue("here", on: one)
+        try cluster.queue("there", on: two)
+        try talk.qos(2, global: true, on: one)
+        try talk.consume("there", on: one)
+        try talk.consume("here", on: one)
+        cluster.publish("a", "b", "c", to: "there", on: two)
+        let first = talk.takeDeliveries(on: one)
+        #expect(first.map(\.body) == ["a", "b"])
+        cluster.publish("x", "y", to: "here", on: two)
+        #expect(talk.takeDeliveries(on: one).isEmpty)
+        for delivery in first { talk.ack(delivery.tag, on: one) }
+        // Which queue has its turn then is not said.
+        #expect(talk.takeDeliveries(on: one).count == 2)
+    }
+
     @Test
     func `RMQ-CLUS-02 and 03, RMQ-PUB-36 a queue whose node is down answers 404 and takes nothing`()
         throws

@@ -230,6 +230,8 @@ package struct Channel: Sendable {
         assert(state == .open, "a channel that is closed holds nothing")
         unackedCount &+= 1
         unacked.append(delivery)
+        // A delivery to a consumer takes some of the window.
+        if globalPrefetch != 0, delivery.consumer != .none { volume += 1 }
     }
 
     /// Settles the delivery with this tag, or nil if none waits under it.
@@ -299,10 +301,6 @@ package struct Channel: Sendable {
     /// Whether the window of the channel is full.
     @inline(__always)
     var isFull: Bool { globalPrefetch != 0 && volume >= Int(globalPrefetch) }
-
-    /// A delivery to a consumer takes some of the window.
-    @inline(__always)
-    mutating func narrow() { if globalPrefetch != 0 { volume += 1 } }
 
     /// Deliveries are settled: those of consumers give back what they took of the window.
     mutating func widen(by deliveries: [Unacked]) {

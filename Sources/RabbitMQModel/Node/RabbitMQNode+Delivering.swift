@@ -113,11 +113,9 @@ extension RabbitMQNode {
                 sentAt: Unacked.stamp(turn.now)
             )
             channels[channel].hold(held)
-            channels[channel].narrow()
             consumers[consumer].holdOne()
-            queues[queue].unackedCount &+= 1
         }
-        queues[queue].rotation.append(consumer)
+        queues[queue].send(to: consumer, holds: !noAck)
         turn.send(packet, on: channels[channel].connection)
     }
 

@@ -299,6 +299,13 @@ package struct Queue: Sendable {
         return headPosition
     }
 
+    /// A copy goes to a consumer, which is the last in the rotation now.
+    @inline(__always)
+    mutating func send(to consumer: ConsumerIndex, holds: Bool) {
+        if holds { unackedCount &+= 1 }
+        rotation.append(consumer)
+    }
+
     /// Counts one delivery as settled and lets its consumer, if it is one, join the rotation.
     ///
     /// - Returns: whether there is something to deliver and somebody to take it.
