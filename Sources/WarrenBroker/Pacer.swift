@@ -65,12 +65,16 @@ public struct Picker<Element: Sendable>: Sendable {
     public func pick(_ chance: inout Chance) -> Element {
         if elements.count == 1 { return elements[0] }
         let drawn = chance.below(total, stream)
-        var low = 0
-        var high = bounds.count - 1
-        while low < high {
-            let middle = (low + high) / 2
-            if bounds[middle] <= drawn { low = middle + 1 } else { high = middle }
+        let chosen = unsafe bounds.withUnsafeBufferPointer { bounds in
+            var low = 0
+            var high = bounds.count &- 1
+            // Both stay within the bounds, of which there is one at least.
+            while low < high {
+                let middle = (low &+ high) &>> 1
+                if unsafe bounds[middle] <= drawn { low = middle &+ 1 } else { high = middle }
+            }
+            return low
         }
-        return elements[low]
+        return elements[chosen]
     }
 }

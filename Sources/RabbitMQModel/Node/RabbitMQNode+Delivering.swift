@@ -21,12 +21,14 @@ extension RabbitMQNode {
             detail: UInt64(message.size)
         )
         let entry = Entry(readySince: turn.now, row: row, redelivered: false)
-        if let next = queues[queue].passThrough() {
+        if let next = queues[queue].nextInLine {
             if hasRoom(next) {
-                let taken = ReturnedEntry(position: queues[queue].skip(), entry: entry)
+                let position = queues[queue].passThrough(holds: !consumers[next].noAck)
+                let taken = ReturnedEntry(position: position, entry: entry)
                 deliver(taken, message, queue, next, &turn)
                 return
             }
+            queues[queue].rotation.removeFirst()
             suspend(next)
         }
         queues[queue].ready.append(entry)
@@ -48,6 +50,7 @@ extension RabbitMQNode {
                 continue
             }
             let taken = queues[queue].take()
+            queues[queue].send(to: next, holds: !consumers[next].noAck)
             deliver(taken, messages[taken.entry.row], queue, next, &turn)
         }
     }
@@ -70,7 +73,7 @@ extension RabbitMQNode {
         consumers[consumer].suspendedAs = numbers.nextSuspension()
     }
 
-    /// Sends a copy to the consumer that was taken from the head of the rotation.
+    /// Sends a copy to a consumer; its queue counts it already, and has the consumer in its rotation again.
     @inline(__always)
     mutating func deliver(
         _ taken: ReturnedEntry,
@@ -115,7 +118,6 @@ extension RabbitMQNode {
             channels[channel].hold(held)
             consumers[consumer].holdOne()
         }
-        queues[queue].send(to: consumer, holds: !noAck)
         turn.send(packet, on: channels[channel].connection)
     }
 

@@ -120,6 +120,7 @@ extension RabbitMQNode {
         }
         while queues[queue].readyCount > 0, let consumer = nextConsumer(queue) {
             let taken = takeReady(queue)
+            queues[queue].send(to: consumer, holds: !consumers[consumer].noAck)
             deliver(taken, messages[taken.entry.row], queue, consumer, &turn)
             dropExpired(queue, &turn)
         }

@@ -287,10 +287,20 @@ package struct Queue: Sendable {
         return ReturnedEntry(position: headPosition, entry: entry)
     }
 
-    /// The consumer whose turn it is, taken from the rotation, if nothing stands in line before a copy
-    /// that arrives now.
+    /// The consumer whose turn it is, if nothing stands in line before a copy that arrives now.
     @inline(__always)
-    mutating func passThrough() -> ConsumerIndex? { readyCount == 0 ? rotation.popFirst() : nil }
+    var nextInLine: ConsumerIndex? { readyCount == 0 ? rotation.first : nil }
+
+    /// A copy goes straight to the consumer whose turn it is, which is the last in the rotation now.
+    ///
+    /// - Returns: the position of the copy, which never joins the ring.
+    @inline(__always)
+    mutating func passThrough(holds: Bool) -> UInt64 {
+        assert(readyCount == 0 && !rotation.isEmpty, "a copy passes those that stand in line")
+        if rotation.count > 1 { rotation.append(rotation.removeFirst()) }
+        if holds { unackedCount &+= 1 }
+        return skip()
+    }
 
     /// The position of a copy that never joins the ring.
     @inline(__always)
