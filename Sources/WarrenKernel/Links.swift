@@ -154,9 +154,9 @@ struct Links: Sendable {
         }
     }
 
-    /// The delay of the next packet on a link.
+    /// The delay of the next packet on a link; nil if it does not arrive, however often it is sent.
     @inline(__always)
-    func delay(_ row: UInt32, _ chance: inout Chance) -> UInt64 {
+    func delay(_ row: UInt32, _ chance: inout Chance) -> UInt64? {
         rows.withUnsafeBufferPointer { rows in
             let link = rows[Int(row)]
             let drawn = chance.sample(link.law, link.stream).nanoseconds
@@ -164,8 +164,8 @@ struct Links: Sendable {
                 link.factor == 1000
                 ? drawn
                 : Interval(nanoseconds: drawn).times(thousandths: link.factor).nanoseconds
-            return link.trouble.isNone
-                ? plain : plain.addingClamped(link.trouble.delay(plain, link.stream, &chance))
+            if link.trouble.isNone { return plain }
+            return link.trouble.delay(plain, link.stream, &chance).map { plain.addingClamped($0) }
         }
     }
 
@@ -230,6 +230,12 @@ struct Links: Sendable {
         }
         stalls[way] = Stall(since: now, events: [event])
         return true
+    }
+
+    /// Puts back what could not pass this time either; it waits as long as before.
+    mutating func keep(_ stall: Stall, on way: Way) {
+        assert(stalls[way] == nil, "something else waits on the way")
+        stalls[way] = stall
     }
 
     /// Takes what could not pass on one way.

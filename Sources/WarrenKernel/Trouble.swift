@@ -2,7 +2,7 @@
 ///
 /// TCP sends lost packets again, throws duplicates away and puts packets back in order: a program sees
 /// delay, never loss. The wait before another try begins at 200 ms and doubles up to two minutes; after
-/// fifteen tries, or some 15 minutes, the connection is reset.
+/// fifteen tries, or some 15 minutes, the connection is reset. Meanwhile all that was sent behind it waits.
 /// - Source: Linux, `tcp_retries2` = 15 and the least retransmission timeout of 200 ms.
 public struct Trouble: Sendable, Hashable {
     /// How often a packet is lost.
@@ -46,11 +46,14 @@ public struct Trouble: Sendable, Hashable {
         return time
     }
 
-    /// What is added to the delay of a packet that would take `plain`.
-    func delay(_ plain: UInt64, _ stream: StreamID, _ chance: inout Chance) -> UInt64 {
+    /// What is added to the delay of a packet that would take `plain`; nil if it is lost each time that TCP sends it.
+    func delay(_ plain: UInt64, _ stream: StreamID, _ chance: inout Chance) -> UInt64? {
         var total: UInt64 = 0
         var wait = Self.firstWait
-        for _ in 0..<Self.tries where chance.happens(loss, stream) {
+        var losses = 0
+        while chance.happens(loss, stream) {
+            losses += 1
+            guard losses <= Self.tries else { return nil }
             total += wait
             wait = min(wait * 2, Self.longestWait)
         }

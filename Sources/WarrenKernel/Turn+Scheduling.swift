@@ -103,7 +103,11 @@ extension Turn {
                 hold(event, outward: outward)
                 return
             }
-            delay = links.delay(row, &chance)
+            guard let drawn = links.delay(row, &chance) else {
+                hold(event, outward: outward)
+                return
+            }
+            delay = drawn
         }
         let due = now.nanoseconds.addingClamped(delay)
         push(
@@ -265,7 +269,7 @@ extension Turn {
 
     // MARK: What cannot pass
 
-    /// Whether what is sent now has to wait: the link is cut, or something waits on it already.
+    /// Whether what is sent now has to wait: the link is cut, or something waits on it already, lost so far.
     private func isStalled(_ row: UInt32, _ connection: UInt32, _ outward: Bool) -> Bool {
         links.isCut(row)
             || links.stalls[Links.Way(connection: connection, outward: outward)] != nil
@@ -286,11 +290,15 @@ extension Turn {
         agenda.pointee.live -= 1
     }
 
-    /// Sends what waited on a way that is open again, when TCP tries it next.
+    /// Sends what waited on a way that is open again, when TCP tries it next; it may be lost again.
     mutating func resume(_ way: Links.Way) {
-        guard let stall = links.release(way) else { return }
         let row = agenda.pointee.connections[Int(way.connection)]
-        let delay = links.delay(way.outward ? row.outward : row.homeward, &chance)
+        let link = way.outward ? row.outward : row.homeward
+        guard !links.isCut(link), let stall = links.release(way) else { return }
+        guard let delay = links.delay(link, &chance) else {
+            links.keep(stall, on: way)
+            return
+        }
         let due =
             Trouble.nextTry(stall.since, notBefore: now.nanoseconds).addingClamped(delay)
         for event in stall.events {
@@ -354,8 +362,12 @@ extension Turn {
             hold(word, outward: toB)
             return
         }
-        let drawn = now.nanoseconds.addingClamped(links.delay(row, &chance))
-        push(word, at: agenda.pointee.connections[index].arrive(drawn, outward: toB, apart: apart))
+        guard let delay = links.delay(row, &chance) else {
+            hold(word, outward: toB)
+            return
+        }
+        let due = now.nanoseconds.addingClamped(delay)
+        push(word, at: agenda.pointee.connections[index].arrive(due, outward: toB, apart: apart))
     }
 
     /// A copy that was on the wire, or should have been, is gone.

@@ -43,6 +43,8 @@ extension World {
             turn.links.disturb(one, other, trouble, &turn.agenda.pointee.connections)
             turn.node = one
             turn.record(.linkDisturbed, peer: other.raw, variant: trouble.isNone ? 0 : 1)
+            resume(from: one, to: other)
+            resume(from: other, to: one)
         case .freeze(let node):
             guard !missed(node) else { return }
             for part in process(of: node) where !(machine(part) is Frozen) {
@@ -88,7 +90,11 @@ extension World {
         )
         guard isNew else { return }
         turn.record(isCut ? .linkCut : .linkMended, peer: other.raw)
-        guard !isCut else { return }
+        if !isCut { resume(from: one, to: other) }
+    }
+
+    /// What could not pass on a link is tried again.
+    private mutating func resume(from one: NodeID, to other: NodeID) {
         let ways = turn.links.waysHeld(
             from: one,
             to: other,

@@ -129,6 +129,47 @@ struct FaultTests {
         #expect(!late.isEmpty)
     }
 
+    @Test func `resets a connection whose packets are lost each time they are sent`() throws {
+        var (world, ticker, clocked) = pair()
+        world.runsInBackground = true
+        var trouble = Trouble()
+        trouble.loss = Share(1)
+        world.plan(.disturb(ticker, clocked, trouble), at: moment(35))
+        world.run(until: moment(900_000))
+        #expect(try #require(look(world, clocked)).closures.isEmpty)
+        world.run(until: moment(1_100_000))
+        #expect(try #require(look(world, clocked)).closures == [.reset])
+        #expect(try #require(look(world, clocked)).arrivals.map(\.number) == [0, 1, 2])
+    }
+
+    @Test func `brings what was lost when TCP tries it next, once the link is better`() throws {
+        var (world, ticker, clocked) = pair()
+        var trouble = Trouble()
+        trouble.loss = Share(1)
+        world.plan(.disturb(ticker, clocked, trouble), at: moment(35))
+        world.plan(.disturb(ticker, clocked, .none), at: moment(1000))
+        world.run()
+        let arrivals = try #require(look(world, clocked)).arrivals
+        #expect(arrivals.map(\.number) == Array(0..<10))
+        // The fourth was sent at 40 ms, and again 200, 600 and 1,400 ms later.
+        #expect(arrivals.dropFirst(3).allSatisfy { $0.at == 1_443_000 })
+    }
+
+    @Test func `loses as many packets as it is told to`() throws {
+        var late = 0
+        for seed in 1...20 {
+            var (world, ticker, clocked) = pair(count: 500, seed: UInt64(seed))
+            var trouble = Trouble()
+            trouble.loss = Share(0.002)
+            world.plan(.disturb(ticker, clocked, trouble), at: moment(5))
+            world.run()
+            let arrivals = try #require(look(world, clocked)).arrivals
+            late += arrivals.count { $0.at > 3000 + 10_000 * ($0.number + 1) + 100_000 }
+        }
+        // One in 500 is lost, and holds up the ten behind it for more than 100 ms: 2 % of 10,000.
+        #expect((60..<500).contains(late), "\(late)")
+    }
+
     @Test func `freezes a node, which goes on where it was with all that has gathered`() throws {
         var (world, _, clocked) = pair()
         world.plan(.freeze(clocked), at: moment(35))
