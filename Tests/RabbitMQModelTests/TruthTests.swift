@@ -209,6 +209,34 @@ struct TruthTests {
         #expect(simulation.ledger.totals.errors == 0)
     }
 
+    /// A transient message waits for no disk: once it is published again, it waits for the copies alone.
+    @Test(arguments: [false, true], 0..<6)
+    func `RMQ-MIR-11 what is published again to a promoted mirror waits for the others`(
+        isPersistent: Bool,
+        shift: Int
+    ) throws {
+        let simulation = try run(
+            """
+            brokers:
+              main:
+                kind: rabbitmq
+                nodes: [r1, r2, r3]
+                queues: { q: { node: r1 } }
+                policies: [ { name: all, pattern: "^q$", apply_to: queues, definition: { ha-mode: all } } ]
+            producers: { p: { to: q, hosts: [r2], arrivals: 300us, count: 1000, persistent: \(isPersistent), confirms: { timeout: 20s } } }
+            network: { default: { latency: 2ms } }
+            faults: [ { at: \(150 + shift)ms, do: kill, node: main/r1 } ]
+            run: { for: 60s }
+
+            """
+        )
+        let totals = simulation.ledger.totals
+        #expect(totals.published == 1000)
+        #expect(totals.confirmed > 500)
+        #expect(totals.confirmed + totals.nacked == 1000)
+        #expect(simulation.ledger.lost == 0)
+    }
+
     /// How often each message came to the dead-letter queue of a quorum queue while all is rejected, and its leader dies
     /// before the others hear of its last commits.
     private func deadLetters(killedAt milliseconds: Int?) throws -> [Int] {

@@ -131,8 +131,9 @@ extension RabbitMQNode {
             enqueueByRules(row, message, queue, &turn)
         }
         guard slot != .none else { return }
-        if admission == .ready { settleConfirm(slot, refused: false, &turn) }
+        // First what it waits for, then what it no longer waits for: else it is over between the two.
         awaitCopies(slot, queue, position, &turn)
+        if admission == .ready { settleConfirm(slot, refused: false, &turn) }
     }
 
     /// - Source: RMQ-LEN-08, -09: only reject-publish-dlx keeps what it refuses, somewhere else.
