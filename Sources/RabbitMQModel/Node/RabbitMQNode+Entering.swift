@@ -7,7 +7,7 @@ import WarrenTrace
 /// All that comes to a queue comes through here: publications, transactions, dead letters, what another node passes on.
 /// Only ``publishPlain(_:_:_:)`` goes past it, where the route says that the answer is ``Admission/ready``.
 extension RabbitMQNode {
-    /// What becomes of a message at the door of a queue.
+    /// What becomes of a message at the door of a queue of this node; of others, their node decides.
     enum Admission {
         /// The queue takes it, and has it in memory.
         case ready
@@ -15,13 +15,11 @@ extension RabbitMQNode {
         case stored
         /// The queue is full, and refuses it.
         case refused
-        /// Another node has the queue, or several have: they decide.
-        case elsewhere
     }
 
     private func admission(isPersistent: Bool, size: UInt32, to queue: QueueIndex) -> Admission {
         assert(queues[queue].exists, "a message comes to a queue that is gone")
-        guard queues[queue].isHere else { return .elsewhere }
+        assert(queues[queue].isHere, "a queue that is elsewhere has no door here")
         if queues[queue].isPlain { return queues[queue].keeps(isPersistent) ? .stored : .ready }
         if wouldOverflow(queue, size) { return .refused }
         return queues[queue].keeps(isPersistent) ? .stored : .ready
@@ -97,7 +95,6 @@ extension RabbitMQNode {
         _ slot: ConfirmSlot,
         _ turn: inout Turn
     ) {
-        assert(queues[queue].isHere, "a queue that is elsewhere has no door here")
         let isPersistent = packet.has(Flag.persistent)
         let row = messages.put(MessageRow(packet, references: 1))
         let admission = admission(isPersistent: isPersistent, size: packet.size, to: queue)
@@ -121,7 +118,6 @@ extension RabbitMQNode {
             return
         case .stored: store(row, message, queue, slot, &turn)
         case .ready: break
-        case .elsewhere: preconditionFailure("a queue that is elsewhere has no door here")
         }
         if queues[queue].isPlain {
             enqueue(row, message, queue, &turn)
