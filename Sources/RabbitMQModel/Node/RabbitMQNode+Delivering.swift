@@ -31,8 +31,7 @@ extension RabbitMQNode {
             queues[queue].rotation.removeFirst()
             suspend(next)
         }
-        queues[queue].ready.append(entry)
-        dispatch(queue, &turn)
+        if queues[queue].lineUp(entry) { dispatch(queue, &turn) }
     }
 
     /// Sends ready copies to consumers with room, one each in turn.
@@ -49,8 +48,7 @@ extension RabbitMQNode {
                 suspend(next)
                 continue
             }
-            let taken = queues[queue].take()
-            queues[queue].send(to: next, holds: !consumers[next].noAck)
+            let taken = queues[queue].take(for: next, holds: !consumers[next].noAck)
             deliver(taken, messages[taken.entry.row], queue, next, &turn)
         }
     }

@@ -287,6 +287,25 @@ package struct Queue: Sendable {
         return ReturnedEntry(position: headPosition, entry: entry)
     }
 
+    /// The copy that is served next goes to a consumer, which is the last in the rotation now.
+    ///
+    /// There must be one.
+    @inline(__always)
+    mutating func take(for consumer: ConsumerIndex, holds: Bool) -> ReturnedEntry {
+        let taken = take()
+        send(to: consumer, holds: holds)
+        return taken
+    }
+
+    /// A copy takes its place behind all others.
+    ///
+    /// - Returns: whether there is somebody in the rotation who may take what is ready.
+    @inline(__always)
+    mutating func lineUp(_ entry: Entry) -> Bool {
+        ready.append(entry)
+        return !rotation.isEmpty
+    }
+
     /// The consumer whose turn it is, if nothing stands in line before a copy that arrives now.
     @inline(__always)
     var nextInLine: ConsumerIndex? { readyCount == 0 ? rotation.first : nil }
