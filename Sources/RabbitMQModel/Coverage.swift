@@ -65,7 +65,6 @@ package enum Coverage {
         "RMQ-QQ-34": .approximated(
             "a channel that never published to the queue gets no answer either; a real one is nacked"
         ),
-        "RMQ-QQ-35": .approximated("get, consume and purge wait for as long as it takes"),
         "RMQ-PART-01": .approximated("silence is looked for four times in a tick time, on the dot"),
         "RMQ-PART-03": .approximated("the node starts anew instead of pausing in place"),
         "RMQ-PART-06": .approximated(

@@ -68,19 +68,36 @@ import WarrenTrace
         #expect(log.say { $0.unmade.map(\.number) } == [first.number])
     }
 
-    @Test func `channels are refused at their moment, in order`() {
-        let log = log()
-        let (early, late) = (Instant(nanoseconds: 5), Instant(nanoseconds: 9))
-        log.say { $0.refuse(ChannelIndex(3), at: early) }
-        log.say { $0.refuse(ChannelIndex(4), at: late) }
-        #expect(log.say { $0.nextRefusal(at: early) } == ChannelIndex(3))
-        #expect(log.say { $0.nextRefusal(at: early) } == nil)
-        #expect(log.say { $0.refusesAt } == late)
-    }
-
     // MARK: What clients have elsewhere
 
     private func use() -> Bench<RemoteUse> { Bench(RemoteUse(nodes: 3)) { $0.checkInvariants() } }
+
+    private func call(_ kind: RemoteUse.Call.Kind, of node: Int, due: UInt64) -> RemoteUse.Call {
+        RemoteUse.Call(
+            kind,
+            quorum: Index(0),
+            server: PeerIndex(node),
+            refusal: nil,
+            due: Instant(nanoseconds: due)
+        )
+    }
+
+    @Test func `calls are over at their moment, and the clock is set for the first of them`() {
+        let use = use()
+        let (early, late) = (Instant(nanoseconds: 5), Instant(nanoseconds: 9))
+        #expect(use.say { $0.begin(call(.get, of: 1, due: 9), by: ChannelIndex(4)) })
+        #expect(use.say { $0.begin(call(.purge, of: 2, due: 5), by: ChannelIndex(3)) })
+        #expect(use.say { !$0.begin(call(.consume, of: 1, due: 12), by: ChannelIndex(1)) })
+        #expect(use.say { $0.overdue(at: early) } == [ChannelIndex(3)])
+        #expect(use.say { $0.end(ChannelIndex(3))?.kind } == .purge)
+        #expect(use.say { $0.nextLook() } == late)
+        #expect(use.say { $0.overdue(at: late) } == [ChannelIndex(4)])
+        #expect(use.say { $0.channels(asking: PeerIndex(1), about: Index(0)) }.count == 2)
+        #expect(use.say { $0.end(ChannelIndex(4)) } != nil)
+        #expect(use.say { $0.end(ChannelIndex(4)) } == nil, "it has its answer already")
+        #expect(use.say { $0.end(ChannelIndex(1)) } != nil)
+        #expect(use.say { !$0.hasCalls && $0.nextLook() == nil })
+    }
 
     private func publication(_ slot: ConfirmSlot, _ queue: UInt32 = 7) -> RemoteUse.Publication {
         RemoteUse.Publication(

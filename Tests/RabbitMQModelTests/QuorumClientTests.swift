@@ -110,6 +110,40 @@ import WarrenKernel
         #expect(!bench.client.isStopped)
     }
 
+    @Test
+    func `has who never used the queue ask whom the metadata name, and who did whom it heard`() {
+        let bench = Bench()
+        let (old, new) = (ChannelIndex(1), ChannelIndex(2))
+        bench.say { $0.serve(old) }
+        bench.say { $0.lose(Self.first) }
+        #expect(bench.client.leader == .none)
+        #expect(bench.client.server(for: old) == Self.first, "nobody else has led")
+        bench.say { _ = $0.follow(PeerIndex(2), 3) }
+        #expect(bench.client.server(for: old) == PeerIndex(2))
+        #expect(bench.client.server(for: new) == Self.first, "the metadata do not say it yet")
+        bench.say { $0.record(PeerIndex(2), 3) }
+        bench.say { $0.record(Self.first, 2) }
+        #expect(bench.client.server(for: new) == PeerIndex(2), "what is older is void")
+        bench.say { $0.register(new, isStopped: true) }
+        #expect(bench.client.isPublisher(new) && !bench.client.isPublisher(old))
+        #expect(!bench.say { $0.mayPublish(new) })
+        bench.say { $0.forget(new) }
+        #expect(!bench.client.isPublisher(new))
+    }
+
+    @Test func `is in the metadata when all have heard of it, or all but some`() {
+        let bench = Bench()
+        let third = PeerIndex(2)
+        #expect(bench.say { $0.awaitHearing([], butFor: 0) })
+        #expect(bench.say { !$0.awaitHearing([Self.second, third], butFor: 0) })
+        #expect(bench.say { !$0.hear(by: third) })
+        #expect(bench.say { !$0.hear(by: third) }, "it had heard before")
+        #expect(bench.say { $0.hear(by: Self.second) })
+        #expect(bench.say { !$0.awaitHearing([Self.second, third], butFor: 1) })
+        #expect(bench.say { $0.hear(by: third) })
+        #expect(bench.say { !$0.hear(by: Self.second) }, "that is enough once")
+    }
+
     @Test func `tells whoever waits when the queue is gone`() {
         let bench = Bench()
         _ = bench.say { $0.remember(QuorumCommand(kind: .purge), channel: ChannelIndex(4)) }

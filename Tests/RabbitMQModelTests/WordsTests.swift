@@ -167,6 +167,11 @@ import RabbitMQModel
                 seed
             )
             expectBack(Words.Leads(queue: v.symbol(), term: v.number()), seed)
+            expectBack(Words.Heard(queue: v.symbol(), term: v.number()), seed)
+            expectBack(
+                Words.Recorded(queue: v.symbol(), term: v.number(), nodes: v.number()),
+                seed
+            )
             expectBack(
                 Words.Resume(
                     queue: v.symbol(),

@@ -321,10 +321,13 @@ import Testing
         try record("rabbitmq/cluster/quorum-leader-killed", "q.sqlite")
         let told = try warren("trace", "node", "rabbit-1", "q.sqlite").output
         let lines = told.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-        for line in [
-            "0s  main/rabbit-1 leads orders, in term 1", "10.000s  main/rabbit-1 is killed",
-            "10.121s  main/rabbit-2 leads orders, in term 2", "18.000s  main/rabbit-1 is back",
-            "24.000s  main/rabbit-1 is in its cluster and serves",
-        ] { #expect(lines.contains(line), "\(told)") }
+        for (moment, event) in [
+            ("0s", "rabbit-1 leads orders, in term 1"), ("10.000s", "rabbit-1 is killed"),
+            ("10.1", "rabbit-2 leads orders, in term 2"), ("18.000s", "rabbit-1 is back"),
+            ("24.00", "rabbit-1 is in its cluster and serves"),
+        ] {
+            let isTold = lines.contains { $0.hasPrefix(moment) && $0.hasSuffix("main/\(event)") }
+            #expect(isTold, "\(moment) \(event): \(told)")
+        }
     }
 }

@@ -1,6 +1,6 @@
 import DequeModule
 package import WarrenKernel
-package import WarrenTrace
+import WarrenTrace
 
 /// Changes of what all nodes know, while they are on their way: those that this node wants, and those that it has put
 /// in order and that not all have made.
@@ -40,8 +40,6 @@ package struct MetadataLog: Sendable {
     private var wantedCount: UInt64 = 0
     private var ordered: [UInt64: Ordered] = [:]
     private var orderedCount: UInt64 = 0
-    /// Channels whose queue could not be made, by rising moment at which they are told.
-    private var refusals = Deque<(moment: Instant, channel: ChannelIndex)>()
 
     package init() {}
 
@@ -111,23 +109,6 @@ package struct MetadataLog: Sendable {
         else { return nil }
         ordered[number] = nil
         return (one.origin, one.number)
-    }
-
-    /// A channel will be told that its queue could not be made: too few nodes are there.
-    ///
-    /// - Source: RMQ-QQ-36.
-    package mutating func refuse(_ channel: ChannelIndex, at moment: Instant) {
-        assert(refusals.last.map { $0.moment <= moment } ?? true, "refusals come in order")
-        refusals.append((moment, channel))
-    }
-
-    /// When the next channel is told; nil if none is.
-    package var refusesAt: Instant? { refusals.first?.moment }
-
-    /// The next channel that is told now; nil if there is none.
-    package mutating func nextRefusal(at now: Instant) -> ChannelIndex? {
-        guard let first = refusals.first, first.moment <= now else { return nil }
-        return refusals.removeFirst().channel
     }
 
     /// Names what its changes hold.

@@ -72,6 +72,8 @@ package enum PeerWord: UInt16, Sendable, CaseIterable {
     /// With whom a node was together while the cluster was partitioned: `x` a bit for each, `y` the
     /// connections of its clients.
     case side
+    /// Who leads a quorum queue was heard; and is in the metadata of all nodes that are up.
+    case heard, recorded
 }
 
 /// Another node of the cluster, as this one sees it.

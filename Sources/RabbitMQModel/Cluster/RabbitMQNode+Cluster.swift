@@ -166,7 +166,8 @@ extension RabbitMQNode {
         switch word {
         case .raft: receiveRaft(packet, peer, &turn)
         case .command: receiveCommand(packet, peer, &turn)
-        case .done, .filled, .answer, .fetched, .delivery, .leads, .resume, .reached:
+        case .done, .filled, .answer, .fetched, .delivery, .leads, .heard, .recorded,
+            .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
         case .tick: break
         case .hello:

@@ -31,6 +31,7 @@ extension RabbitMQNode {
     mutating func resume(_ channel: ChannelIndex, with packet: Packet?, _ turn: inout Turn) {
         guard channels[channel].isWaiting else { return }
         channels[channel].awaits = .nothing
+        endCall(of: channel, &turn)
         guard channels[channel].state == .open else { return }
         if channels[channel].isFirst {
             channels[channel].isFirst = false
@@ -198,6 +199,9 @@ extension RabbitMQNode {
             send(Words.Shut(channel: channel), toPeer: peer, &turn)
         }
         channels[channel].openedAt = []
+        if let call = endCall(of: channel, &turn), call.kind == .get, call.held == nil {
+            channels[channel].fetchedFrom.insert(call.quorum)
+        }
         quorums.forget(channel)
         for quorum in channels[channel].fetchedFrom.sorted() {
             var command = QuorumCommand(kind: .drop)
@@ -269,6 +273,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         channels[channel].awaits = .nothing
+        endCall(of: channel, &turn)
         refuse(
             refusal,
             Packet(.channelClose, channel: channels[channel].number),
@@ -361,9 +366,12 @@ extension RabbitMQNode {
     /// How many messages are ready in a queue, and how many consumers it has, as this node sees it.
     func counts(of queue: QueueIndex) -> (messages: UInt32, consumers: UInt32) {
         if queues[queue].quorum != .none {
-            guard let machine = quorums.member(of: queues[queue].quorum)?.queue else {
-                return (0, 0)
-            }
+            // A node that is asked for them and does not answer is said to have none: RMQ-QQ-35.
+            let quorum = queues[queue].quorum
+            let asked = quorums[quorum].client.recorded
+            guard asked == me || asked == .none || quorums.leads(quorum),
+                let machine = quorums.member(of: quorum)?.queue
+            else { return (0, 0) }
             return (UInt32(machine.readyCount), UInt32(machine.consumerCount))
         }
         let ready = queues[queue].log?.records.count ?? queues[queue].readyCount

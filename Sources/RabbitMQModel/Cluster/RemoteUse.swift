@@ -1,8 +1,9 @@
 package import WarrenKernel
+package import WarrenTrace
 
 /// What the clients of a node have of queues that live on other nodes: consumers that were attached there,
-/// publications without an answer, and what waits for a queue that has no home at the moment; and the channels of other
-/// nodes that use queues here.
+/// publications without an answer, calls for which a time is set, and what waits for a queue that has no home at the
+/// moment; and the channels of other nodes that use queues here.
 ///
 /// - Source: RMQ-CLUS-01 to -06; RMQ-MIR-03 to -06; RMQ-PART-05.
 package struct RemoteUse: Sendable {
@@ -27,6 +28,47 @@ package struct RemoteUse: Sendable {
         }
     }
 
+    /// What a channel asked other nodes for, and waits for no longer than until a moment.
+    package struct Call: Sendable {
+        /// What is asked for.
+        package enum Kind: Sendable {
+            /// basic.get, queue.purge and basic.consume of a quorum queue.
+            case get, purge, consume
+            /// The first publication to a quorum queue.
+            case register
+            /// The declaration of a quorum queue or a stream, for which too few nodes are there.
+            case declare
+        }
+
+        package let kind: Kind
+        /// The quorum queue; none for a declaration.
+        package let quorum: QuorumIndex
+        /// The node that was asked, or none if it does not matter.
+        package var server: PeerIndex
+        /// What its leader is to do, if that could not be said yet: the node that is asked does not lead.
+        package var held: QuorumCommand?
+        /// What the channel is told if the time is over; nil for what is no refusal of a method.
+        package let refusal: Refusal?
+        /// When the time is over.
+        package let due: Instant
+
+        package init(
+            _ kind: Kind,
+            quorum: QuorumIndex = .none,
+            server: PeerIndex = .none,
+            held: QuorumCommand? = nil,
+            refusal: Refusal?,
+            due: Instant
+        ) {
+            self.kind = kind
+            self.quorum = quorum
+            self.server = server
+            self.held = held
+            self.refusal = refusal
+            self.due = due
+        }
+    }
+
     /// What there is between this node and another one.
     private struct Between {
         /// The confirms that wait for it, and how often.
@@ -45,6 +87,10 @@ package struct RemoteUse: Sendable {
     private var orphans: [Publication] = []
     /// Settlements of deliveries of an earlier home, for queues that have none at the moment.
     private var stale: [(queue: QueueIndex, word: Words.SettleStale)] = []
+    /// By the channel that waits.
+    private var calls: [ChannelIndex: Call] = [:]
+    /// No call is due before this.
+    private var looksAt: Instant?
 
     /// Nobody uses anything, in a cluster of so many nodes.
     package init(nodes: Int) {
@@ -170,6 +216,55 @@ package struct RemoteUse: Sendable {
         let mine = stale.filter { $0.queue == queue }.map(\.word)
         if !mine.isEmpty { stale.removeAll { $0.queue == queue } }
         return mine
+    }
+
+    // MARK: Calls
+
+    /// A channel waits for an answer.
+    ///
+    /// - Returns: whether no call is due before it.
+    package mutating func begin(_ call: Call, by channel: ChannelIndex) -> Bool {
+        assert(calls[channel] == nil, "a channel waits for one answer at a time")
+        calls[channel] = call
+        guard looksAt.map({ call.due < $0 }) ?? true else { return false }
+        looksAt = call.due
+        return true
+    }
+
+    /// A channel waits no longer.
+    ///
+    /// - Returns: what it waited for; nil if no time was set for that.
+    @discardableResult
+    package mutating func end(_ channel: ChannelIndex) -> Call? {
+        guard !calls.isEmpty, let call = calls.removeValue(forKey: channel) else { return nil }
+        if calls.isEmpty { looksAt = nil }
+        return call
+    }
+
+    /// Whether somebody waits for an answer.
+    package var hasCalls: Bool { !calls.isEmpty }
+
+    /// The channels whose calls have waited for too long, by rising number.
+    package func overdue(at now: Instant) -> [ChannelIndex] { channels { $0.due <= now } }
+
+    /// When to look again for calls that have waited for too long; nil if none waits.
+    package mutating func nextLook() -> Instant? {
+        looksAt = calls.values.lazy.map(\.due).min()
+        return looksAt
+    }
+
+    /// The channels with calls about a quorum queue that are for a node, by rising number.
+    package func channels(asking server: PeerIndex, about quorum: QuorumIndex) -> [ChannelIndex] {
+        channels { $0.quorum == quorum && $0.server == server }
+    }
+
+    /// The channels with calls about a quorum queue that could not be said yet, by rising number.
+    package func channels(holding quorum: QuorumIndex) -> [ChannelIndex] {
+        channels { $0.quorum == quorum && $0.held != nil }
+    }
+
+    private func channels(where isWanted: (Call) -> Bool) -> [ChannelIndex] {
+        calls.isEmpty ? [] : calls.filter { isWanted($0.value) }.keys.sorted()
     }
 
     /// Names what it holds.

@@ -165,6 +165,8 @@ package struct Channel: Sendable {
     var isWaiting: Bool { awaits != .nothing }
     /// What it asked that node, to ask again if the queue moves.
     var asked = Packet()
+    /// The quorum queues that take its next publication from nobody: their leaders could not be told who publishes.
+    var refusedBy: [QueueIndex] = []
     /// Whether its client wants no answer to what it said last.
     var wantsNoAnswer = false
     /// What its client said meanwhile.

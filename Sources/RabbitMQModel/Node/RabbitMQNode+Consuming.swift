@@ -124,8 +124,7 @@ extension RabbitMQNode {
         command.packet.d = made.prefetch
         command.packet.flags = packet.flags & Flag.noAck
         command.packet.y = UInt64(bitPattern: made.priority)
-        wait(channel, for: .queue(queue))
-        tell(quorum, command, channel: channel, &turn)
+        call(.consume, command, quorum, channel, &turn)
     }
 
     /// The cancelled consumer of a quorum queue that still holds something under a tag, if there is one.

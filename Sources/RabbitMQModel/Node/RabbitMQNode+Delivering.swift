@@ -253,8 +253,7 @@ extension RabbitMQNode {
         command.consumer = QuorumConsumerID(fetching: channel)
         command.packet.c = channels[channel].peer.raw
         command.packet.flags = packet.flags & Flag.noAck
-        wait(channel, for: .queue(queue))
-        tell(queues[queue].quorum, command, channel: channel, &turn)
+        call(.get, command, queues[queue].quorum, channel, &turn)
     }
 
     /// - Source: RMQ-CONS-09 to -12, -39; RMQ-CONS-14 (prefetch_size).

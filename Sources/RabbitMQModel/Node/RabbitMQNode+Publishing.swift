@@ -52,6 +52,7 @@ extension RabbitMQNode {
             )
         }
         try permitTopic(true, exchange, turn.names[packet.key], channel)
+        let publication = packet
         var packet = packet
         try rewriteReplyTo(&packet, channel, &turn)
         try checkProperties(packet, channel, turn)
@@ -63,12 +64,14 @@ extension RabbitMQNode {
             )
             return
         }
+        if registersFirst(publication, targets, channel, &turn) { return }
         var sequence: UInt64 = 0
         if channels[channel].confirming {
             channels[channel].publishSequence &+= 1
             sequence = channels[channel].publishSequence
         }
         distribute(packet, targets, channel, sequence, &turn)
+        channels[channel].refusedBy = []
     }
 
     /// - Source: RMQ-CONN-33.

@@ -185,8 +185,6 @@ extension RabbitMQNode {
     }
 
     /// Has all nodes know a new queue, then declares it once more.
-    ///
-    /// - Source: RMQ-QQ-36: without a majority a quorum queue is refused after fifteen seconds.
     private mutating func declareInCluster(
         _ wanted: QueueDeclaration,
         _ packet: Packet,
@@ -199,12 +197,10 @@ extension RabbitMQNode {
         var place = place(for: wanted, rules(for: wanted, scope))
         let symbol = turn.names.intern(.queue, wanted.name, in: scope)
         place.epoch = turn.outside.nextEpoch(of: symbol)
-        let reachable = place.members.count { $0 == me || peers[$0].isRunning }
         wait(channel, for: .change)
-        if !place.members.isEmpty, reachable < place.members.count / 2 + 1 {
-            let pause = Interval.seconds(15)
-            metadataLog.refuse(channel, at: turn.now + pause)
-            turn.arm(NodeTimer.refusals, after: pause)
+        if let lack = lackOfNodes(wanted, place, scope) {
+            let call = RemoteUse.Call(.declare, refusal: lack.refusal, due: turn.now + lack.after)
+            begin(call, by: channel, &turn)
             return
         }
         var again = packet
@@ -213,22 +209,37 @@ extension RabbitMQNode {
         propose(.addQueue(record), then: .again(channel: channel, again), &turn)
     }
 
-    /// - Source: RMQ-QQ-36.
-    mutating func refuseLate(_ turn: inout Turn) {
-        while let channel = metadataLog.nextRefusal(at: turn.now) {
-            guard channels[channel].isWaiting, channels[channel].state == .open else { continue }
-            channels[channel].awaits = .nothing
-            refuse(
-                .internalErrorBecause("Cannot declare a queue: cluster_not_formed"),
-                Packet(.queueDeclare, channel: channels[channel].number),
-                channel,
-                channels[channel].session,
-                &turn
+    /// What a queue without enough nodes is refused with, and how long that takes; nil if there are enough.
+    ///
+    /// Streams are made by their coordinator, whose members are all nodes from the first stream on.
+    ///
+    /// - Source: RMQ-QQ-36; RMQ-STREAM-19.
+    private func lackOfNodes(
+        _ wanted: QueueDeclaration,
+        _ place: QueuePlace,
+        _ scope: Symbol
+    ) -> (refusal: Refusal, after: Interval)? {
+        func isThere(_ peer: PeerIndex) -> Bool { peer == me || peers[peer].isRunning }
+        let vhost = vhostName(of: scope)
+        let here = peers.plan.name(of: me)
+        if wanted.type == "quorum",
+            place.members.count(where: isThere) < place.members.count / 2 + 1
+        {
+            let refusal = Refusal.internalErrorBecause(
+                "Cannot declare quorum queue '\(wanted.name)' in vhost '\(vhost)' on node '\(here)' with "
+                    + "leader on node '\(peers.plan.name(of: place.home))': cluster_not_formed"
             )
+            return (refusal, .seconds(15))
         }
-        if let next = metadataLog.refusesAt {
-            turn.arm(NodeTimer.refusals, after: next - turn.now)
-        }
+        guard wanted.type == "stream",
+            queues.indices.contains(where: { queues[$0].rules.kind == .stream }),
+            peers.indices.count(where: isThere) < peers.count / 2 + 1
+        else { return nil }
+        let refusal = Refusal.internalErrorBecause(
+            "Cannot declare a queue 'queue '\(wanted.name)' in vhost '\(vhost)'' on node '\(here)': "
+                + "{error,coordinator_unavailable}"
+        )
+        return (refusal, .seconds(30))
     }
 
     /// A queue as all nodes know it.
@@ -261,8 +272,7 @@ extension RabbitMQNode {
             forward(word, channel, queue, &turn)
             return
         }
-        wait(channel, for: .queue(queue))
-        tell(queues[queue].quorum, QuorumCommand(kind: .purge), channel: channel, &turn)
+        call(.purge, QuorumCommand(kind: .purge), queues[queue].quorum, channel, &turn)
     }
 
     /// Makes a queue.

@@ -354,8 +354,8 @@ enum NodeTimer {
     static let pulse = TimerID(5)
     /// The node has come up.
     static let boot = TimerID(6)
-    /// Queues that could not be made are refused.
-    static let refusals = TimerID(7)
+    /// Calls of other nodes have waited for too long.
+    static let calls = TimerID(7)
 
     /// The sides of a partition have told of themselves.
     static let heal = TimerID(8)

@@ -97,8 +97,8 @@ package struct RabbitMQNode: Machine {
             beatPulse(&turn)
         } else if timer == NodeTimer.boot {
             finishBooting(&turn)
-        } else if timer == NodeTimer.refusals {
-            refuseLate(&turn)
+        } else if timer == NodeTimer.calls {
+            expireCalls(&turn)
         } else if timer == NodeTimer.heal {
             heal(&turn)
         } else if timer == NodeTimer.tick {

@@ -146,7 +146,7 @@ package typealias ChannelIndex = Index<Channel>
 package typealias ConsumerIndex = Index<Consumer>
 typealias SessionIndex = Index<Session>
 package typealias PeerIndex = Index<Peer>
-typealias QuorumIndex = Index<QuorumGroup>
+package typealias QuorumIndex = Index<QuorumGroup>
 typealias MemberIndex = Index<QuorumMember>
 /// The place of a message in the slab.
 typealias MessageIndex = Index<MessageRow>

@@ -30,6 +30,15 @@ package struct QuorumClient: Sendable {
 
     /// Who leads, or none.
     package private(set) var leader: PeerIndex
+    /// Who led last, as it was heard.
+    private var heard: PeerIndex
+    /// Who leads, as the metadata have it.
+    package private(set) var recorded: PeerIndex
+    private var recordedTerm: UInt64 = 0
+    /// Of a leader that wants to be in the metadata: the nodes that are up and have not heard of it.
+    private var unaware: Set<PeerIndex> = []
+    /// How many of them need not.
+    private var spared = 0
     private var leaderTerm: UInt64 = 0
     private var nextSequence: UInt64 = 1
     private var pending = Deque<Waiting>()
@@ -37,11 +46,17 @@ package struct QuorumClient: Sendable {
     private var latest: [QuorumConsumerID: UInt64] = [:]
     /// The consumers here that have asked for what they lack, and wait for it.
     private var asking: Set<QuorumConsumerID> = []
-    /// The channels here that publish to it, if it rejects publications.
+    /// The channels here that have used it, and hear who leads.
+    private var users: Set<ChannelIndex> = []
+    /// The channels here that publish to it.
     private var publishers = Publishers()
 
     /// A client that knows who leads, or not.
-    package init(leader: PeerIndex) { self.leader = leader }
+    package init(leader: PeerIndex) {
+        self.leader = leader
+        heard = leader
+        recorded = leader
+    }
 
     // MARK: Commands
 
@@ -89,6 +104,7 @@ package struct QuorumClient: Sendable {
         guard term >= leaderTerm else { return false }
         let isNews = leader != peer || leaderTerm != term
         leader = peer
+        heard = peer
         leaderTerm = term
         return isNews
     }
@@ -101,6 +117,41 @@ package struct QuorumClient: Sendable {
 
     /// Nobody leads, as far as it is known.
     package mutating func forgetLeader() { leader = .none }
+
+    /// The node that a channel asks for something: that which it heard leads, or which the metadata name if it never
+    /// used the queue before; none if nobody ever led.
+    package func server(for channel: ChannelIndex) -> PeerIndex {
+        users.contains(channel) ? heard : recorded
+    }
+
+    /// The metadata say that a node leads in a term.
+    package mutating func record(_ peer: PeerIndex, _ term: UInt64) {
+        guard term >= recordedTerm else { return }
+        recorded = peer
+        recordedTerm = term
+    }
+
+    /// This node leads, and has the metadata say so when these nodes have heard of it, but for some.
+    ///
+    /// - Returns: whether there is nobody to wait for.
+    package mutating func awaitHearing(_ peers: [PeerIndex], butFor spared: Int) -> Bool {
+        unaware = Set(peers)
+        self.spared = spared
+        return peers.count <= spared
+    }
+
+    /// A node has heard that this one leads, or is down and need not.
+    ///
+    /// - Returns: whether enough have now, that had not before.
+    package mutating func hear(by peer: PeerIndex) -> Bool {
+        unaware.remove(peer) != nil && unaware.count == spared
+    }
+
+    /// Whether a node has heard that this one leads, as far as it had to.
+    package func isAware(_ peer: PeerIndex) -> Bool { !unaware.contains(peer) }
+
+    /// A channel has been answered, and hears who leads from now on.
+    package mutating func serve(_ channel: ChannelIndex) { users.insert(channel) }
 
     // MARK: Deliveries
 
@@ -158,13 +209,25 @@ package struct QuorumClient: Sendable {
     /// The leader says how full the queue is.
     package mutating func hear(_ fullness: QuorumQueue.Fullness) { publishers.hear(fullness) }
 
-    /// Whether a channel may publish; one that was not heard before is asked in at the door.
+    /// Whether the leader knows that a channel publishes.
+    package func isPublisher(_ channel: ChannelIndex) -> Bool { publishers.isKnown(channel) }
+
+    /// The leader knows that a channel publishes, and has it begin or wait.
+    package mutating func register(_ channel: ChannelIndex, isStopped: Bool) {
+        users.insert(channel)
+        publishers.register(channel, isStopped: isStopped)
+    }
+
+    /// Whether a channel may publish; one that is not known goes by what was heard last.
     package mutating func mayPublish(_ channel: ChannelIndex) -> Bool {
         publishers.mayPublish(channel)
     }
 
     /// A channel is gone.
-    package mutating func forget(_ channel: ChannelIndex) { publishers.forget(channel) }
+    package mutating func forget(_ channel: ChannelIndex) {
+        users.remove(channel)
+        publishers.forget(channel)
+    }
 
     /// What must hold between turns.
     package func checkInvariants() {
@@ -201,6 +264,13 @@ private struct Publishers: Sendable {
         }
     }
 
+    func isKnown(_ channel: ChannelIndex) -> Bool { known.contains(channel) }
+
+    mutating func register(_ channel: ChannelIndex, isStopped: Bool) {
+        known.insert(channel)
+        if isStopped { stopped.insert(channel) } else { stopped.remove(channel) }
+    }
+
     mutating func mayPublish(_ channel: ChannelIndex) -> Bool {
         if known.insert(channel).inserted, fullness == .full { stopped.insert(channel) }
         return !stopped.contains(channel)
@@ -213,6 +283,5 @@ private struct Publishers: Sendable {
 
     func checkInvariants() {
         precondition(stopped.isSubset(of: known), "a publisher was stopped that is not known")
-        precondition(fullness != .open || stopped.isEmpty, "an open queue has stopped somebody")
     }
 }

@@ -37,6 +37,8 @@ package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
         case nothing
         /// The queue goes, with all that it holds.
         case deleteQueue
+        /// A channel is about to publish for the first time.
+        case register
 
         /// Whether it settles a delivery.
         var settles: Bool { self == .settle || self == .return || self == .discard }

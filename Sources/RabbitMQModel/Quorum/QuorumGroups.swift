@@ -3,7 +3,7 @@ import WarrenKernel
 import WarrenTrace
 
 /// A quorum queue that a node knows.
-struct QuorumGroup: Sendable {
+package struct QuorumGroup: Sendable {
     let queue: QueueIndex
     /// The queue's name.
     let symbol: Symbol

@@ -105,6 +105,7 @@ package struct QuorumQueue: Sendable {
             }
         case .deleteQueue:
             answer(command, UInt64(delete(&effects)), &effects)
+        case .register: answer(command, fullness == .full ? 1 : 0, &effects)
         case .expire, .nothing: break
         }
         serve(time, &effects)
@@ -238,6 +239,7 @@ package struct QuorumQueue: Sendable {
             }
         case .checkout, .purge, .deleteQueue:
             answer(command, 0, &effects)
+        case .register: answer(command, fullness == .full ? 1 : 0, &effects)
         case .enqueue, .settle, .return, .discard, .cancel, .drop, .nodeDown, .nodeUp,
             .nodeGone, .expire, .settleDiscard, .nothing:
             break

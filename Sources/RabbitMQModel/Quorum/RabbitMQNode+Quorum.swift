@@ -178,13 +178,6 @@ extension RabbitMQNode {
         for party in queue.holders { deliverAgain(quorum, party.client, party.number, &turn) }
     }
 
-    func announce(_ quorum: QuorumIndex, _ term: UInt64, _ turn: inout Turn) {
-        let word = Words.Leads(queue: symbol(quorum), term: term)
-        for peer in peers.indices where peer != me && peers[peer].connection != .none {
-            send(word, toPeer: peer, &turn)
-        }
-    }
-
     // MARK: What members want
 
     /// Does what a member wants done after an input, and all that follows from it.
@@ -359,6 +352,7 @@ extension RabbitMQNode {
             guard let member = quorums.member(of: quorum), member.isLeader else { continue }
             let word = Words.Leads(queue: symbol(quorum), term: member.raft.term)
             send(word, toPeer: peer, &turn)
+            if quorums[quorum].client.recorded == me { tellRecord(quorum, toPeer: peer, &turn) }
             let fullness = member.queue.fullness
             if fullness != .open { tell(fullness, quorum, toPeer: peer, &turn) }
             if turn.now > .zero, member.raft.commit > 0 {
@@ -386,6 +380,10 @@ extension RabbitMQNode {
         let key = Self.clientKey(peer, peers[peer].life)
         for quorum in quorums.indices {
             quorums[quorum].client.lose(peer)
+            if let term = quorums.member(of: quorum)?.raft.term {
+                takeHearing(term, of: peer, quorum, &turn)
+            }
+            failCalls(to: peer, quorum, &turn)
             guard let raft = quorums.member(of: quorum)?.raft else { continue }
             if raft.leader == peer {
                 quorums.act(quorum) { $0.loseLeader(&$1) }

@@ -82,7 +82,7 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         assert(queues[queue].quorum != .none, "a command to what is no quorum queue")
-        if refuseIfFull(publication, queue, channel, slot: slot, &turn) { return }
+        if refuseAtDoor(publication, queue, channel, slot: slot, &turn) { return }
         var packet = publication
         packet.x = 0
         packet.port = 0
@@ -117,6 +117,11 @@ extension RabbitMQNode {
         guard channel != .none, channels[channel].state == .open,
             channels[channel].awaits == .queue(queue)
         else { return }
+        if waiting.command.kind == .register {
+            channels[channel].refusedBy.append(queue)
+            resume(channel, with: channels[channel].asked, &turn)
+            return
+        }
         guard waiting.command.kind == .deleteQueue else {
             let name = queues[queue].declaration.name
             let vhost = vhostName(of: queues[queue].scope)
@@ -151,11 +156,11 @@ extension RabbitMQNode {
         send(word, toPeer: peer, &turn)
     }
 
-    /// Refuses a message for a queue that told its channel to stop.
+    /// Refuses a message for a queue that told its channel to stop, or that could not be told of it.
     ///
     /// - Returns: whether it was refused.
-    /// - Source: RMQ-QQ-16, -46; RMQ-QQ-47 (what no channel publishes is not refused).
-    private mutating func refuseIfFull(
+    /// - Source: RMQ-QQ-16, -46, -54; RMQ-QQ-47 (what no channel publishes is not refused).
+    private mutating func refuseAtDoor(
         _ packet: Packet,
         _ queue: QueueIndex,
         _ channel: ChannelIndex,
@@ -163,10 +168,13 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) -> Bool {
         assert(queues[queue].quorum != .none, "a command to what is no quorum queue")
+        guard channel != .none else { return false }
+        let isUnknown = channels[channel].refusedBy.contains(queue)
         let quorum = queues[queue].quorum
-        guard channel != .none, queues[queue].rules.overflow == .rejectPublish,
-            !quorums[quorum].client.mayPublish(channel)
-        else { return false }
+        let isStopped =
+            queues[queue].rules.overflow == .rejectPublish
+            && !quorums[quorum].client.mayPublish(channel)
+        guard isUnknown || isStopped else { return false }
         turn.record(
             .messageRouted,
             message: packet.message,
@@ -174,7 +182,7 @@ extension RabbitMQNode {
             variant: 1,
             detail: UInt64(packet.size)
         )
-        recordGone(packet.message, queue, .maxlen, .door, &turn)
+        recordGone(packet.message, queue, isUnknown ? .queueDown : .maxlen, .door, &turn)
         if slot != .none { settleConfirm(slot, refused: true, &turn) }
         return true
     }
@@ -186,7 +194,8 @@ extension RabbitMQNode {
         _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
-        if quorums[quorum].client.follow(leader, term) { sayAgain(quorum, &turn) }
+        guard quorums[quorum].client.follow(leader, term) else { return }
+        sayAgain(quorum, &turn)
     }
 
     mutating func sayAgain(_ quorum: QuorumIndex, _ turn: inout Turn) {
@@ -237,7 +246,15 @@ extension RabbitMQNode {
         case .fetched: takeFetched(packet, quorum, &turn)
         case .delivery: takeDelivery(packet, quorum, &turn)
         case .leads:
-            if let word = Words.Leads(packet) { follow(peer, word.term, quorum, &turn) }
+            guard let word = Words.Leads(packet) else { return }
+            follow(peer, word.term, quorum, &turn)
+            send(Words.Heard(queue: word.queue, term: word.term), toPeer: peer, &turn)
+        case .heard:
+            if let word = Words.Heard(packet) { takeHearing(word.term, of: peer, quorum, &turn) }
+        case .recorded:
+            guard let word = Words.Recorded(packet) else { return }
+            quorums[quorum].client.record(peer, word.term)
+            askHeld(quorum, by: word.nodes, &turn)
         case .reached:
             if let word = Words.Reached(packet) { takeReach(word.last, of: word.consumer, quorum) }
         default:

@@ -143,6 +143,7 @@ extension RabbitMQNode {
             loseSettled(packet, &turn)
             return
         }
+        quorums[quorum].client.serve(channel)
         let settled = packet.has(Flag.settled)
         guard
             quorums[quorum].client.arrive(delivery, for: number, mayBeFirst: true) == .taken
@@ -174,6 +175,11 @@ extension RabbitMQNode {
         guard channel != .none, channels[channel].state == .open,
             channels[channel].awaits == .queue(quorums[quorum].queue)
         else { return nil }
+        if waiting.command.kind == .register {
+            takeRegistration(quorum, channel, isStopped: value != 0, &turn)
+            return nil
+        }
+        quorums[quorum].client.serve(channel)
         answer(waiting.command, channel, value, &turn)
         resume(channel, with: nil, &turn)
         return nil
@@ -202,7 +208,7 @@ extension RabbitMQNode {
             word.c = UInt32(truncatingIfNeeded: value)
             answer(word, to: channel, &turn)
         case .enqueue, .settle, .return, .discard, .cancel, .drop, .nodeDown, .nodeUp, .nodeGone,
-            .expire, .settleDiscard, .nothing, .deleteQueue:
+            .expire, .settleDiscard, .nothing, .deleteQueue, .register:
             preconditionFailure("nobody waits for an answer to \(command.kind)")
         }
     }

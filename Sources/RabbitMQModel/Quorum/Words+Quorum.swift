@@ -104,6 +104,58 @@ extension Words {
         }
     }
 
+    /// Who speaks has heard who leads a queue.
+    package struct Heard: Word {
+        package static let name = PeerWord.heard
+        package var queue: Symbol
+        package var term: UInt64
+
+        package init(queue: Symbol, term: UInt64) {
+            self.queue = queue
+            self.term = term
+        }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            self.init(queue: packet.subject, term: packet.x)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.subject = queue
+            packet.x = term
+            return packet
+        }
+    }
+
+    /// Who speaks leads a queue, and the metadata of all nodes that are up say so.
+    package struct Recorded: Word {
+        package static let name = PeerWord.recorded
+        package var queue: Symbol
+        package var term: UInt64
+        /// The nodes that have heard it, a bit for each.
+        package var nodes: UInt64
+
+        package init(queue: Symbol, term: UInt64, nodes: UInt64) {
+            self.queue = queue
+            self.term = term
+            self.nodes = nodes
+        }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            self.init(queue: packet.subject, term: packet.x, nodes: packet.y)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.subject = queue
+            packet.x = term
+            packet.y = nodes
+            return packet
+        }
+    }
+
     /// A consumer has every delivery up to a number, and wants those behind it once more.
     package struct Resume: Word {
         package static let name = PeerWord.resume
