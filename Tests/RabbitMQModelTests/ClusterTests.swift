@@ -39,6 +39,24 @@ struct Cluster {
         return talk.refusal(of: channel)
     }
 
+    /// Has all queues whose names begin with m mirrored.
+    func mirror(_ definition: [(String, FieldValue)] = []) {
+        var policy = Policy(name: "ha", pattern: "^m")
+        policy.definition = [FieldValue.Field("ha-mode", .string("all"))]
+        for (key, value) in definition {
+            policy.definition.removeAll { $0.name == key }
+            policy.definition.append(FieldValue.Field(key, value))
+        }
+        talk.administer(.setPolicy(policy, vhost: "/"))
+        talk.wait(50)
+    }
+
+    /// Lets go by what a node needs to come back.
+    func restart(_ node: Int) {
+        talk.start(node)
+        talk.wait(9000)
+    }
+
     func drain(_ queue: String, on channel: Conversation.Channel) throws -> [String] {
         var found: [String] = []
         while let next = try talk.get(queue, noAck: true, on: channel) { found.append(next.body) }

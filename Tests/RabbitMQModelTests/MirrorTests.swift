@@ -8,27 +8,10 @@ struct MirrorTests {
     let cluster = Cluster()
     var talk: Conversation { cluster.talk }
 
-    func mirror(_ definition: [(String, FieldValue)] = []) {
-        var policy = Policy(name: "ha", pattern: "^m")
-        policy.definition = [FieldValue.Field("ha-mode", .string("all"))]
-        for (key, value) in definition {
-            policy.definition.removeAll { $0.name == key }
-            policy.definition.append(FieldValue.Field(key, value))
-        }
-        talk.administer(.setPolicy(policy, vhost: "/"))
-        talk.wait(50)
-    }
-
-    /// Lets go by what a node needs to come back.
-    func restart(_ node: Int) {
-        talk.start(node)
-        talk.wait(9000)
-    }
-
     @Test func `RMQ-MIR-01 and 02 the oldest mirror takes over, with transient messages too`()
         throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         let three = talk.openChannel(on: 3)
         try cluster.queue("m", on: one)
@@ -43,7 +26,7 @@ struct MirrorTests {
     }
 
     @Test func `RMQ-MIR-01 exactly two keep it, and another node begins when one is gone`() throws {
-        mirror([("ha-mode", .string("exactly")), ("ha-params", .int(2))])
+        cluster.mirror([("ha-mode", .string("exactly")), ("ha-params", .int(2))])
         let two = talk.openChannel(on: 2)
         try cluster.queue("m", on: two)
         cluster.publish("a", to: "m", on: two)
@@ -60,7 +43,7 @@ struct MirrorTests {
     }
 
     @Test func `RMQ-MIR-01 only the nodes that a policy names keep a mirror`() throws {
-        mirror([
+        cluster.mirror([
             ("ha-mode", .string("nodes")),
             ("ha-params", .array([.string("rabbit@r1"), .string("rabbit@r3")])),
         ])
@@ -76,7 +59,7 @@ struct MirrorTests {
 
     @Test func `RMQ-MIR-03 a publish during failover is confirmed by the new master, once`() throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         let three = talk.openChannel(on: 3)
         try cluster.queue("m", on: one)
@@ -92,7 +75,7 @@ struct MirrorTests {
     @Test func `RMQ-MIR-04 unacked messages are delivered again, and consumers on survivors stay`()
         throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         let two = talk.openChannel(on: 2)
         let three = talk.openChannel(on: 3)
@@ -112,7 +95,7 @@ struct MirrorTests {
     }
 
     @Test func `RMQ-MIR-04 a consumer on the node of the new master stays as well`() throws {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         let two = talk.openChannel(on: 2)
         try cluster.queue("m", on: one)
@@ -129,7 +112,7 @@ struct MirrorTests {
     }
 
     @Test func `RMQ-MIR-05 a consumer that asked for it is cancelled instead`() throws {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         let three = talk.openChannel(on: 3)
         try cluster.queue("m", on: one)
@@ -146,7 +129,7 @@ struct MirrorTests {
     @Test func `RMQ-MIR-06 a tag from before the failover settles its message, without an error`()
         throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         let three = talk.openChannel(on: 3)
         try cluster.queue("m", on: one)
@@ -178,7 +161,7 @@ struct MirrorTests {
         cluster.publish("a", "b", to: "m", on: one)
         let old = talk.takeDeliveries(on: three)
         #expect(old.count == 2)
-        mirror([("ha-sync-mode", .string("automatic"))])
+        cluster.mirror([("ha-sync-mode", .string("automatic"))])
         talk.wait(500)
         talk.kill(1)
         talk.wait(500)
@@ -194,33 +177,33 @@ struct MirrorTests {
     func `RMQ-MIR-07 a mirror that joins late has new messages only, until the old ones are gone`()
         throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         try cluster.queue("m", on: one)
         talk.kill(2)
         talk.kill(3)
         talk.wait(200)
         cluster.publish("old", to: "m", on: one)
-        restart(2)
+        cluster.restart(2)
         cluster.publish("new", to: "m", on: one)
         let two = talk.openChannel(on: 2)
         #expect(try talk.get("m", noAck: true, on: two)?.body == "old")
         // What it lacked is drained: it is synchronised, and when-synced would promote it.
-        mirror([("ha-promote-on-failure", .string("when-synced"))])
+        cluster.mirror([("ha-promote-on-failure", .string("when-synced"))])
         talk.kill(1)
         talk.wait(500)
         #expect(try cluster.drain("m", on: two) == ["new"])
     }
 
     @Test func `RMQ-MIR-07 an automatic mirror gets what is there when it joins`() throws {
-        mirror([("ha-sync-mode", .string("automatic"))])
+        cluster.mirror([("ha-sync-mode", .string("automatic"))])
         let one = talk.openChannel(on: 1)
         try cluster.queue("m", on: one)
         talk.kill(2)
         talk.kill(3)
         talk.wait(200)
         cluster.publish("old", to: "m", on: one)
-        restart(2)
+        cluster.restart(2)
         let two = talk.openChannel(on: 2)
         talk.kill(1)
         talk.wait(500)
@@ -231,26 +214,26 @@ struct MirrorTests {
     func `RMQ-MIR-08 an unsynchronised mirror is promoted, and old messages are lost for good`()
         throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         try talk.declareQueue("m", on: one) { $0.durable = true }
         talk.kill(2)
         talk.kill(3)
         talk.wait(200)
         cluster.persistent("old", to: "m", on: one)
-        restart(2)
+        cluster.restart(2)
         cluster.persistent("new", to: "m", on: one)
         talk.wait(50)
         talk.kill(1)
         talk.wait(500)
         let two = talk.openChannel(on: 2)
-        restart(1)
+        cluster.restart(1)
         #expect(talk.leader(of: "m") == 2)
         #expect(try cluster.drain("m", on: two) == ["new"])
     }
 
     @Test func `RMQ-MIR-09 when-synced waits for the old master, which has everything`() throws {
-        mirror([("ha-promote-on-failure", .string("when-synced"))])
+        cluster.mirror([("ha-promote-on-failure", .string("when-synced"))])
         let one = talk.openChannel(on: 1)
         try talk.declareQueue("m", on: one) { $0.durable = true }
         talk.kill(2)
@@ -258,12 +241,12 @@ struct MirrorTests {
         talk.wait(200)
         cluster.persistent("old", to: "m", on: one)
         talk.wait(50)
-        restart(2)
+        cluster.restart(2)
         let two = talk.openChannel(on: 2)
         talk.kill(1)
         talk.wait(500)
         #expect(talk.leader(of: "m") == nil)
-        restart(1)
+        cluster.restart(1)
         talk.wait(1000)
         #expect(talk.leader(of: "m") == 1)
         #expect(try cluster.drain("m", on: two) == ["old"])
@@ -272,7 +255,7 @@ struct MirrorTests {
     @Test func `RMQ-MIR-10 after a stop in good order an unsynchronised mirror is not promoted`()
         throws
     {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         try talk.declareQueue("m", on: one) { $0.durable = true }
         talk.kill(2)
@@ -280,18 +263,18 @@ struct MirrorTests {
         talk.wait(200)
         cluster.persistent("old", to: "m", on: one)
         talk.wait(50)
-        restart(2)
+        cluster.restart(2)
         talk.stop(1)
         talk.wait(500)
         #expect(talk.leader(of: "m") == nil)
-        restart(1)
+        cluster.restart(1)
         #expect(talk.leader(of: "m") == 1)
         let two = talk.openChannel(on: 2)
         #expect(try cluster.drain("m", on: two) == ["old"])
     }
 
     @Test func `RMQ-MIR-11 the confirm waits for every mirror`() throws {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         try talk.declareQueue("m", on: one) { $0.durable = true }
         try talk.selectConfirms(on: one)
@@ -305,7 +288,7 @@ struct MirrorTests {
     }
 
     @Test func `RMQ-MIR-11 a mirror that dies holds up no confirm`() throws {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         try talk.declareQueue("m", on: one) { $0.durable = true }
         try talk.selectConfirms(on: one)
@@ -317,7 +300,7 @@ struct MirrorTests {
     }
 
     @Test func `a master that nobody mirrors any more is a classic queue`() throws {
-        mirror()
+        cluster.mirror()
         let one = talk.openChannel(on: 1)
         try talk.declareQueue("m", on: one) { $0.durable = true }
         cluster.persistent("a", to: "m", on: one)
@@ -328,7 +311,7 @@ struct MirrorTests {
         talk.wait(500)
         let refused = cluster.refusal(2) { _ = try talk.get("m", on: $0) }
         #expect(refused?.code == 404)
-        restart(1)
+        cluster.restart(1)
         let two = talk.openChannel(on: 2)
         #expect(try cluster.drain("m", on: two) == ["a"])
     }

@@ -19,6 +19,8 @@ extension RabbitMQNode {
         if survivors.isEmpty, queues[queue].rules.kind == .classic {
             queues[queue].become(.elsewhere)
             loseForGood(queue, &turn)
+        } else if queues[queue].rules.kind == .classic, successors(of: queue).isEmpty {
+            strand(queue, &turn)
         }
     }
 
@@ -33,7 +35,7 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func refuseOrphans(_ queue: QueueIndex, _ turn: inout Turn) {
+    mutating func refuseOrphans(_ queue: QueueIndex, _ turn: inout Turn) {
         _ = remoteUse.takeSettlements(for: queue)
         for one in remoteUse.takePublications(for: queue) {
             recordUnrouted(one.packet, .queueDown, &turn)
@@ -61,14 +63,18 @@ extension RabbitMQNode {
             tellEnd(queue, &turn)
             return
         }
+        // The one that has had its copy longest.
+        if successors(of: queue).first == me { promote(queue, &turn) }
+    }
+
+    /// The nodes that may take over a mirrored queue whose home is down.
+    func successors(of queue: QueueIndex) -> [PeerIndex] {
         let rules = queues[queue].rules
-        let home = queues[queue].home
         let running = queues[queue].mirrors.filter { $0 == me || peers[$0].isRunning }
         let mayLack =
-            peers[home].saidGoodbye ? rules.promotesOnShutdown : rules.promotesOnFailure
-        // The one that has had its copy longest.
-        let fit = mayLack ? running : running.filter { queues[queue].synced.contains($0) }
-        if fit.first == me { promote(queue, &turn) }
+            peers[queues[queue].home].saidGoodbye
+            ? rules.promotesOnShutdown : rules.promotesOnFailure
+        return mayLack ? running : running.filter { queues[queue].synced.contains($0) }
     }
 
     /// The node serves: its own queues with copies live here again, unless another node has them.
@@ -232,6 +238,7 @@ extension RabbitMQNode {
             queues[queue].rules.kind != .stream || place.epoch >= UInt64(queues[queue].epoch)
         else { return }
         let before = queues[queue].home
+        let wasStranded = queues[queue].isStranded
         queues[queue].mirrors = place.mirrors
         queues[queue].synced = place.synced
         queues[queue].epoch = UInt32(truncatingIfNeeded: place.epoch)
@@ -249,6 +256,8 @@ extension RabbitMQNode {
         guard (isNew || isBack) && !queues[queue].isOrphan, place.home != me else { return }
         if queues[queue].isDown { queues[queue].become(.elsewhere) }
         router.forget()
+        // The mirrors that took them have begun anew, as copies of what the old home has.
+        if wasStranded, !isNew { refuseOrphans(queue, &turn) }
         followHome(queue, &turn)
     }
 

@@ -74,11 +74,11 @@ extension RabbitMQNode {
         assert(!queues[queue].isHere, "a queue that lives here is used here")
         assert(queues[queue].quorum == .none, "a quorum queue gets commands, and no methods")
         let home = queues[queue].home
-        if waiting { channels[channel].asked = packet }
         if queues[queue].isOrphan {
-            if waiting { wait(channel, for: .queue(queue)) }
+            if waiting { awaitHome(queue, packet, channel, &turn) }
             return
         }
+        if waiting { channels[channel].asked = packet }
         if channels[channel].openedAt.insert(home).inserted {
             let word = Words.Open(
                 channel: channel,
@@ -146,7 +146,7 @@ extension RabbitMQNode {
             slot: slot,
             packet: packet
         )
-        if queues[queue].isOrphan {
+        if queues[queue].isOrphan, !queues[queue].isStopped {
             remoteUse.wait(publication)
             return
         }

@@ -38,6 +38,8 @@ package struct RemoteUse: Sendable {
             case register
             /// The declaration of a quorum queue or a stream, for which too few nodes are there.
             case declare
+            /// A method for a queue without a home.
+            case method
         }
 
         package let kind: Kind
@@ -202,6 +204,11 @@ package struct RemoteUse: Sendable {
     /// A settlement waits until its queue has a home.
     package mutating func wait(_ word: Words.SettleStale, for queue: QueueIndex) {
         stale.append((queue, word))
+    }
+
+    /// How many publications of a channel wait for a queue.
+    package func countWaiting(for queue: QueueIndex, from channel: ChannelIndex) -> Int {
+        orphans.isEmpty ? 0 : orphans.count { $0.queue == queue && $0.channel == channel }
     }
 
     /// A queue has a home, or will have none: what waited for it, in order.

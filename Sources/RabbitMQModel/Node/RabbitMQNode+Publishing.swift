@@ -64,7 +64,11 @@ extension RabbitMQNode {
             )
             return
         }
-        if registersFirst(publication, targets, channel, &turn) { return }
+        if registersFirst(publication, targets, channel, &turn)
+            || isStalled(publication, targets, channel, &turn)
+        {
+            return
+        }
         var sequence: UInt64 = 0
         if channels[channel].confirming {
             channels[channel].publishSequence &+= 1

@@ -115,6 +115,10 @@ extension RabbitMQNode {
         var queue = queueIndex(wanted.name, session.scope, turn.names)
         if queue != .none {
             try checkHome(queue)
+            if queues[queue].isOrphan, queues[queue].rules.kind == .classic {
+                awaitHome(queue, packet, channel, &turn)
+                return
+            }
             if !wanted.passive {
                 // RMQ-DECL-07: another exclusive flag is 405 and never 406.
                 if wanted.exclusive != queues[queue].declaration.exclusive {

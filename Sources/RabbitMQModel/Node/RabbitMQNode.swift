@@ -86,6 +86,8 @@ package struct RabbitMQNode: Machine {
             guard queues[queue].exists else { return }
             switch what {
             case .end: expireQueue(queue, &turn)
+            case .election where queues[queue].quorum == .none:
+                tireOfWaiting(for: queue, &turn)
             case .election: holdElection(queue, &turn)
             case .expiry where queues[queue].quorum != .none:
                 expire(quorum: queues[queue].quorum, &turn)

@@ -34,6 +34,9 @@ package struct Queue: Sendable {
         case down
         /// Its node is down and another one is to take over: whoever uses it waits.
         case orphan
+        /// Its node is down, and no mirror may take over: it waits for that node. If it was stopped in good order, its
+        /// mirrors stopped as well, and take nothing.
+        case stranded(stopped: Bool)
         /// On a majority of its members.
         case quorum(QuorumIndex)
         /// Nowhere any more; deliveries of one that was here still hold their copies.
@@ -143,8 +146,21 @@ package struct Queue: Sendable {
     /// Whether its node is down, and it waits for it.
     var isDown: Bool { placement == .down }
 
-    /// Whether its node is down, and another one is to take over.
-    var isOrphan: Bool { placement == .orphan }
+    /// Whether its node is down, and who uses it waits: for another one that is to take over, or for it.
+    var isOrphan: Bool {
+        switch placement {
+        case .orphan, .stranded: true
+        default: false
+        }
+    }
+
+    /// Whether it waits for its node although there are mirrors.
+    var isStranded: Bool {
+        if case .stranded = placement { true } else { false }
+    }
+
+    /// Whether neither its node nor a mirror takes anything.
+    var isStopped: Bool { placement == .stranded(stopped: true) }
 
     /// Whether it is this node that takes and hands out its messages, or did until it was deleted.
     @inline(__always)

@@ -235,7 +235,7 @@ extension RabbitMQNode {
     ) -> Refusal? {
         switch kind {
         case .register: return nil
-        case .purge, .consume, .declare: return .internalError
+        case .purge, .consume, .declare, .method: return .internalError
         case .get:
             let queue = quorums[quorum].queue
             let name = queues[queue].declaration.name
