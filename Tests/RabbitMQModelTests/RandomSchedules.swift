@@ -26,10 +26,6 @@ struct RandomSchedule {
             case .mirrored: "{ durable: true, node: r1 }"
             case .stream: "{ type: stream }"
             }
-        let policies =
-            kind == .mirrored
-            ? "[{ name: ha, pattern: q, definition: { ha-mode: all, ha-sync-mode: automatic } }]"
-            : "[]"
         let start = kind == .stream ? ", offset: first" : ""
         // A node under another name knows nothing of the queue, and says so.
         let mandatory = kind == .stream ? "" : ", mandatory: true"
@@ -47,6 +43,15 @@ struct RandomSchedule {
             state ^= state << 17
             return (state >> 11) % bound
         }
+        // Mirrors that begin empty or with everything, that may take over or may not; messages of both sorts.
+        let sync = kind == .mirrored && below(3) == 0 ? "manual" : "automatic"
+        let promotes = kind == .mirrored && below(4) == 0 ? "when-synced" : "always"
+        let policies =
+            kind == .mirrored
+            ? "[{ name: ha, pattern: q, definition: { ha-mode: all, ha-sync-mode: \(sync), "
+                + "ha-promote-on-failure: \(promotes) } }]"
+            : "[]"
+        let isTransient = kind == .mirrored && below(2) == 0
         let nodes = ["main/r1", "main/r2", "main/r3"]
         var faults: [String] = []
         // One of three may lose its disk: what a majority had is still on another one.
@@ -99,7 +104,7 @@ struct RandomSchedule {
               default: { latency: { law: lognormal, median: 300us, p99: 3ms } }
             producers:
               one: { to: q\(mandatory), persistent: true, arrivals: 40ms, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r1, r2, r3] }
-              two: { to: q\(mandatory), persistent: true, arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
+              two: { to: q\(mandatory), persistent: \(!isTransient), arrivals: { law: poisson, rate: 25/s }, count: 20, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: [r\(1 + below(3)), r2, r3, r1] }
             consumers:
               worker: { from: q\(start), instances: 2, prefetch: \(1 + below(4)), service: \(5 + below(60))ms, reconnect: 100ms, hosts: [r\(1 + below(3)), r3, r1, r2] }
             faults:
