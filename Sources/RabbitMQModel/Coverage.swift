@@ -49,7 +49,7 @@ package enum Coverage {
             "no queue dies by itself, so nobody is nacked for that; of one whose node is gone see RMQ-MIR-09"
         ),
         "RMQ-MIR-07": .approximated(
-            "an automatic mirror has everything at once; a real one copies batch by batch, and the queue waits"
+            "a mirror has nothing before it has everything, and batches are of no account"
         ),
         "RMQ-MIR-13": .approximated("always 704 messages, as in the one run that was watched"),
         "RMQ-DLX-28": .approximated(

@@ -195,6 +195,29 @@ struct MirrorTests {
         #expect(try cluster.drain("m", on: two) == ["new"])
     }
 
+    @Test func `RMQ-MIR-07 a queue is blocked while it is copied to a mirror`() throws {
+        cluster.mirror([("ha-sync-mode", .string("automatic"))])
+        let (one, three) = (talk.openChannel(on: 1), talk.openChannel(on: 3))
+        try cluster.queue("m", on: one)
+        talk.kill(2)
+        talk.wait(200)
+        // Copied in 1,000 times 20 microseconds, and 1,000 times 100 kB at 125 MB/s: 0.82 s.
+        let body = String(repeating: "x", count: 100_000)
+        for _ in 0..<1000 { talk.publish(body, to: "m", on: one) }
+        for channel in [one, three] { try talk.selectConfirms(on: channel) }
+        talk.start(2)
+        for channel in [one, three] { talk.publish("new", to: "m", on: channel) }
+        talk.wait(200)
+        #expect(talk.takeConfirms(on: one) + talk.takeConfirms(on: three) == [])
+        let get = talk.openChannel(on: 3)
+        talk.wait(1000)
+        #expect(talk.takeConfirms(on: one) == [1])
+        #expect(talk.takeConfirms(on: three) == [1])
+        talk.kill(1)
+        talk.wait(500)
+        #expect(try cluster.drain("m", on: get).count == 1002, "it has them all")
+    }
+
     @Test func `RMQ-MIR-07 an automatic mirror gets what is there when it joins`() throws {
         cluster.mirror([("ha-sync-mode", .string("automatic"))])
         let one = talk.openChannel(on: 1)

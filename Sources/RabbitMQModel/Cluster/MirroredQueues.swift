@@ -1,4 +1,5 @@
-import DequeModule
+package import DequeModule
+package import WarrenKernel
 package import WarrenTrace
 
 /// The queues with copies that live on a node: how the nodes with copies stand, and what waits for them.
@@ -40,6 +41,8 @@ package struct MirroredQueues: Sendable {
     }
 
     private var homes: [QueueIndex: Home] = [:]
+    /// The queues that are being copied, and take nothing: what other nodes said to them meanwhile, in order.
+    private var blocked: [QueueIndex: Deque<(packet: Packet, peer: PeerIndex)>] = [:]
 
     package init() {}
 
@@ -139,6 +142,42 @@ package struct MirroredQueues: Sendable {
     /// The confirm that waited longest does not wait any more.
     package mutating func takeFirstWait(_ queue: QueueIndex) -> ConfirmSlot? {
         homes[queue]?.waits.popFirst()?.slot
+    }
+
+    // MARK: Synchronising
+
+    /// A queue is copied to mirrors that lack something, and takes nothing meanwhile.
+    ///
+    /// - Returns: whether that is news.
+    package mutating func block(_ queue: QueueIndex) -> Bool {
+        guard blocked[queue] == nil else { return false }
+        blocked[queue] = []
+        return true
+    }
+
+    /// Whether any queue is being copied.
+    @inline(__always)
+    package var isBlocking: Bool { !blocked.isEmpty }
+
+    /// Whether a queue is being copied.
+    package func isBlocked(_ queue: QueueIndex) -> Bool { isBlocking && blocked[queue] != nil }
+
+    /// Another node says something to a queue that is being copied.
+    package mutating func hold(_ packet: Packet, from peer: PeerIndex, for queue: QueueIndex) {
+        assert(isBlocked(queue), "a queue that takes everything holds nothing back")
+        blocked[queue]?.append((packet, peer))
+    }
+
+    /// A queue has been copied.
+    ///
+    /// - Returns: what other nodes said to it meanwhile, in order.
+    package mutating func unblock(_ queue: QueueIndex) -> Deque<(packet: Packet, peer: PeerIndex)> {
+        blocked.removeValue(forKey: queue) ?? []
+    }
+
+    /// What other nodes said to queues that are being copied, queue after queue.
+    package var held: [Packet] {
+        blocked.sorted { $0.key < $1.key }.flatMap { $0.value.map(\.packet) }
     }
 
     /// The queue does not live here any more.

@@ -124,7 +124,7 @@ extension RabbitMQNode {
         assert(queues[queue].isHere, "a queue is copied from where it lives")
         let content = content(of: queue)
         let rules = queues[queue].rules
-        let isWhole = wasWhole || rules.synchronises || rules.kind == .stream || content.isEmpty
+        let isWhole = wasWhole || rules.kind == .stream || content.isEmpty
         let tail = queues[queue].tailPosition
         if isWhole {
             copies.homes.open(peer, of: queue)
@@ -137,7 +137,10 @@ extension RabbitMQNode {
             epoch: queues[queue].epoch
         )
         send(word, toPeer: peer, &turn)
-        guard isWhole else { return }
+        guard isWhole else {
+            if rules.synchronises { synchronise(queue, content, &turn) }
+            return
+        }
         var epoch = queues[queue].epoch
         func tell(_ next: UInt32, _ turn: inout Turn) {
             guard next != epoch else { return }
@@ -467,6 +470,7 @@ extension RabbitMQNode {
     func copyParcels(_ holding: inout ParcelMarks) {
         copies.kept.parcels(&holding)
         remoteUse.parcels(&holding)
+        for packet in copies.homes.held { holding.keep(packet.parcel) }
         for channel in channels where channel.isWaiting { holding.keep(channel.asked.parcel) }
     }
 }

@@ -49,6 +49,10 @@ extension RabbitMQNode {
             return
         }
         guard let method = packet.method else { return }
+        if copies.homes.isBlocking, let queue = blockedQueue(packet, method) {
+            copies.homes.hold(packet, from: peer, for: queue)
+            return
+        }
         if method == .basicPublish {
             takePublication(packet, peer, &turn)
             return
@@ -90,6 +94,18 @@ extension RabbitMQNode {
             )
             send(word, toPeer: peer, &turn)
         }
+    }
+
+    /// The queue that another node says something to, if it is being copied.
+    private func blockedQueue(_ packet: Packet, _ method: Method) -> QueueIndex? {
+        let name: Symbol
+        switch method {
+        case .basicPublish: name = Words.Publication(travelling: packet)?.queue ?? .none
+        case .basicGet, .basicConsume, .queuePurge, .queueDelete: name = packet.subject
+        default: return nil
+        }
+        let queue = queueIndex(name)
+        return queue != .none && copies.homes.isBlocked(queue) ? queue : nil
     }
 
     private mutating func takePublication(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {

@@ -46,10 +46,10 @@ extension RabbitMQNode {
         begin(RemoteUse.Call(.method, refusal: refusal, due: due), by: channel, &turn)
     }
 
-    /// Whether a publication must wait: its channel has said as much to a queue that waits for its node as two windows
-    /// of credit allow, that of the queue and its own.
+    /// Whether a publication must wait: one of its queues is being copied, or its channel has said as much to a queue that
+    /// waits for its node as two windows of credit allow, that of the queue and its own.
     ///
-    /// - Source: RMQ-MIR-13.
+    /// - Source: RMQ-MIR-07, -13.
     mutating func isStalled(
         _ publication: Packet,
         _ targets: [QueueIndex],
@@ -58,8 +58,9 @@ extension RabbitMQNode {
     ) -> Bool {
         guard
             let queue = targets.first(where: {
-                queues[$0].isStranded && !queues[$0].isStopped
-                    && remoteUse.countWaiting(for: $0, from: channel) >= 704
+                copies.homes.isBlocked($0)
+                    || queues[$0].isStranded && !queues[$0].isStopped
+                        && remoteUse.countWaiting(for: $0, from: channel) >= 704
             })
         else { return false }
         channels[channel].asked = publication

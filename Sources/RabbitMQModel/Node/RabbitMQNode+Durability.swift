@@ -240,6 +240,7 @@ extension RabbitMQNode {
             return
         }
         leaveHoldings(&turn)
+        for packet in copies.homes.held { turn.loseUnsent(packet) }
         for channel in channels where channel.state == .open {
             for delivery in channel.unacked where delivery.isHere {
                 let queue = queues[delivery.queue]

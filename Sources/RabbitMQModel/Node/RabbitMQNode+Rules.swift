@@ -118,6 +118,7 @@ extension RabbitMQNode {
             readLog(queue, &turn)
             return
         }
+        if copies.homes.isBlocked(queue) { return }
         while queues[queue].readyCount > 0, let consumer = nextConsumer(queue) {
             let taken = takeReady(queue)
             queues[queue].send(to: consumer, holds: !consumers[consumer].noAck)

@@ -87,6 +87,7 @@ package struct RabbitMQNode: Machine {
             switch what {
             case .end: expireQueue(queue, &turn)
             case .election where queues[queue].quorum == .none:
+                endSynchronising(queue, &turn)
                 tireOfWaiting(for: queue, &turn)
             case .election: holdElection(queue, &turn)
             case .expiry where queues[queue].quorum != .none:
@@ -199,6 +200,7 @@ package struct RabbitMQNode: Machine {
             channels[channel].backlog.append(packet)
             return
         }
+        if copies.homes.isBlocking, awaitsCopying(packet, method, channel, &turn) { return }
         do throws(Refusal) {
             switch method {
             case .basicAck:
