@@ -372,6 +372,29 @@ struct StreamReplicaTests {
         #expect(talk.takeConfirms(on: one) == [2])
     }
 
+    @Test(arguments: [false, true])
+    func `RMQ-STREAM-20 another replica writes after a tenth of a second, or a quarter`(
+        coordinatorDies: Bool
+    ) throws {
+        let (one, two) = (talk.openChannel(on: 1), talk.openChannel(on: 2))
+        if !coordinatorDies {
+            try talk.declareQueue("first", on: two) {
+                $0.durable = true
+                $0.arguments = [FieldValue.Field("x-queue-type", .string("stream"))]
+            }
+        }
+        try stream(on: one)
+        try talk.selectConfirms(on: two)
+        talk.kill(1)
+        cluster.persistent("a", to: "s", on: two)
+        talk.wait(70)
+        #expect(talk.takeConfirms(on: two) == [])
+        talk.wait(90)
+        #expect(talk.takeConfirms(on: two) == (coordinatorDies ? [] : [1]))
+        talk.wait(400)
+        #expect(talk.takeConfirms(on: two) == (coordinatorDies ? [1] : []))
+    }
+
     @Test func `the leader dies, another replica goes on, and consumers see nothing of it`() throws
     {
         let one = talk.openChannel(on: 1)

@@ -126,6 +126,26 @@ import WarrenTrace
         #expect(try cluster.drain("q", on: two) == ["a"])
     }
 
+    @Test(arguments: [1, 3])
+    func `RMQ-QQ-56 a quorum queue without all of its members is deleted after five seconds`(
+        leader: Int
+    ) throws {
+        _ = try orphan(leader: leader)
+        let delete = talk.openChannel(on: 3)
+        #expect(throws: (any Error).self) { try talk.deleteQueue("q", on: delete) }
+        talk.wait(4000)
+        let passive = talk.openChannel(on: 3)
+        #expect(try talk.declareQueue("q", on: passive) { $0.passive = true }.name == "q")
+        talk.wait(1500)
+        let gone = cluster.refusal(3) { try talk.declareQueue("q", on: $0) { $0.passive = true } }
+        #expect(gone?.code == 404)
+        #expect(talk.refusal(of: delete) == nil)
+        talk.start(1)
+        talk.wait(2000)
+        let absent = cluster.refusal(1) { try talk.declareQueue("q", on: $0) { $0.passive = true } }
+        #expect(absent?.code == 404)
+    }
+
     @Test func `RMQ-QQ-35 what is declared passively is there, and empty if its leader is down`()
         throws
     {

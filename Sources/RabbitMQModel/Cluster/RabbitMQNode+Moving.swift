@@ -50,6 +50,8 @@ extension RabbitMQNode {
             copies.elections.forget(peer, queue)
             if queues[queue].isHere {
                 refreshMirrors(queue, &turn)
+            } else if queues[queue].isOrphan, queues[queue].rules.kind == .stream {
+                awaitCoordinator(queue, after: peer, &turn)
             } else if queues[queue].isOrphan {
                 findHome(queue, &turn)
             }

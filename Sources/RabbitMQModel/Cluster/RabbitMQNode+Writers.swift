@@ -20,6 +20,32 @@ extension RabbitMQNode {
         chooseWriter(queue, &turn)
     }
 
+    /// The writer of a stream is down: it takes its coordinator a moment to have another one, and first a leader of its
+    /// own if it led on the same node.
+    ///
+    /// - Source: RMQ-STREAM-20.
+    /// - Differs: the coordinator leads where the first stream has its writer.
+    mutating func awaitCoordinator(
+        _ queue: QueueIndex,
+        after peer: PeerIndex,
+        _ turn: inout Turn
+    ) {
+        assert(queues[queue].isOrphan, "a stream with a writer needs no other one")
+        let stream = turn.chance.stream("streams \(peers.plan.name(of: me))")
+        var delay = 75 + turn.chance.below(50, stream)
+        let first = queues.indices.first { queues[$0].exists && queues[$0].rules.kind == .stream }
+        if let first, queues[first].home == peer { delay += 140 + turn.chance.below(200, stream) }
+        turn.arm(NodeTimer.election(ofQueue: queue), after: .milliseconds(delay))
+    }
+
+    /// The coordinator has had its moment.
+    mutating func lookForWriter(of queue: QueueIndex, _ turn: inout Turn) {
+        guard queues[queue].isOrphan, queues[queue].rules.kind == .stream, phase == .running else {
+            return
+        }
+        tellEnd(queue, &turn)
+    }
+
     /// The other nodes that have a replica of a stream and can be spoken to: a partition that is mended
     /// does not matter to streams.
     func reachableMembers(_ queue: QueueIndex) -> [PeerIndex] {

@@ -31,7 +31,7 @@ package struct RemoteUse: Sendable {
     /// What a channel asked other nodes for, and waits for no longer than until a moment.
     package struct Call: Sendable {
         /// What is asked for.
-        package enum Kind: Sendable {
+        package enum Kind: Hashable, Sendable {
             /// basic.get, queue.purge and basic.consume of a quorum queue.
             case get, purge, consume
             /// The first publication to a quorum queue.
@@ -40,6 +40,8 @@ package struct RemoteUse: Sendable {
             case declare
             /// A method for a queue without a home.
             case method
+            /// The deletion of a quorum queue that had so many messages, which is done when the time is over.
+            case delete(count: UInt32)
         }
 
         package let kind: Kind

@@ -27,13 +27,7 @@ extension RabbitMQNode {
             let (messages, consumers) = counts(of: queue)
             try checkDeletion(queue, packet, messages, consumers, channel)
             if queues[queue].quorum != .none {
-                wait(channel, for: .queue(queue))
-                tell(
-                    queues[queue].quorum,
-                    QuorumCommand(kind: .deleteQueue),
-                    channel: channel,
-                    &turn
-                )
+                deleteByLog(queues[queue].quorum, channel, messages, &turn)
                 return
             }
             answer.c = messages
@@ -93,7 +87,7 @@ extension RabbitMQNode {
             resume(channel, with: nil, &turn)
             return
         }
-        if !isProxy { wait(channel, for: .change) }
+        if !isProxy, !channels[channel].isWaiting { wait(channel, for: .change) }
         let isWanted = isProxy || !channels[channel].wantsNoAnswer
         channels[channel].wantsNoAnswer = false
         propose(

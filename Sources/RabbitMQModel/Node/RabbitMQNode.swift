@@ -89,6 +89,7 @@ package struct RabbitMQNode: Machine {
             case .election where queues[queue].quorum == .none:
                 endSynchronising(queue, &turn)
                 tireOfWaiting(for: queue, &turn)
+                lookForWriter(of: queue, &turn)
             case .election: holdElection(queue, &turn)
             case .expiry where queues[queue].quorum != .none:
                 expire(quorum: queues[queue].quorum, &turn)

@@ -197,6 +197,11 @@ extension RabbitMQNode {
             guard let call = endCall(of: channel, &turn), channels[channel].state == .open else {
                 continue
             }
+            if case .delete(let count) = call.kind {
+                let deletion = Deletion(channel: channel, count: count)
+                finish([deletion], of: call.quorum, &turn)
+                continue
+            }
             giveUp(
                 call.kind,
                 call.quorum,
@@ -234,7 +239,7 @@ extension RabbitMQNode {
         _ server: PeerIndex
     ) -> Refusal? {
         switch kind {
-        case .register: return nil
+        case .register, .delete: return nil
         case .purge, .consume, .declare, .method: return .internalError
         case .get:
             let queue = quorums[quorum].queue
@@ -254,6 +259,31 @@ extension RabbitMQNode {
         return .internalErrorBecause(
             "Cannot get a message from queue 'queue '\(name)' in vhost '\(vhost)'': \(reason)"
         )
+    }
+
+    // MARK: Deletions
+
+    /// Deletes a quorum queue: with all members through its log, else by force when they had their time.
+    ///
+    /// - Source: RMQ-QQ-56.
+    mutating func deleteByLog(
+        _ quorum: QuorumIndex,
+        _ channel: ChannelIndex,
+        _ count: UInt32,
+        _ turn: inout Turn
+    ) {
+        wait(channel, for: .queue(quorums[quorum].queue))
+        if quorums[quorum].members.allSatisfy({ isReachable($0, quorum) }) {
+            tell(quorum, QuorumCommand(kind: .deleteQueue), channel: channel, &turn)
+            return
+        }
+        let call = RemoteUse.Call(
+            .delete(count: count),
+            quorum: quorum,
+            refusal: nil,
+            due: turn.now + .seconds(5)
+        )
+        begin(call, by: channel, &turn)
     }
 
     // MARK: Publishers
