@@ -168,6 +168,11 @@ extension Simulation {
             for node in hit { world.plan(.sever(carrier(of: node)), at: moment) }
             return
         }
+        if fault.between.count == 2 {
+            for (one, other) in pairs(ends(fault.between[0]), ends(fault.between[1])) {
+                world.plan(.severBetween(one, other), at: moment)
+            }
+        }
         for node in hit {
             for client in clients.flatMap(\.carriers) {
                 world.plan(.severBetween(node, client), at: moment)

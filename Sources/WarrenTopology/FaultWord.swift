@@ -53,7 +53,7 @@ public enum FaultWord: String, Sendable, CaseIterable {
         case .cut: ["from"]
         case .slow: ["node", "leader_of", "client", "between"]
         case .lose, .duplicate, .reorder: ["between"]
-        case .dropConnection: ["node", "leader_of", "client"]
+        case .dropConnection: ["node", "leader_of", "client", "between"]
         }
     }
 

@@ -37,6 +37,13 @@ extension Conversation {
         sortInboxes()
     }
 
+    /// Breaks the connection of two nodes, for a moment.
+    package func disconnect(_ number: Int, from other: Int) {
+        guard let model = model("it breaks a connection of a cluster") else { return }
+        model.perform([.severBetween(model.nodes[number - 1], model.nodes[other - 1])])
+        sortInboxes()
+    }
+
     /// The node that leads a queue, or the one that it lives on; nil if there is none.
     package func leader(of queue: String) -> Int? {
         guard let model = model("it asks for a leader") else { return nil }

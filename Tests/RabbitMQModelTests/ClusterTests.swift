@@ -446,6 +446,34 @@ struct PartitionTests {
         #expect(gone?.text == "NOT_FOUND - no queue 'loser' in vhost '/'")
     }
 
+    @Test(arguments: [PartitionHandling.ignore, .autoheal, .pauseMinority])
+    func `RMQ-PART-09 two nodes that lose each other for a moment make a full partition`(
+        handling: PartitionHandling
+    ) throws {
+        let cluster = Cluster(handling: handling)
+        let talk = cluster.talk
+        try cluster.queue("one", on: talk.openChannel(on: 1))
+        talk.disconnect(2, from: 1)
+        talk.wait(100)
+        let lost = Set(
+            talk.facts.filter { $0.kind == .peerLost && $0.node.raw < 3 }.map {
+                [$0.node.raw + 1, $0.peer + 1]
+            }
+        )
+        #expect(lost.isSuperset(of: [[1, 2], [2, 1]]))
+        #expect(lost.isDisjoint(with: [[2, 3], [3, 2]]), "the others stay together")
+        switch handling {
+        case .pauseMinority: #expect(talk.facts.contains { $0.kind == .nodePaused })
+        default:
+            #expect(lost.isSuperset(of: [[1, 3], [3, 1]]), "and the first leaves the third")
+            talk.wait(4000)
+            let pairs = talk.facts.filter { $0.kind == .peerFound && $0.variant == 1 }.map {
+                [$0.node.raw + 1, $0.peer + 1]
+            }
+            #expect(Set(pairs).isSuperset(of: [[1, 2], [1, 3], [2, 1], [3, 1]]))
+        }
+    }
+
     @Test func `RMQ-PART-06 a frozen leader is doubted, and another one answers`() throws {
         let cluster = Cluster()
         let talk = cluster.talk

@@ -57,6 +57,11 @@ import RabbitMQModel
                 ),
                 seed
             )
+            let peer = PeerIndex(wire: v.word())
+            expectBack(Words.Lost(peer: peer), seed)
+            expectBack(Words.Checked(peer: peer), seed)
+            expectBack(Words.Alive(peer: peer), seed)
+            expectBack(Words.NotLost(peer: peer), seed)
             expectBack(Words.Alarm(bits: UInt8(v.number(8))), seed)
             expectBack(Words.Side(nodes: v.number(), connections: v.number()), seed)
             expectBack(

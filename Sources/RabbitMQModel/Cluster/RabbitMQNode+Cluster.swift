@@ -170,6 +170,7 @@ extension RabbitMQNode {
             .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
         case .tick: break
+        case .lost, .checked, .alive, .notLost: receiveAboutPartition(packet, word, peer, &turn)
         case .hello:
             if let hello = Words.Hello(packet) { receive(hello, peer, &turn) }
         case .open, .shut, .refused, .count, .counted:
@@ -255,6 +256,7 @@ extension RabbitMQNode {
         leaveQuorums(peer, &turn)
         loseQueues(of: peer, &turn)
         loseMirrors(on: peer, &turn)
+        askAbout(peer, &turn)
         if phase == .running, peers.plan.handling == .pauseMinority { pauseIfMinority(&turn) }
     }
 

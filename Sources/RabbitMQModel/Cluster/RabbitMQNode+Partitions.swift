@@ -3,10 +3,10 @@ import WarrenTrace
 
 /// What a node does about a partition: nothing, pause, or give way.
 ///
-/// - Source: RMQ-PART-02 to -04, -07; rabbitmq-server `rabbit_node_monitor.erl`, `rabbit_autoheal.erl`.
+/// - Source: RMQ-PART-02 to -04, -07, -09; rabbitmq-server `rabbit_node_monitor.erl`, `rabbit_autoheal.erl`.
 /// - Differs: a node that pauses, or gives way, stops and starts its process; a real one keeps the process and
-///   stops the application in it. A pair that went on without each other stays apart; a real Mnesia makes a
-///   full partition of it.
+///   stops the application in it. Of two nodes that have lost each other, and no other, it is always the lower one that
+///   leaves the rest.
 extension RabbitMQNode {
     /// A node that sees half of its cluster or less stops serving, until it sees more.
     ///
@@ -17,6 +17,63 @@ extension RabbitMQNode {
         peers.giveWay()
         turn.restart(after: .zero)
     }
+
+    // MARK: Partial partitions
+
+    /// A peer is lost: others are asked whether they have lost it, too.
+    func askAbout(_ peer: PeerIndex, _ turn: inout Turn) {
+        guard phase == .running, !usesKhepri else { return }
+        for other in runningPeers where other != peer {
+            send(Words.Lost(peer: peer), toPeer: other, &turn)
+        }
+    }
+
+    /// Finds out for others who is there, and leaves the rest if a partition is a partial one.
+    ///
+    /// - Source: RMQ-PART-09.
+    mutating func receiveAboutPartition(
+        _ packet: Packet,
+        _ word: PeerWord,
+        _ peer: PeerIndex,
+        _ turn: inout Turn
+    ) {
+        switch word {
+        case .lost:
+            // Who has lost whom is found out once for the two.
+            guard let word = Words.Lost(packet), peers.indices.contains(word.peer), word.peer != me,
+                peer < word.peer, peers[word.peer].isRunning
+            else { return }
+            send(Words.Checked(peer: peer), toPeer: word.peer, &turn)
+        case .checked:
+            guard let word = Words.Checked(packet), phase == .running else { return }
+            send(Words.Alive(peer: word.peer), toPeer: peer, &turn)
+        case .alive:
+            guard let word = Words.Alive(packet), peers.indices.contains(word.peer),
+                word.peer != me, peers[word.peer].isRunning
+            else { return }
+            send(Words.NotLost(peer: peer), toPeer: word.peer, &turn)
+        default:
+            guard let word = Words.NotLost(packet), peers.indices.contains(word.peer),
+                phase == .running, !peers[word.peer].isConnected
+            else { return }
+            leave(peer, &turn)
+        }
+    }
+
+    /// A partition is a partial one: this node leaves a peer that can speak to whom it has lost, or pauses.
+    private mutating func leave(_ peer: PeerIndex, _ turn: inout Turn) {
+        if peers.plan.handling == .pauseMinority {
+            turn.record(.nodePaused)
+            peers.giveWay()
+            turn.restart(after: .zero)
+            return
+        }
+        let connection = peers[peer].connection
+        turn.close(connection, .reset)
+        endPeer(connection, peer, .reset, &turn)
+    }
+
+    // MARK: Together again
 
     /// A peer is back that was never gone: each of the two went on without the other.
     mutating func meetAgain(_ peer: PeerIndex, _ turn: inout Turn) {

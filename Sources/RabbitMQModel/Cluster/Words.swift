@@ -120,6 +120,82 @@ package enum Words {
         }
     }
 
+    /// Who speaks has lost a peer, and asks others whether they have.
+    package struct Lost: Word {
+        package static let name = PeerWord.lost
+        package var peer: PeerIndex
+
+        package init(peer: PeerIndex) { self.peer = peer }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            peer = PeerIndex(wire: packet.c)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.c = peer.wire
+            return packet
+        }
+    }
+
+    /// Somebody asks whether who hears it is there, for the sake of a peer that has lost it.
+    package struct Checked: Word {
+        package static let name = PeerWord.checked
+        package var peer: PeerIndex
+
+        package init(peer: PeerIndex) { self.peer = peer }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            peer = PeerIndex(wire: packet.c)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.c = peer.wire
+            return packet
+        }
+    }
+
+    /// Who speaks is there, which a peer had asked for.
+    package struct Alive: Word {
+        package static let name = PeerWord.alive
+        package var peer: PeerIndex
+
+        package init(peer: PeerIndex) { self.peer = peer }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            peer = PeerIndex(wire: packet.c)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.c = peer.wire
+            return packet
+        }
+    }
+
+    /// A peer that was said to be lost is there.
+    package struct NotLost: Word {
+        package static let name = PeerWord.notLost
+        package var peer: PeerIndex
+
+        package init(peer: PeerIndex) { self.peer = peer }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            peer = PeerIndex(wire: packet.c)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.c = peer.wire
+            return packet
+        }
+    }
+
     // MARK: Channels that use queues elsewhere
 
     /// A channel of a client wants to use queues.
