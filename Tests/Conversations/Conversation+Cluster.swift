@@ -16,6 +16,9 @@ extension Conversation {
         wait(1500)
     }
 
+    /// Starts a node that is down.
+    package func startAtOnce(_ number: Int) { perform(number) { .start($0) } }
+
     /// Freezes a node.
     package func freeze(_ number: Int) { perform(number) { .freeze($0) } }
 

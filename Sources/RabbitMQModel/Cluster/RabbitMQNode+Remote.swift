@@ -157,7 +157,7 @@ extension RabbitMQNode {
             isResent: again,
             channel: channel
         )
-        guard peers[home].connection != .none else {
+        guard !queues[queue].isStopped, peers[home].connection != .none else {
             if slot != .none { settleConfirm(slot, refused: true, &turn) }
             recordUnrouted(packet, .queueDown, &turn)
             return
