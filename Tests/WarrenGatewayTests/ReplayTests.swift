@@ -193,7 +193,7 @@ import WarrenTrace
 
                 WARREN_WRITE=1 swift test --filter ReplayTests
 
-            The races differ from run to run.
+            The races differ from run to run. What three nodes do, with the model beside it: <doc:Clusters>.
 
             Beside that every conversation of the model's tests that one node can show is held with the same node, \
             word for word; every argument of a queue and of a consumer with every sort of value is asked of it (4,000 \
