@@ -368,6 +368,27 @@ struct QuorumClusterTests {
         #expect(refusal.text.contains("cluster_not_formed"))
     }
 
+    @Test func `what consumers held comes back before the others when every node was killed`()
+        throws
+    {
+        let one = talk.openChannel(on: 1)
+        try cluster.queue("q", "quorum", on: one)
+        let bodies = ["a", "b", "c", "d", "e", "f"]
+        for body in bodies { talk.publish(body, to: "q", on: one) }
+        for node in 2...3 {
+            let channel = talk.openChannel(on: node)
+            try talk.qos(2, on: channel)
+            try talk.consume("q", on: channel)
+            talk.wait(100)
+            #expect(talk.takeDeliveries(on: channel).count == 2)
+        }
+        for node in 1...3 { talk.kill(node) }
+        talk.wait(1000)
+        for node in 1...3 { talk.startAtOnce(node) }
+        talk.wait(5000)
+        #expect(try cluster.drain("q", on: talk.openChannel(on: 2)) == bodies)
+    }
+
     @Test func `keeps what was confirmed when every node is killed at once`() throws {
         let one = talk.openChannel(on: 1)
         try cluster.queue("q", "quorum", on: one)

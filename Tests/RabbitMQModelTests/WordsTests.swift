@@ -57,11 +57,9 @@ import RabbitMQModel
                 ),
                 seed
             )
-            let peer = PeerIndex(wire: v.word())
-            expectBack(Words.Lost(peer: peer), seed)
-            expectBack(Words.Checked(peer: peer), seed)
-            expectBack(Words.Alive(peer: peer), seed)
-            expectBack(Words.NotLost(peer: peer), seed)
+            for step in Words.Loss.Step.allCases {
+                expectBack(Words.Loss(step, PeerIndex(wire: v.word())), seed)
+            }
             expectBack(Words.Alarm(bits: UInt8(v.number(8))), seed)
             expectBack(Words.Side(nodes: v.number(), connections: v.number()), seed)
             expectBack(

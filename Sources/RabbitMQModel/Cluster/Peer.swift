@@ -72,9 +72,8 @@ package enum PeerWord: UInt16, Sendable, CaseIterable {
     /// With whom a node was together while the cluster was partitioned: `x` a bit for each, `y` the
     /// connections of its clients.
     case side
-    /// A node has lost another one: whether who hears it can speak to that; whether it is there, for the sake of the
-    /// first; it is; it is.
-    case lost, checked, alive, notLost
+    /// A node has lost another one, and finds out whether others have: `c` which one, `d` how far that is.
+    case loss
     /// Who leads a quorum queue was heard; and is in the metadata of all nodes that are up.
     case heard, recorded
 }

@@ -170,7 +170,7 @@ extension RabbitMQNode {
             .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
         case .tick: break
-        case .lost, .checked, .alive, .notLost: receiveAboutPartition(packet, word, peer, &turn)
+        case .loss: if let word = Words.Loss(packet) { receive(word, peer, &turn) }
         case .hello:
             if let hello = Words.Hello(packet) { receive(hello, peer, &turn) }
         case .open, .shut, .refused, .count, .counted:

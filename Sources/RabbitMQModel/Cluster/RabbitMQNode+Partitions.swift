@@ -24,39 +24,28 @@ extension RabbitMQNode {
     func askAbout(_ peer: PeerIndex, _ turn: inout Turn) {
         guard phase == .running, !usesKhepri else { return }
         for other in runningPeers where other != peer {
-            send(Words.Lost(peer: peer), toPeer: other, &turn)
+            send(Words.Loss(.lost, peer), toPeer: other, &turn)
         }
     }
 
     /// Finds out for others who is there, and leaves the rest if a partition is a partial one.
     ///
     /// - Source: RMQ-PART-09.
-    mutating func receiveAboutPartition(
-        _ packet: Packet,
-        _ word: PeerWord,
-        _ peer: PeerIndex,
-        _ turn: inout Turn
-    ) {
-        switch word {
+    mutating func receive(_ word: Words.Loss, _ peer: PeerIndex, _ turn: inout Turn) {
+        let other = word.peer
+        guard peers.indices.contains(other), phase == .running else { return }
+        switch word.step {
         case .lost:
             // Who has lost whom is found out once for the two.
-            guard let word = Words.Lost(packet), peers.indices.contains(word.peer), word.peer != me,
-                peer < word.peer, peers[word.peer].isRunning
-            else { return }
-            send(Words.Checked(peer: peer), toPeer: word.peer, &turn)
+            guard other != me, peer < other, peers[other].isRunning else { return }
+            send(Words.Loss(.checked, peer), toPeer: other, &turn)
         case .checked:
-            guard let word = Words.Checked(packet), phase == .running else { return }
-            send(Words.Alive(peer: word.peer), toPeer: peer, &turn)
+            send(Words.Loss(.alive, other), toPeer: peer, &turn)
         case .alive:
-            guard let word = Words.Alive(packet), peers.indices.contains(word.peer),
-                word.peer != me, peers[word.peer].isRunning
-            else { return }
-            send(Words.NotLost(peer: peer), toPeer: word.peer, &turn)
-        default:
-            guard let word = Words.NotLost(packet), peers.indices.contains(word.peer),
-                phase == .running, !peers[word.peer].isConnected
-            else { return }
-            leave(peer, &turn)
+            guard other != me, peers[other].isRunning else { return }
+            send(Words.Loss(.found, peer), toPeer: other, &turn)
+        case .found:
+            if !peers[other].isConnected { leave(peer, &turn) }
         }
     }
 

@@ -120,78 +120,38 @@ package enum Words {
         }
     }
 
-    /// Who speaks has lost a peer, and asks others whether they have.
-    package struct Lost: Word {
-        package static let name = PeerWord.lost
+    /// What nodes say about one that somebody has lost.
+    package struct Loss: Word {
+        /// How far it is found out whether others have lost it, too.
+        package enum Step: UInt32, CaseIterable, Sendable {
+            /// Who speaks has lost the peer, and asks.
+            case lost
+            /// Whether who hears it is there, which the peer wants to know.
+            case checked
+            /// Who speaks is there, which the peer wanted to know.
+            case alive
+            /// The peer is not lost.
+            case found
+        }
+
+        package static let name = PeerWord.loss
+        package var step: Step
         package var peer: PeerIndex
 
-        package init(peer: PeerIndex) { self.peer = peer }
+        package init(_ step: Step, _ peer: PeerIndex) {
+            self.step = step
+            self.peer = peer
+        }
 
         package init?(_ packet: Packet) {
-            guard Self.isIn(packet) else { return nil }
-            peer = PeerIndex(wire: packet.c)
+            guard Self.isIn(packet), let step = Step(rawValue: packet.d) else { return nil }
+            self.init(step, PeerIndex(wire: packet.c))
         }
 
         package var packet: Packet {
             var packet = Self.blank
             packet.c = peer.wire
-            return packet
-        }
-    }
-
-    /// Somebody asks whether who hears it is there, for the sake of a peer that has lost it.
-    package struct Checked: Word {
-        package static let name = PeerWord.checked
-        package var peer: PeerIndex
-
-        package init(peer: PeerIndex) { self.peer = peer }
-
-        package init?(_ packet: Packet) {
-            guard Self.isIn(packet) else { return nil }
-            peer = PeerIndex(wire: packet.c)
-        }
-
-        package var packet: Packet {
-            var packet = Self.blank
-            packet.c = peer.wire
-            return packet
-        }
-    }
-
-    /// Who speaks is there, which a peer had asked for.
-    package struct Alive: Word {
-        package static let name = PeerWord.alive
-        package var peer: PeerIndex
-
-        package init(peer: PeerIndex) { self.peer = peer }
-
-        package init?(_ packet: Packet) {
-            guard Self.isIn(packet) else { return nil }
-            peer = PeerIndex(wire: packet.c)
-        }
-
-        package var packet: Packet {
-            var packet = Self.blank
-            packet.c = peer.wire
-            return packet
-        }
-    }
-
-    /// A peer that was said to be lost is there.
-    package struct NotLost: Word {
-        package static let name = PeerWord.notLost
-        package var peer: PeerIndex
-
-        package init(peer: PeerIndex) { self.peer = peer }
-
-        package init?(_ packet: Packet) {
-            guard Self.isIn(packet) else { return nil }
-            peer = PeerIndex(wire: packet.c)
-        }
-
-        package var packet: Packet {
-            var packet = Self.blank
-            packet.c = peer.wire
+            packet.d = step.rawValue
             return packet
         }
     }
