@@ -110,6 +110,26 @@ import WarrenTrace
         #expect(try cluster.drain("q", on: new) == ["a", "c"])
     }
 
+    @Test func `RMQ-QQ-54 what is answered too late is no answer to what was asked since`() throws {
+        _ = try orphan(leader: 3)
+        let new = talk.openChannel(on: 3)
+        try talk.selectConfirms(on: new)
+        talk.publish("b", to: "q", on: new)
+        talk.wait(7100)
+        #expect(talk.takeNacks(on: new) == [1])
+        // Its registration lies in the leader's log; the channel waits for a message meanwhile.
+        #expect(throws: (any Error).self) { try talk.get("q", noAck: true, on: new) }
+        talk.start(1)
+        talk.wait(2000)
+        #expect(talk.isConnected(new) && talk.refusal(of: new) == nil)
+        let one = talk.openChannel(on: 1)
+        #expect(try cluster.drain("q", on: one) == [], "it got the one message")
+        talk.publish("c", to: "q", on: new)
+        talk.wait(100)
+        #expect(talk.takeConfirms(on: new) == [2])
+        #expect(try cluster.drain("q", on: one) == ["c"])
+    }
+
     @Test func `RMQ-QQ-52 a get that is under way when the leader dies is refused, and comes back`()
         throws
     {

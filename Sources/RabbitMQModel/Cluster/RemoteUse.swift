@@ -250,6 +250,12 @@ package struct RemoteUse: Sendable {
         return call
     }
 
+    /// Whether a channel waits to be known to the leader of a quorum queue.
+    package func registers(_ channel: ChannelIndex, at quorum: QuorumIndex) -> Bool {
+        guard !calls.isEmpty, let call = calls[channel] else { return false }
+        return call.kind == .register && call.quorum == quorum
+    }
+
     /// Whether somebody waits for an answer.
     package var hasCalls: Bool { !calls.isEmpty }
 

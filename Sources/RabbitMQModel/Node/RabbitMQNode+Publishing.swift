@@ -53,6 +53,9 @@ extension RabbitMQNode {
         }
         try permitTopic(true, exchange, turn.names[packet.key], channel)
         let publication = packet
+        if !channels[channel].isSecondTry, !channels[channel].refusedBy.isEmpty {
+            channels[channel].refusedBy = []
+        }
         var packet = packet
         try rewriteReplyTo(&packet, channel, &turn)
         try checkProperties(packet, channel, turn)

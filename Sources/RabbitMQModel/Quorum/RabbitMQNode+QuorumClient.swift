@@ -118,6 +118,7 @@ extension RabbitMQNode {
             channels[channel].awaits == .queue(queue)
         else { return }
         if waiting.command.kind == .register {
+            guard remoteUse.registers(channel, at: queues[queue].quorum) else { return }
             channels[channel].refusedBy.append(queue)
             resume(channel, with: channels[channel].asked, &turn)
             return

@@ -176,6 +176,8 @@ extension RabbitMQNode {
             channels[channel].awaits == .queue(quorums[quorum].queue)
         else { return nil }
         if waiting.command.kind == .register {
+            // An answer that comes too late, to a channel that asks for something else now, says nothing.
+            guard remoteUse.registers(channel, at: quorum) else { return nil }
             takeRegistration(quorum, channel, isStopped: value != 0, &turn)
             return nil
         }
