@@ -233,6 +233,31 @@ struct MirrorTests {
         #expect(try cluster.drain("m", on: two) == ["old"])
     }
 
+    @Test func `a queue that is deleted while it is copied leaves nobody waiting`() throws {
+        cluster.mirror([("ha-sync-mode", .string("automatic"))])
+        let (one, three) = (talk.openChannel(on: 1), talk.openChannel(on: 3))
+        try talk.declareQueue("m", on: one) { $0.autoDelete = true }
+        talk.kill(2)
+        talk.wait(200)
+        let body = String(repeating: "x", count: 100_000)
+        for _ in 0..<2000 { talk.publish(body, to: "m", on: one) }
+        let last = talk.openChannel(on: 1)
+        try talk.qos(1, on: last)
+        try talk.consume("m", on: last)
+        talk.startAtOnce(2)
+        talk.wait(1100)
+        try talk.selectConfirms(on: three)
+        talk.publish("new", to: "m", on: three)
+        let get = talk.openChannel(on: 1)
+        talk.closeConnection(last)
+        talk.wait(100)
+        #expect(talk.takeConfirms(on: three) == [], "it is being copied")
+        #expect(throws: (any Error).self) { try talk.get("m", on: get) }
+        talk.wait(3000)
+        #expect((talk.takeConfirms(on: three) + talk.takeNacks(on: three)).count == 1)
+        #expect(talk.refusal(of: get)?.code == 404)
+    }
+
     @Test
     func `RMQ-MIR-08 an unsynchronised mirror is promoted, and old messages are lost for good`()
         throws

@@ -22,7 +22,8 @@ extension RabbitMQNode {
         turn.arm(NodeTimer.election(ofQueue: queue), after: Interval(nanoseconds: time))
     }
 
-    /// All mirrors have what the queue holds: it goes on, first with what was said to it meanwhile.
+    /// All mirrors have what the queue holds: it goes on, first with what was said to it meanwhile. It may have been
+    /// deleted, too.
     mutating func endSynchronising(_ queue: QueueIndex, _ turn: inout Turn) {
         guard copies.homes.isBlocked(queue) else { return }
         let held = copies.homes.unblock(queue)
@@ -30,10 +31,12 @@ extension RabbitMQNode {
             for one in held { turn.loseUnsent(one.packet) }
             return
         }
-        for view in copies.homes.views(of: queue) where view.missing > 0 {
-            beginMirror(queue, view.peer, wasWhole: true, &turn)
+        if queues[queue].exists {
+            for view in copies.homes.views(of: queue) where view.missing > 0 {
+                beginMirror(queue, view.peer, wasWhole: true, &turn)
+            }
+            tellPlace(queue, &turn)
         }
-        tellPlace(queue, &turn)
         for one in held {
             if peers[one.peer].connection == .none {
                 turn.loseUnsent(one.packet)

@@ -83,7 +83,10 @@ package struct RabbitMQNode: Machine {
 
     private mutating func ring(_ timer: TimerID, _ turn: inout Turn) {
         if let (queue, what) = NodeTimer.queue(of: timer) {
-            guard queues[queue].exists else { return }
+            guard queues[queue].exists else {
+                if what == .election { endSynchronising(queue, &turn) }
+                return
+            }
             switch what {
             case .end: expireQueue(queue, &turn)
             case .election where queues[queue].quorum == .none:
