@@ -131,7 +131,12 @@ import WarrenTrace
         talk.kill(1)
         talk.wait(55_000)
         #expect(talk.takeCancellations(on: two).isEmpty)
+        let late = talk.openChannel(on: 2)
+        #expect(throws: (any Error).self) { try talk.consume("m", tag: "late", on: late) }
         talk.wait(9000)
         #expect(talk.takeCancellations(on: two).count == 1)
+        #expect(talk.takeCancellations(on: late).isEmpty, "it has not begun")
+        cluster.restart(1)
+        #expect(talk.takeDeliveries(on: late).map(\.body) == ["old"])
     }
 }

@@ -109,6 +109,7 @@ extension RabbitMQNode {
         let before = queues[queue].home
         let isReturn = before == me
         let isWhole = isReturn || queues[queue].synced.contains(me)
+        endWaiting(for: queue, &turn)
         queues[queue].move(to: me, isHere: true)
         copies.homes.begin(queue, with: queues[queue].log == nil ? mirror.known : mirror.held)
         copies.elections.forget(queue)
@@ -247,6 +248,7 @@ extension RabbitMQNode {
         let isNew = place.home != before
         let isBack =
             queues[queue].isOrphan && place.home != me && isReachable(place.home, queue)
+        if isNew || isBack { endWaiting(for: queue, &turn) }
         if isNew {
             if !queues[queue].isOrphan { leaveDeliveries(of: queue) }
             queues[queue].move(to: place.home, isHere: false)

@@ -23,7 +23,21 @@ extension RabbitMQNode {
 
     /// A queue has waited for its node for as long as its consumers do.
     mutating func tireOfWaiting(for queue: QueueIndex, _ turn: inout Turn) {
-        if queues[queue].isStranded { cancelConsumers(of: queue, &turn) }
+        guard queues[queue].isStranded else { return }
+        for consumer in consumers.indices
+        where consumers[consumer].exists && consumers[consumer].queue == queue {
+            let channel = channels[consumers[consumer].channel]
+            // Who began since then waits on its own account.
+            let isBeginning =
+                channel.awaits == .queue(queue) && channel.asked.method == .basicConsume
+                && channel.asked.c == consumer.wire
+            if !isBeginning { cancelByBroker(consumer, &turn) }
+        }
+    }
+
+    /// The queue waits no longer.
+    func endWaiting(for queue: QueueIndex, _ turn: inout Turn) {
+        if queues[queue].isStranded { turn.disarm(NodeTimer.election(ofQueue: queue)) }
     }
 
     /// Has a channel wait until a queue without a home has one, or until it has waited for too long.
