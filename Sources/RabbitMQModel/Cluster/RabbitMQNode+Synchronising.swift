@@ -22,8 +22,9 @@ extension RabbitMQNode {
         turn.arm(NodeTimer.election(ofQueue: queue), after: Interval(nanoseconds: time))
     }
 
-    /// All mirrors have what the queue holds: it goes on, first with what was said to it meanwhile. It may have been
-    /// deleted, too.
+    /// All mirrors have what the queue holds: it goes on, first with what was said to it meanwhile.
+    ///
+    /// It may have been deleted, too.
     mutating func endSynchronising(_ queue: QueueIndex, _ turn: inout Turn) {
         guard copies.homes.isBlocked(queue) else { return }
         let held = copies.homes.unblock(queue)
