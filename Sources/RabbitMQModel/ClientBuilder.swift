@@ -275,7 +275,8 @@ struct ClientBuilder {
         let timeout = tree["timeout"]?.text.flatMap(Units.duration)
         return ConfirmPlan(
             timeout: timeout.map { Interval(clamping: $0) },
-            retries: tree["retries"]?.text.flatMap { UInt32($0) } ?? 0
+            retries: tree["retries"]?.text.flatMap { UInt32($0) } ?? 0,
+            pause: Interval(clamping: tree["pause"]?.text.flatMap(Units.duration) ?? 0)
         )
     }
 

@@ -80,6 +80,7 @@ extension RabbitMQ {
                     .record([
                         Field("timeout", .duration, "how long to wait; for ever"),
                         Field("retries", .integer(0...1000), "how often to publish again; 0"),
+                        Field("pause", .duration, "how long to wait before that after a nack; 0s"),
                     ]), .boolean,
                 ]),
                 "publisher confirms; false"

@@ -221,7 +221,7 @@ public struct FactText: Sendable {
         case .messageRouted:
             switch fact.variant {
             case 0: return "\(here) puts a copy into \(subject)"
-            case 1: return "\(subject) is full and refuses it"
+            case 1: return "\(subject) refuses it"
             default: return "\(here) writes it to the end of \(subject)"
             }
         case .deliverySent:

@@ -224,6 +224,21 @@ import WarrenTrace
         #expect(try cluster.drain("q", on: new) == ["a", "b"])
     }
 
+    @Test func `RMQ-QQ-55 a leader that is down and dialled keeps nobody from the new one`() throws
+    {
+        try cluster.queue("q", "quorum", on: talk.openChannel(on: 1))
+        talk.kill(1)
+        talk.wait(1000)
+        for node in 2...3 {
+            let new = talk.openChannel(on: node)
+            try talk.selectConfirms(on: new)
+            talk.publish("\(node)", to: "q", on: new)
+            talk.wait(50)
+            #expect(talk.takeConfirms(on: new) == [1])
+        }
+        #expect(try cluster.drain("q", on: talk.openChannel(on: 2)) == ["2", "3"])
+    }
+
     @Test func `RMQ-QQ-55 and when it thaws, new channels are served by the new leader`() throws {
         try cluster.queue("q", "quorum", on: talk.openChannel(on: 1))
         talk.freeze(1)

@@ -16,6 +16,26 @@ struct TruthTests {
         return simulation
     }
 
+    @Test func `a producer pauses before it publishes again what was nacked`() throws {
+        let facts = try Simulate.facts(
+            """
+            warren: 1
+            name: t
+            brokers:
+              main: { kind: rabbitmq, queues: { q: { max_length: 0, overflow: reject-publish } } }
+            producers:
+              w: { to: q, arrivals: 5ms, count: 2, confirms: { retries: 3, pause: 100ms } }
+            run: { for: 5s }
+
+            """
+        )
+        let retried = facts.filter { $0.kind == .messageRetried }
+        #expect(retried.map(\.detail) == [2, 2, 3, 3, 4, 4])
+        let nacked = facts.filter { $0.kind == .messageNacked }.map(\.time)
+        #expect(nacked.count == 2)
+        #expect(nacked.allSatisfy { (300...320).contains($0.nanoseconds / 1_000_000) })
+    }
+
     @Test(arguments: [200, 500, 900, 1400], 1...3)
     func `RMQ-QQ-32 what was acked is not worked on again when the leader dies`(
         milliseconds: Int,

@@ -9,6 +9,8 @@ struct ConfirmPlan: Sendable {
     var timeout: Interval?
     /// How often it sends a message again that was nacked, timed out or cut off.
     var retries: UInt32
+    /// How long it waits before that if it was nacked.
+    var pause: Interval = .zero
 }
 
 /// A client that publishes.
@@ -54,6 +56,7 @@ struct Producer: Machine {
 
     private static let pace = TimerID(1)
     private static let deadline = TimerID(2)
+    private static let again = TimerID(3)
 
     private let plan: Plan
     private var link: ClientLink
@@ -62,6 +65,8 @@ struct Producer: Machine {
     private var baseSequence: UInt64 = 1
     /// What could not be published yet because the connection is down.
     private var waiting = Deque<Letter>()
+    /// What was nacked and is to be published again, by rising moment.
+    private var pausing = Deque<(due: Instant, letter: Letter)>()
     private var selected = false
 
     init(_ plan: Plan) {
@@ -90,6 +95,8 @@ struct Producer: Machine {
             pacer.arm(Self.pace, after: plan.startAfter, &turn)
         case .rang(let timer) where timer == Self.deadline:
             expire(&turn)
+        case .rang(let timer) where timer == Self.again:
+            endPauses(&turn)
         case .rang, .accepted, .connected, .arrived, .closed, .stored, .ordered, .stopping:
             break
         }
@@ -206,7 +213,7 @@ struct Producer: Machine {
                         detail: (turn.now - done.letter.publishedAt).nanoseconds
                     )
                 }
-            } else if !retry(done.letter, &turn) {
+            } else if !retry(done.letter, after: plan.confirms?.pause ?? .zero, &turn) {
                 turn.record(.messageNacked, message: done.letter.message)
             }
         }
@@ -223,11 +230,20 @@ struct Producer: Machine {
     }
 
     /// Sends a message once more, if it may; false if its tries are spent.
-    private mutating func retry(_ letter: Letter, _ turn: inout Turn) -> Bool {
+    private mutating func retry(
+        _ letter: Letter,
+        after pause: Interval = .zero,
+        _ turn: inout Turn
+    ) -> Bool {
         assert(letter.attempt > 0, "a message is published again before its first try")
         guard let confirms = plan.confirms, letter.attempt <= confirms.retries else { return false }
         var again = letter
         again.attempt += 1
+        guard pause == .zero else {
+            if pausing.isEmpty { turn.arm(Self.again, after: pause) }
+            pausing.append((turn.now + pause, letter))
+            return true
+        }
         turn.record(.messageRetried, message: letter.message, detail: UInt64(again.attempt))
         if link.isReady, selected {
             publish(again, &turn)
@@ -235,6 +251,15 @@ struct Producer: Machine {
             waiting.append(again)
         }
         return true
+    }
+
+    /// What has paused for long enough is sent once more.
+    private mutating func endPauses(_ turn: inout Turn) {
+        while let first = pausing.first, first.due <= turn.now {
+            pausing.removeFirst()
+            _ = retry(first.letter, &turn)
+        }
+        if let next = pausing.first { turn.arm(Self.again, after: next.due - turn.now) }
     }
 
     private mutating func expire(_ turn: inout Turn) {
@@ -270,7 +295,7 @@ struct Producer: Machine {
     func inventory(_ report: inout Inventory) {
         guard plan.confirms != nil else { return }
         report.unconfirmed += UInt64(outstanding.count { !$0.isSettled && !$0.wasReturned })
-        report.unconfirmed += UInt64(waiting.count)
+        report.unconfirmed += UInt64(waiting.count + pausing.count)
     }
 
     /// What a dead producer had not settled is unknown.
@@ -279,7 +304,7 @@ struct Producer: Machine {
         for one in outstanding where !one.isSettled && !one.wasReturned {
             turn.record(.messageUnknown, message: one.letter.message, variant: 1)
         }
-        for letter in waiting {
+        for letter in waiting + pausing.map(\.letter) {
             turn.record(.messageUnknown, message: letter.message, variant: 1)
         }
     }

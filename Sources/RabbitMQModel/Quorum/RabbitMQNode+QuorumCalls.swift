@@ -111,10 +111,13 @@ extension RabbitMQNode {
     /// With Khepri a majority is enough.
     mutating func announce(_ quorum: QuorumIndex, _ term: UInt64, _ turn: inout Turn) {
         let word = Words.Leads(queue: symbol(quorum), term: term)
-        let others = peers.indices.filter { $0 != me && peers[$0].connection != .none }
-        let spared = usesKhepri ? others.count - min(peers.count / 2, others.count) : 0
-        let isHeard = quorums[quorum].client.awaitHearing(others, butFor: spared)
-        for peer in others { send(word, toPeer: peer, &turn) }
+        // One that is dialled may be down: it hears of it when it is there.
+        let there = peers.indices.filter { $0 != me && peers[$0].isConnected }
+        let spared = usesKhepri ? there.count - min(peers.count / 2, there.count) : 0
+        let isHeard = quorums[quorum].client.awaitHearing(there, butFor: spared)
+        for peer in peers.indices where peer != me && peers[peer].connection != .none {
+            send(word, toPeer: peer, &turn)
+        }
         if isHeard { record(quorum, &turn) }
     }
 
