@@ -221,6 +221,21 @@ def majority_lost(cluster):
         cluster.start(node)
 
 
+def frozen(cluster):
+    """The node that leads a quorum queue is frozen for 25 s; a publisher of another one was there before."""
+    cluster.declare(1, "fro", QUORUM, 5)
+    one = Publisher(2, "fro")
+    one.start()
+    time.sleep(2)
+    os.killpg(cluster.processes[1].pid, signal.SIGSTOP)
+    time.sleep(10)
+    acks = len(one.acks)
+    ask(cluster, 3, {"publish": publish("fro"), "get": lambda channel: channel.basic_get("fro")[0]}, 15)
+    print("  old one      %.1f s without a confirm, and %d confirms in the 15 s after" % (one.longest(), len(one.acks) - acks))
+    os.killpg(cluster.processes[1].pid, signal.SIGCONT)
+    time.sleep(3)
+
+
 def delete(cluster):
     """A quorum queue is deleted while its leader's node is down."""
     cluster.declare(1, "del", QUORUM, 5)
@@ -295,7 +310,7 @@ def disconnect(cluster):
             cluster.control(node, words)
 
 
-SCENARIOS = [minority, majority_lost, delete, stream, mirror, synchronise, disconnect]
+SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect]
 
 
 def main():

@@ -11,6 +11,12 @@ extension RabbitMQNode {
     /// - Source: RMQ-MIR-12; `rabbit_amqqueue:with`.
     static let homePatience = Interval.seconds(62)
 
+    /// How many publications of a channel a queue without a home takes in: as many as were nacked in the run that was
+    /// watched, of two windows of 400.
+    ///
+    /// - Source: RMQ-MIR-13.
+    private static let windowsOfCredit = 704
+
     /// No mirror may take over: the queue waits for its node.
     ///
     /// - Source: RMQ-MIR-09, -10, -12, -13.
@@ -74,7 +80,7 @@ extension RabbitMQNode {
             let queue = targets.first(where: {
                 copies.homes.isBlocked($0)
                     || queues[$0].isStranded && !queues[$0].isStopped
-                        && remoteUse.countWaiting(for: $0, from: channel) >= 704
+                        && remoteUse.countWaiting(for: $0, from: channel) >= Self.windowsOfCredit
             })
         else { return false }
         channels[channel].asked = publication

@@ -363,7 +363,8 @@ enum NodeTimer {
 
     private static let firstOfQueues: UInt32 = 16
 
-    /// What a timer of a queue is for.
+    /// What a timer of a queue is for; the one of elections also ends the waiting of a queue that has no home, or is being
+    /// copied.
     enum OfQueue: UInt32 { case expiry, end, election }
 
     static func expiry(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .expiry) }
