@@ -99,6 +99,7 @@ struct VirtualHostState: Sendable, Hashable {
     var topicPermissions: [TopicPermissions] = []
     var maxQueues: Int64?
     var maxConnections: Int64?
+    var relays = RelayDefinitions()
 }
 
 /// What an administrator does to a running broker.
@@ -111,6 +112,12 @@ package enum Administration: Sendable, Hashable {
     case clearPermissions(user: String, vhost: String)
     case setTopicPermissions(TopicPermissions, vhost: String)
     case setLimits(maxQueues: Int64?, maxConnections: Int64?, vhost: String)
+    case setUpstream(Upstream, vhost: String)
+    case clearUpstream(String, vhost: String)
+    case setUpstreamSet(UpstreamSet, vhost: String)
+    case clearUpstreamSet(String, vhost: String)
+    case setShovel(Shovel, vhost: String)
+    case clearShovel(String, vhost: String)
     case deleteVirtualHost(String)
     case closeConnections(reason: String)
 }

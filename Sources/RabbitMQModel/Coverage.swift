@@ -15,7 +15,7 @@ package enum Coverage {
     package static let groups = [
         "CONN", "DECL", "ROUTE", "TOPIC", "HDR", "CHASH", "PUB", "GET", "CONS", "ACK", "REQ", "TTL",
         "LEN", "DLX", "PRIO", "DRT", "QQ", "STREAM", "POL", "PERM", "ALARM", "DUR", "CLUS", "PART",
-        "MIR",
+        "MIR", "FED", "SHOV",
     ]
 
     private static let wire =

@@ -24,6 +24,8 @@ package enum Method: UInt16, Sendable {
     case heartbeat
     /// What the management plugin does for an operator, and that it is done: no methods of AMQP.
     case administer, administered
+    /// What the shovels and federation links of a node are told, and that they listen: no methods of AMQP either.
+    case superviseRelays, relayOrders
 }
 
 /// The bits of a packet's flags, by method.

@@ -25,7 +25,6 @@ extension RabbitMQ {
                 .record(ClusterReader.disk),
                 "the disk of each node"
             ),
-            later("federation", "RMQ-FED"), later("shovels", "RMQ-SHOV"),
         ] + ClusterReader.fields + SettingsReader.ofVirtualHost + SettingsReader.ofBroker,
         to: [
             Field("exchange", .text, "the exchange"),
@@ -268,10 +267,6 @@ extension RabbitMQ {
 
     private static let user = Field("user", .text, "who it connects as; guest")
     private static let vhost = Field("vhost", .text, "the virtual host that it connects to; /")
-
-    private static func later(_ name: String, _ numbers: String) -> Field {
-        Field(name, .anything, "", notModelled: numbers)
-    }
 
     private static let binding = Shape.list(
         .either([

@@ -95,6 +95,15 @@ package enum RabbitMQ: BrokerModel {
         }
     }
 
+    /// Adds the shovels and federation links of a broker, if it has any.
+    package static func connect(
+        _ broker: Topology.Broker,
+        of topology: Topology,
+        into blueprint: inout Blueprint
+    ) {
+        RelayBuilder(broker, topology).build(into: &blueprint)
+    }
+
     /// The leader of a quorum queue, or the node of a classic one, in the first virtual host that has it.
     package static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID?
     {

@@ -207,6 +207,14 @@ struct ScriptReader {
                 maxConnections: value["max_connections"]?.text.flatMap { Int64($0) },
                 vhost: vhost
             )
+        case "upstream":
+            let upstream = RelayReader.upstream(right("name"), value)
+            return .setUpstream(upstream, vhost: vhost)
+        case "clear_upstream": return .clearUpstream(text, vhost: vhost)
+        case "shovel":
+            let shovel = RelayReader.shovel(right("name"), value, &blueprint.findings)
+            return shovel.map { .setShovel($0, vhost: vhost) }
+        case "clear_shovel": return .clearShovel(text, vhost: vhost)
         case "close_connections": return .closeConnections(reason: text)
         case "delete_vhost": return .deleteVirtualHost(text)
         default: return nil

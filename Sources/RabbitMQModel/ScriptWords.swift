@@ -244,32 +244,33 @@ extension ScriptReader {
         Field("read", .text, "a regular expression over names, or keys"),
     ]
 
-    private static let administration = [
-        Field("vhost", .text, "in which virtual host; /"),
-        Field("policy", SettingsReader.policy, "sets a policy"),
-        Field("clear_policy", .text, "takes a policy away"),
-        Field("operator_policy", SettingsReader.policy, "sets an operator policy"),
-        Field("clear_operator_policy", .text, "takes an operator policy away"),
-        Field("permissions", .record(rights), "what a user may do from now on"),
-        Field("clear_permissions", .text, "takes all permissions of a user away"),
-        Field(
-            "topic_permissions",
-            .record(rights + [Field("exchange", .text, "the exchange", required: true)]),
-            "which routing keys a user may use from now on"
-        ),
-        Field(
-            "limits",
-            .record([
-                Field("max_queues", .integer(0...1_000_000), "how many queues; any number"),
-                Field(
-                    "max_connections",
-                    .integer(0...1_000_000),
-                    "how many connections; any number"
-                ),
-            ]),
-            "sets the limits of the virtual host"
-        ),
-        Field("close_connections", .text, "closes all connections, for this reason"),
-        Field("delete_vhost", .text, "deletes a virtual host"),
-    ]
+    private static let administration =
+        [
+            Field("vhost", .text, "in which virtual host; /"),
+            Field("policy", SettingsReader.policy, "sets a policy"),
+            Field("clear_policy", .text, "takes a policy away"),
+            Field("operator_policy", SettingsReader.policy, "sets an operator policy"),
+            Field("clear_operator_policy", .text, "takes an operator policy away"),
+            Field("permissions", .record(rights), "what a user may do from now on"),
+            Field("clear_permissions", .text, "takes all permissions of a user away"),
+            Field(
+                "topic_permissions",
+                .record(rights + [Field("exchange", .text, "the exchange", required: true)]),
+                "which routing keys a user may use from now on"
+            ),
+            Field(
+                "limits",
+                .record([
+                    Field("max_queues", .integer(0...1_000_000), "how many queues; any number"),
+                    Field(
+                        "max_connections",
+                        .integer(0...1_000_000),
+                        "how many connections; any number"
+                    ),
+                ]),
+                "sets the limits of the virtual host"
+            ),
+            Field("close_connections", .text, "closes all connections, for this reason"),
+            Field("delete_vhost", .text, "deletes a virtual host"),
+        ] + RelayReader.orders
 }

@@ -77,6 +77,17 @@ public struct Blueprint {
         clientOfNode.append(.none)
     }
 
+    /// Adds a part of the process of a broker's node: it lives where the node does, and speaks as a client.
+    public mutating func addLodger(
+        _ name: String,
+        at host: NodeID,
+        _ factory: @escaping World.Factory
+    ) {
+        let node = world.add(name, factory)
+        clientOfNode.append(.none)
+        world.lodge(node, at: host)
+    }
+
     /// Adds the instances of a client; `make` gets the name of the instance and its number from 1.
     ///
     /// `carriers`: the connections that its instances share with those of other clients, by ``connections(_:count:_:)``.

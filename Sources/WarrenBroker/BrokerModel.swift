@@ -15,6 +15,13 @@ public protocol BrokerModel: Sendable {
     /// Adds the nodes of a broker to the world. What is wrong goes into the blueprint's findings.
     static func build(_ broker: Topology.Broker, into blueprint: inout Blueprint)
 
+    /// Adds what connects a broker to others, once the nodes of all of them are there.
+    static func connect(
+        _ broker: Topology.Broker,
+        of topology: Topology,
+        into blueprint: inout Blueprint
+    )
+
     /// The node of a broker that leads a queue at the moment, or keeps it; nil if none does.
     static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID?
 
@@ -23,6 +30,13 @@ public protocol BrokerModel: Sendable {
 }
 
 extension BrokerModel {
+    /// It is connected to no other broker.
+    public static func connect(
+        _ broker: Topology.Broker,
+        of topology: Topology,
+        into blueprint: inout Blueprint
+    ) {}
+
     /// No node leads anything.
     public static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID? {
         nil

@@ -109,6 +109,9 @@ public struct Simulation {
                 simplified.append(one)
             }
         }
+        for broker in topology.brokers {
+            model(broker.kind)?.connect(broker, of: topology, into: &blueprint)
+        }
         for client in topology.clients {
             model(kinds[client.broker])?.build(client, into: &blueprint)
         }

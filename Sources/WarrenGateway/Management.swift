@@ -93,6 +93,9 @@ package struct Management: Sendable {
         case .deleteVirtualHost(let vhost): return try await ask("DELETE", path("vhosts", vhost))
         case .closeConnections:
             return (501, "the management plugin closes one connection at a time")
+        case .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet, .setShovel,
+            .clearShovel:
+            return (501, "upstreams and shovels are not set on a real broker")
         }
     }
 

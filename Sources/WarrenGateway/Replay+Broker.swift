@@ -311,7 +311,9 @@ extension Replay {
         case .setLimits(let queues, let connections, let vhost):
             return .setLimits(maxQueues: queues, maxConnections: connections, vhost: host(vhost))
         case .deleteVirtualHost(let vhost): return .deleteVirtualHost(host(vhost))
-        case .closeConnections: return order
+        case .closeConnections, .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet,
+            .setShovel, .clearShovel:
+            return order
         }
     }
 

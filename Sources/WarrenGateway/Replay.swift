@@ -117,6 +117,12 @@ public final class Replay {
                     "'\(broker.name)' has \(broker.nodes.count) nodes; one can be replayed so far"
             )
         }
+        if broker.tree["shovels"] != nil || broker.tree["federation"] != nil {
+            throw Failure(
+                description:
+                    "`shovels:` and `federation:` need a second broker, which a replay does not start"
+            )
+        }
         for key in ["consumer_timeout", "max_message_size"]
         where broker.tree[key] != nil {
             throw Failure(

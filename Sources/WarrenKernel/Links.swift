@@ -73,6 +73,8 @@ struct Links: Sendable {
     private var factors: [NodeID: UInt64] = [:]
     private var cuts: [Pair: UInt32] = [:]
     private var troubles: [Pair: Trouble] = [:]
+    /// Of nodes that live at another one's place, whose links they use: which that is.
+    private var places: [NodeID: NodeID] = [:]
     /// By connection and direction.
     private(set) var stalls: [Way: Stall] = [:]
 
@@ -105,9 +107,27 @@ struct Links: Sendable {
         }
     }
 
-    /// The link from one node to another, made on first use.
+    /// Where a node is: at its own place, or at that of another one.
+    func place(of node: NodeID) -> NodeID { places.isEmpty ? node : places[node] ?? node }
+
+    /// Whether two nodes live at one place, with no network between them.
+    @inline(__always)
+    func areTogether(_ one: NodeID, _ other: NodeID) -> Bool {
+        !places.isEmpty && place(of: one) == place(of: other)
+    }
+
+    /// A node lives at the place of another one from now on, and uses its links.
+    ///
+    /// Between the two there is no network: `law` is how long a word takes there.
+    mutating func lodge(_ node: NodeID, at host: NodeID, _ law: Law) {
+        assert(place(of: host) == host, "a node lodges with a lodger")
+        places[node] = host
+        laws[Pair(from: host, to: host)] = law
+    }
+
+    /// The link between the places of two nodes, in one direction, made on first use.
     mutating func link(from: NodeID, to: NodeID, _ chance: inout Chance, label: String) -> UInt32 {
-        let pair = Pair(from: from, to: to)
+        let pair = Pair(from: place(of: from), to: place(of: to))
         if let row = index[pair] { return row }
         let row = UInt32(rows.count)
         let factor = max(factors[from] ?? 1000, factors[to] ?? 1000)
@@ -175,7 +195,8 @@ struct Links: Sendable {
         factors[node] = factor
         for number in 0..<connections.count {
             let connection = connections[number]
-            guard connection.a == node || connection.b == node else { continue }
+            let (one, other) = (place(of: connection.a), place(of: connection.b))
+            guard one != other, one == node || other == node else { continue }
             rows[Int(connection.outward)].factor = factor
             rows[Int(connection.homeward)].factor = factor
         }

@@ -234,8 +234,8 @@ extension Turn {
     /// The world answers `.connected`, or `.closed` with `.refused`.
     public mutating func connect(to target: NodeID) -> ConnectionID {
         let connection = ConnectionID(UInt32(agenda.pointee.connections.count))
-        let here = names[nodeNames[Int(node.raw)]]
-        let there = names[nodeNames[Int(target.raw)]]
+        let here = names[nodeNames[Int(links.place(of: node).raw)]]
+        let there = names[nodeNames[Int(links.place(of: target).raw)]]
         let outward = links.link(from: node, to: target, &chance, label: "delay \(here)→\(there)")
         let homeward = links.link(from: target, to: node, &chance, label: "delay \(there)→\(here)")
         var row = Links.Connection(a: node, b: target, outward: outward, homeward: homeward)
@@ -264,6 +264,8 @@ extension Turn {
             return
         }
         dropStalled(connection)
+        let row = agenda.pointee.connections[index]
+        if links.areTogether(row.a, row.b) { return }
         record(.connectionClosed, peer: UInt32.max, detail: UInt64(connection.raw))
     }
 

@@ -195,8 +195,9 @@ extension World {
     mutating func sever(_ node: NodeID, from other: NodeID?) {
         for number in 0..<turn.agenda.pointee.connections.count {
             let row = turn.agenda.pointee.connections[number]
-            guard row.a == node || row.b == node, row.openA || row.openB else { continue }
-            if let other, row.a != other, row.b != other { continue }
+            let ends = [turn.links.place(of: row.a), turn.links.place(of: row.b)]
+            guard ends.contains(node), ends[0] != ends[1], row.openA || row.openB else { continue }
+            if let other, !ends.contains(other) { continue }
             reset(number)
         }
     }

@@ -357,18 +357,18 @@ public struct World {
                 return true
             }
             turn.agenda.pointee.connections[index].openB = true
-            turn.record(
-                .connectionOpened,
-                peer: turn.agenda.pointee.connections[index].a.raw,
-                detail: UInt64(connection.raw)
-            )
+            let opener = turn.agenda.pointee.connections[index].a
+            if !turn.links.areTogether(opener, node) {
+                let number = UInt64(connection.raw)
+                turn.record(.connectionOpened, peer: opener.raw, detail: number)
+            }
             turn.notify(
                 .connected,
                 turn.agenda.pointee.connections[index].a,
                 connection,
                 variant: .closed
             )
-            handle(.accepted(connection, from: turn.agenda.pointee.connections[index].a), node)
+            handle(.accepted(connection, from: opener), node)
             return true
 
         case .connected:
@@ -397,12 +397,14 @@ public struct World {
                 isA
                 ? turn.agenda.pointee.connections[index].b
                 : turn.agenda.pointee.connections[index].a
-            turn.record(
-                .connectionClosed,
-                peer: other.raw,
-                variant: event.variant,
-                detail: UInt64(connection.raw)
-            )
+            if !turn.links.areTogether(node, other) {
+                turn.record(
+                    .connectionClosed,
+                    peer: other.raw,
+                    variant: event.variant,
+                    detail: UInt64(connection.raw)
+                )
+            }
             turn.dropStalled(connection)
             handle(.closed(connection, Closure(rawValue: event.variant) ?? .reset), node)
             return true

@@ -57,6 +57,8 @@ public struct Chronicle: Sendable {
     /// The client of each node.
     private var clientOfNode: [Symbol] = []
     private var leaders: [Symbol: NodeID] = [:]
+    /// Those that have run.
+    private var relays: Set<Symbol> = []
     /// Kinds of rare facts that came, by their numbers.
     private var kinds = [Bool](repeating: false, count: 256)
     private var connected: Set<Symbol> = []
@@ -102,7 +104,7 @@ public struct Chronicle: Sendable {
         switch fact.kind {
         case .faultBegan, .faultEnded, .faultMissed, .nodeStopped, .nodeFrozen, .nodeThawed,
             .alarmRaised, .alarmCleared, .nodePaused, .nodeYielded, .mirrorPromoted, .clockJumped,
-            .nodeCrashed, .linkDisturbed, .diskFilled:
+            .nodeCrashed, .linkDisturbed, .diskFilled, .relayStopped:
             _ = tell(.fact(fact), fact.time)
             if fact.kind == .nodeCrashed { desert(fact) }
             if fact.kind == .nodeCrashed || fact.kind == .nodeStopped {
@@ -111,6 +113,8 @@ public struct Chronicle: Sendable {
         case .nodeStarted where fact.variant == 1, .nodeJoined where fact.variant == 2,
             .peerFound where fact.variant == 1:
             _ = tell(.fact(fact), fact.time)
+        case .relayStarted:
+            if !relays.insert(fact.subject).inserted { _ = tell(.fact(fact), fact.time) }
         case .leaderElected:
             let before = leaders.updateValue(fact.node, forKey: fact.subject)
             if let before, before != fact.node { _ = tell(.fact(fact), fact.time) }

@@ -20,6 +20,11 @@ struct Fates: Sendable {
     /// The first of them.
     private(set) var firstPhantom = MessageID.none
     private var last = 0
+    /// The nodes that relay messages: whoever has one there has it to pass it on.
+    private var relays: Set<NodeID> = []
+
+    /// Whether any node relays messages.
+    var hasRelays: Bool { !relays.isEmpty }
 
     /// Makes room for a message.
     mutating func grow(to message: MessageID) {
@@ -76,6 +81,7 @@ struct Fates: Sendable {
 
     /// Takes in any fact.
     mutating func take(_ fact: Fact) {
+        if fact.kind == .relayStarted { relays.insert(fact.node) }
         guard fact.message != .none else { return }
         grow(to: fact.message)
         let number = Int(fact.message.raw)
@@ -86,7 +92,8 @@ struct Fates: Sendable {
         case .deliverySent, .recordRead: Self.deliver(&rows[number])
         case .deliveryAcked:
             Self.removeCopy(&rows[number])
-            Self.explain(&rows[number])
+            if !hasRelays || !relays.contains(NodeID(fact.peer)) { Self.explain(&rows[number]) }
+        case .messageRelayed: if fact.variant & 1 == 1 { Self.removeCopy(&rows[number]) }
         case .messageHandled:
             if !Self.work(&rows[number]) { note(phantom: fact.message) }
             if fact.variant & 1 == 1 { Self.removeCopy(&rows[number]) }

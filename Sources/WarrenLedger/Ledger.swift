@@ -41,6 +41,10 @@ public struct Ledger: Sendable {
         public var missedFaults: UInt64 = 0
         /// Copies that were settled and came back because a disk did not know yet.
         public var resurrected: UInt64 = 0
+        /// Messages that a relay published on another broker.
+        public var relayed: UInt64 = 0
+        /// Of these, the ones that ended a copy that counted as settled when sent.
+        public var relayedSettled: UInt64 = 0
         /// Publications of a consumer because of a message that it had.
         public var derived: UInt64 = 0
     }
@@ -149,6 +153,7 @@ public struct Ledger: Sendable {
         var next = start
         var sums = totals
         let queueOf = queueOf
+        let hasRelays = fates.hasRelays
         queues.withUnsafeMutableBufferPointer { queues in
             fates.withRows { fates in
                 loop: while next < facts.count {
@@ -188,7 +193,7 @@ public struct Ledger: Sendable {
                         queues[index].unacked &+= 1
                         Fates.deliver(&fates[message])
                     case .deliveryAcked:
-                        guard queues[index].unacked > 0 else { break loop }
+                        guard queues[index].unacked > 0, !hasRelays else { break loop }
                         sums.acked &+= 1
                         Fates.removeCopy(&fates[message])
                         Fates.explain(&fates[message])
@@ -330,6 +335,18 @@ public struct Ledger: Sendable {
         if wantsSeries { work[Symbol(fact.peer), default: Series()].add(fact.detail) }
     }
 
+    /// A message goes to another broker; where it comes from it may be gone with that.
+    private mutating func relay(_ fact: Fact) {
+        totals.relayed += 1
+        guard fact.variant & 1 == 1 else { return }
+        totals.relayedSettled += 1
+        let raw = Int(fact.peer)
+        guard raw < queueOf.count, queueOf[raw] >= 0, queues[Int(queueOf[raw])].transit > 0 else {
+            return misfit(fact)
+        }
+        queues[Int(queueOf[raw])].transit -= 1
+    }
+
     private mutating func misfit(_ fact: Fact) {
         misfits += 1
         if firstMisfit == nil { firstMisfit = fact }
@@ -339,6 +356,7 @@ public struct Ledger: Sendable {
         chronicle.take(fact)
         switch fact.kind {
         case .messageDerived: totals.derived += 1
+        case .messageRelayed: relay(fact)
         case .messageConfirmed:
             totals.confirmed += 1
             if wantsSeries { confirmWaits[fact.node, default: Series()].add(fact.detail) }
@@ -401,6 +419,7 @@ public struct Ledger: Sendable {
             .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .channelOpened,
             .channelClosed, .bindingCreated, .bindingDeleted, .methodReceived,
+            .relayStarted, .relayStopped,
             .stepBegan,
             .publishFailed, .consumerStarted, .queuePurged, .messageRecovered,
             .effectSkipped,
@@ -456,7 +475,8 @@ public struct Ledger: Sendable {
     /// Copies that came to be and of which the facts do not say what became.
     public var unaccounted: UInt64 {
         let ended =
-            totals.acked + totals.handledSettled + totals.deadLettered + totals.dropped + remaining
+            totals.acked + totals.handledSettled + totals.relayedSettled + totals.deadLettered
+            + totals.dropped + remaining
         return ended > totals.routedCopies
             ? ended - totals.routedCopies : totals.routedCopies - ended
     }

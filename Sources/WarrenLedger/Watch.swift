@@ -267,6 +267,12 @@ public struct Watch: Sendable {
         case .messageRouted: copies = 1
         case .messageRecovered where fact.variant == 1: copies = 1
         case .deliveryAcked: copies = -1
+        case .messageRelayed:
+            // It leaves the queue that it came from.
+            guard fact.variant & 1 == 1 else { return }
+            marks?.last[message] = fact.time
+            guard let slot = marks?.queues.firstIndex(of: Symbol(fact.peer)) else { return }
+            return add(0, -1, in: slot, to: message)
         case .recordRead: bits = Self.delivered
         case .deliverySent:
             bits = Self.delivered | (fact.variant & 1 == 1 ? Self.redelivered : 0)
@@ -328,6 +334,7 @@ public struct Watch: Sendable {
             age(fact, fact.subject)
         case .messageRecovered where fact.variant == 1: hold(message, 1)
         case .deliveryAcked, .messageDeadLettered, .messageDropped: hold(message, -1)
+        case .messageRelayed: if fact.variant & 1 == 1 { hold(message, -1) }
         case .messageHandled:
             if fact.variant & 1 == 1 { hold(message, -1) }
             age(fact, Symbol(fact.peer))

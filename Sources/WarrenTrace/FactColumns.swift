@@ -54,7 +54,8 @@ extension FactKind {
         case .nodeStarted, .nodeCrashed, .nodeStopped, .alarmRaised, .alarmCleared, .nodeFrozen,
             .nodeThawed, .diskFilled, .nodePaused, .nodeYielded, .nodeJoined, .faultMissed,
             .queueDeclared, .messageNacked, .messageReturned, .messageUnknown,
-            .deliveryRequeued, .messageDeadLettered, .messageRecovered:
+            .deliveryRequeued, .messageDeadLettered, .messageRecovered, .relayStarted,
+            .relayStopped:
             FactColumns()
         case .connectionOpened, .connectionClosed: FactColumns(.node, .connection)
         case .linkSlowed, .diskSlowed: FactColumns(.nothing, .factor)
@@ -72,7 +73,8 @@ extension FactKind {
             FactColumns(.nothing, .number)
         case .clockJumped, .messageConfirmed: FactColumns(.nothing, .length)
         case .bindingCreated, .bindingDeleted, .publishFailed, .workFailed, .effectApplied,
-            .effectSkipped, .callStarted, .callFailed, .answerDiscarded, .messageUnroutable:
+            .effectSkipped, .callStarted, .callFailed, .answerDiscarded, .messageUnroutable,
+            .messageRelayed:
             FactColumns(.name)
         case .messagePublished: FactColumns(.name, .publication)
         case .messageDerived: FactColumns(.name, .message)

@@ -93,6 +93,12 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A binding went. subject and peer as when it was created.
     case bindingDeleted = 38
 
+    /// A relay, which is a shovel or a federation link, carries messages from now on. subject: its name.
+    case relayStarted = 50
+    /// A relay carries nothing any more. subject: its name; variant: 0 it lost where messages come from, 1 where they go, 2
+    /// it is wanted no more, 3 it has done what it was for.
+    case relayStopped = 51
+
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; variant: 1 if it asks for a confirm;
     /// detail: ``Fact/bodySize`` and ``Fact/headers``.
@@ -117,6 +123,10 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A client could not publish what was to follow from a message: its connection was gone. message: the one that it
     /// was to follow from; subject: where to; peer: the client's symbol.
     case publishFailed = 48
+
+    /// A relay publishes it on another broker. subject: the exchange there; peer: the queue that it comes from; variant:
+    /// 1 if that settles the copy (at most once).
+    case messageRelayed = 49
 
     // A copy of a message in a queue or on its way to a subscriber.
     /// A copy came to be. subject: the queue; detail: body bytes; variant: 1 if the queue was full and
@@ -184,6 +194,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .faultBegan: "fault.began"
         case .faultEnded: "fault.ended"
         case .faultMissed: "fault.missed"
+        case .relayStarted: "relay.started"
+        case .relayStopped: "relay.stopped"
+        case .messageRelayed: "message.relayed"
         case .bindingCreated: "binding.created"
         case .bindingDeleted: "binding.deleted"
         case .errorRaised: "error.raised"

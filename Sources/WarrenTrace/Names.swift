@@ -59,6 +59,27 @@ public struct Names: Sendable {
         Int(symbol.raw) < entries.count ? entries[Int(symbol.raw)].text : ""
     }
 
+    /// The names that queues or exchanges of several brokers bear, without their scopes.
+    ///
+    /// Linear in the number of names.
+    public var shared: Set<Entry> {
+        var seen: Set<Entry> = []
+        var shared: Set<Entry> = []
+        for entry in entries where [.queue, .exchange].contains(entry.kind) && !entry.text.isEmpty {
+            let bare = Entry(kind: entry.kind, scope: .none, text: entry.text)
+            if !seen.insert(bare).inserted { shared.insert(bare) }
+        }
+        return shared
+    }
+
+    /// The text of a symbol, with its broker if it is one of ``shared``.
+    public func text(of symbol: Symbol, among shared: Set<Entry>) -> String {
+        guard !shared.isEmpty, Int(symbol.raw) < entries.count else { return self[symbol] }
+        let entry = entries[Int(symbol.raw)]
+        let isShared = shared.contains(Entry(kind: entry.kind, scope: .none, text: entry.text))
+        return isShared ? "\(self[entry.scope])/\(entry.text)" : entry.text
+    }
+
     /// What kind of thing a symbol names.
     public func kind(of symbol: Symbol) -> NameKind {
         Int(symbol.raw) < entries.count ? entries[Int(symbol.raw)].kind : .none

@@ -5,11 +5,13 @@ public import WarrenTrace
 public struct FactText: Sendable {
     private let names: Names
     private let nodes: [String]
+    private let shared: Set<Names.Entry>
 
     /// The words of a run: its names, and its nodes by number.
     public init(names: Names, nodes: [String]) {
         self.names = names
         self.nodes = nodes
+        shared = names.shared
     }
 
     /// A moment, such as `12.500ms`.
@@ -38,7 +40,7 @@ public struct FactText: Sendable {
 
     /// A name, or words for one that is empty.
     public func name(_ symbol: Symbol) -> String {
-        let text = names[symbol]
+        let text = names.text(of: symbol, among: shared)
         if !text.isEmpty { return text }
         return names.kind(of: symbol) == .exchange ? "the default exchange" : "(no name)"
     }
@@ -188,6 +190,14 @@ public struct FactText: Sendable {
         case .bindingCreated, .bindingDeleted:
             return fact.kind == .bindingCreated
                 ? "\(subject) gets the binding \(peer)" : "\(subject) loses the binding \(peer)"
+        case .relayStarted: return "the \(subject) of \(here) runs"
+        case .relayStopped:
+            let reasons = [
+                "where messages come from is lost", "where they go is lost", "it is wanted no more",
+                "it has done what it was for",
+            ]
+            let why = Int(fact.variant) < reasons.count ? reasons[Int(fact.variant)] : "it ended"
+            return "the \(subject) of \(here) stops: \(why)"
         case .methodReceived: return "\(here) hears \(subject)"
         case .stepBegan:
             return fact.variant == 0
@@ -213,6 +223,9 @@ public struct FactText: Sendable {
         case .messageUnknown: return unknown(fact, here)
         case .messageRetried: return "\(here) publishes it again, try \(detail)"
         case .messageDerived: return "\(here) makes it of \(detail) from \(subject)"
+        case .messageRelayed:
+            let settled = fact.variant & 1 == 1 ? ", which settles it" : ""
+            return "\(here) carries it from \(peer) to \(subject)\(settled)"
         case .publishFailed:
             return "\(here) cannot publish what follows to \(subject): its connection is gone"
         case .messageUnroutable:

@@ -79,6 +79,9 @@ extension Report {
                 "calls      \(calls.started) started, \(calls.answered) answered, \(calls.failed) failed"
             )
         }
+        if messages.relayed > 0 {
+            lines.append("relayed    \(messages.relayed) carried to another broker")
+        }
         if messages.derived > 0 {
             lines.append(
                 "           \(messages.derived) of the publications by consumers, because of what they had"
@@ -127,9 +130,15 @@ extension Report {
     }
 
     private var queueTable: String {
+        let names = queues.map(\.name)
+        let once = Dictionary(grouping: names) { $0 }.filter { $0.value.count == 1 }
         let table = TextTable<QueueLine> { line in
-            [
-                Column(title: "queue", value: line.name),
+            let isShared = once[line.name] == nil
+            return [
+                Column(
+                    title: "queue",
+                    value: isShared ? "\(line.broker)/\(line.name)" : line.name
+                ),
                 Column(title: "now", value: line.depth, align: .right),
                 Column(title: "most", value: line.depth_max, align: .right),
                 Column(title: "delivered", value: line.delivered, align: .right),

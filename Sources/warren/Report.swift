@@ -30,7 +30,7 @@ extension OrNull: Sendable where Value: Sendable {}
 struct Report: Encodable, Sendable {
     struct Messages: Encodable {
         /// `not_asked`: published without asking for a confirm; `given_up`: timed out or cut off; `awaited`: still waited for.
-        var not_asked, given_up, awaited, derived: UInt64
+        var not_asked, given_up, awaited, derived, relayed: UInt64
         var published, confirmed, nacked, returned, unknown, routed_copies, delivered, redelivered,
             records_read,
             acked, handled, dead_lettered, dropped, expired, remaining, lost, unaccounted: UInt64
@@ -158,6 +158,7 @@ struct Report: Encodable, Sendable {
             given_up: given,
             awaited: still,
             derived: totals.derived,
+            relayed: totals.relayed,
             published: totals.published,
             confirmed: totals.confirmed,
             nacked: totals.nacked,

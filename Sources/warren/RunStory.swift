@@ -96,8 +96,8 @@ struct RunStory {
             return
                 "\(names[client]) loses \(connections), and is back after \(FactText.length(back - time))"
         case .deserted(let queue, let until):
-            guard let until else { return "\(names[queue]) has no consumer from now on" }
-            return "\(names[queue]) has no consumer for \(FactText.length(until - time))"
+            guard let until else { return "\(text.name(queue)) has no consumer from now on" }
+            return "\(text.name(queue)) has no consumer for \(FactText.length(until - time))"
         }
     }
 }

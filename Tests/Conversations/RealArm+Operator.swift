@@ -135,6 +135,9 @@ extension RealArm {
         case .deleteVirtualHost(let vhost): ask(.deleteVirtualHost(real(vhost)))
         case .closeConnections(let reason):
             control(["close_all_connections", "--vhost", real("/"), reason])
+        case .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet, .setShovel,
+            .clearShovel:
+            scope.giveUp("the plug-ins for shovels and federation are not enabled")
         }
     }
 

@@ -28,6 +28,9 @@ PERSISTENT = pika.BasicProperties(delivery_mode=2)
 
 
 class Cluster:
+    nodes = (1, 2, 3)
+    plugins = "[]."
+
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="warren-cluster-")
         cookie = os.path.join(self.folder, ".erlang.cookie")
@@ -35,20 +38,23 @@ class Cluster:
             file.write("WARREN")
         os.chmod(cookie, 0o600)
         self.processes = {}
-        for node in (1, 2, 3):
+        for node in self.nodes:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", 26670 + node)) == 0:
                     sys.exit("something listens on port %d already" % (26670 + node))
-        for node in (1, 2, 3):
+        for node in self.nodes:
             self.start(node)
-        for node in (2, 3):
+        self.join()
+
+    def join(self):
+        for node in self.nodes[1:]:
             for words in (["stop_app"], ["reset"], ["join_cluster", "w1@localhost"], ["start_app"]):
                 self.control(node, *words)
 
     def environment(self, node):
         at = os.path.join(self.folder, str(node))
         os.makedirs(at, exist_ok=True)
-        for name, text in (("plugins", "[]."), ("rabbitmq.conf", "listeners.tcp.local = 127.0.0.1:%d\n" % (26670 + node))):
+        for name, text in (("plugins", self.plugins), ("rabbitmq.conf", "listeners.tcp.local = 127.0.0.1:%d\n" % (26670 + node))):
             with open(os.path.join(at, name), "w") as file:
                 file.write(text)
         return dict(
@@ -328,4 +334,5 @@ def main():
         cluster.end()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ struct ExtremesTests {
         var shape: Shape
 
         var testDescription: String { ([section] + path).joined(separator: ".") }
+        var isOfShovel: Bool { path.contains("shovels") || path.contains("shovel") }
     }
 
     /// All places of numbers below some fields.
@@ -97,6 +98,19 @@ struct ExtremesTests {
         ]
     }
 
+    /// What a shovel needs beside a key of it.
+    private static func relay(_ place: Place, _ key: String, _ path: ArraySlice<String>) -> String {
+        switch place.path[..<path.startIndex].last {
+        case "from": return "queue: q, "
+        case "to": return "queue: rest, "
+        case "shovel", "1", "*":
+            let name = place.section == "brokers" ? "" : "name: s, "
+            return name + (key == "from" ? "" : "from: { queue: q }, ")
+                + (key == "to" ? "" : "to: { queue: rest }, ")
+        default: return ""
+        }
+    }
+
     /// What must stand beside a value, so that it is met.
     private static func document(_ place: Place, _ value: String) -> String {
         func nested(_ path: ArraySlice<String>) -> String {
@@ -112,6 +126,15 @@ struct ExtremesTests {
                 case ("scripts", 1, "consume"), ("scripts", 1, "get"): "queue: q, "
                 case ("scripts", 2, "administer") where place.path[1].contains("policy"):
                     "name: p, pattern: q, "
+                case _
+                where place.path[..<path.startIndex].last == "upstream"
+                    || place.path[..<path.startIndex].suffix(2).first == "upstreams":
+                    "name: u, broker: main, ".replacing(
+                        place.section == "brokers" ? "name: u, " : "",
+                        with: ""
+                    )
+                case _ where place.isOfShovel && key != "shovels" && key != "shovel":
+                    relay(place, key, path)
                 case (_, 1, "to"): "exchange: amq.direct, "
                 case _ where place.path[..<path.startIndex].last { $0 != "*" } == "then":
                     "to: rest, "

@@ -369,10 +369,31 @@ struct FindingTests {
             words: ["{value_zero,0}"]
         ),
         Wrong(
-            text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, federation: {} } }\n",
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: nats, streams: {} } }\n",
             slug: "not-modelled",
             line: 3,
-            words: ["RMQ-FED"]
+            words: ["NATS-STR"]
+        ),
+        Wrong(
+            text:
+                "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, federation: { upstreams: { far: {} } } } }\n",
+            slug: "no-broker",
+            line: 3,
+            words: ["'far' does not say where it is"]
+        ),
+        Wrong(
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, shovels: "
+                + "{ s: { from: { queue: q }, to: { broker: bus, queue: q } } } }, bus: { kind: nats } }\n",
+            slug: "wrong-kind",
+            line: 3,
+            words: ["'bus' of the shovel 's' is no RabbitMQ"]
+        ),
+        Wrong(
+            text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, shovels: "
+                + "{ s: { from: { queue: q, exchange: e }, to: { queue: p } } } } }\n",
+            slug: "refused-shovel",
+            line: 3,
+            words: ["Cannot specify 'src-exchange' and 'src-queue'"]
         ),
         Wrong(
             text: "warren: 1\nname: t\nbrokers: { main: { kind: rabbitmq, policies: "

@@ -68,7 +68,7 @@ struct CommandLineTests {
                 "delivered", "redelivered", "acked", "handled", "dead_lettered", "dropped",
                 "expired",
                 "remaining", "unaccounted", "lost", "first_lost", "not_asked", "given_up",
-                "awaited", "derived", "records_read",
+                "awaited", "derived", "relayed", "records_read",
             ]
         )
         #expect(messages["unaccounted"] as? Int == 0)

@@ -123,6 +123,8 @@ package struct Definitions: Sendable, Hashable {
     package var maxQueues: Int64?
     /// How many connections it may have.
     package var maxConnections: Int64?
+    /// Its upstreams and shovels.
+    package var relays = RelayDefinitions()
 
     /// Nothing but what every broker has.
     package init() {}
@@ -140,6 +142,7 @@ package struct Definitions: Sendable, Hashable {
         state.topicPermissions = topicPermissions
         state.maxQueues = maxQueues
         state.maxConnections = maxConnections
+        state.relays = relays
         return state
     }
 }

@@ -18,6 +18,8 @@ struct SettingsReader {
             Field("dead_letter_strategy", .text, "how safely"),
             Field("alternate_exchange", .text, "for exchanges: where the rest goes"),
             Field("queue_mode", .choice(["default", "lazy"]), "where queues keep messages"),
+            Field("federation_upstream", .text, "the upstream that what matches draws from"),
+            Field("federation_upstream_set", .text, "or several of them; all for every one"),
             Field("definition", .map(.anything), "keys, word for word, such as max-length"),
         ]
     )
@@ -37,42 +39,43 @@ struct SettingsReader {
     ])
 
     /// What a virtual host, or the broker's own, may say beside queues and exchanges.
-    static let ofVirtualHost = [
-        Field("bindings", .list(binding), "bindings, also to exchanges that are always there"),
-        Field("policies", .list(policy), "policies"),
-        Field("operator_policies", .list(policy), "operator policies"),
-        Field(
-            "permissions",
-            .map(
-                .record([
-                    Field("configure", .text, "a regular expression over names"),
-                    Field("write", .text, "a regular expression over names"),
-                    Field("read", .text, "a regular expression over names"),
-                ])
+    static let ofVirtualHost =
+        [
+            Field("bindings", .list(binding), "bindings, also to exchanges that are always there"),
+            Field("policies", .list(policy), "policies"),
+            Field("operator_policies", .list(policy), "operator policies"),
+            Field(
+                "permissions",
+                .map(
+                    .record([
+                        Field("configure", .text, "a regular expression over names"),
+                        Field("write", .text, "a regular expression over names"),
+                        Field("read", .text, "a regular expression over names"),
+                    ])
+                ),
+                "users and what they may do; everybody everything"
             ),
-            "users and what they may do; everybody everything"
-        ),
-        Field(
-            "topic_permissions",
-            .list(
-                .record([
-                    Field("user", .text, "the user", required: true),
-                    Field("exchange", .text, "the topic exchange", required: true),
-                    Field("write", .text, "a regular expression over keys"),
-                    Field("read", .text, "a regular expression over keys"),
-                ])
+            Field(
+                "topic_permissions",
+                .list(
+                    .record([
+                        Field("user", .text, "the user", required: true),
+                        Field("exchange", .text, "the topic exchange", required: true),
+                        Field("write", .text, "a regular expression over keys"),
+                        Field("read", .text, "a regular expression over keys"),
+                    ])
+                ),
+                "which routing keys a user may use"
             ),
-            "which routing keys a user may use"
-        ),
-        Field(
-            "limits",
-            .record([
-                Field("max_queues", .integer(0...1_000_000), "how many queues"),
-                Field("max_connections", .integer(0...1_000_000), "how many connections"),
-            ]),
-            "limits of the virtual host"
-        ),
-    ]
+            Field(
+                "limits",
+                .record([
+                    Field("max_queues", .integer(0...1_000_000), "how many queues"),
+                    Field("max_connections", .integer(0...1_000_000), "how many connections"),
+                ]),
+                "limits of the virtual host"
+            ),
+        ] + RelayReader.fields
 
     /// What a broker may say as a whole.
     static let ofBroker = [
@@ -157,6 +160,7 @@ struct SettingsReader {
         }
         made.maxQueues = tree["limits"]?["max_queues"]?.text.flatMap { Int64($0) }
         made.maxConnections = tree["limits"]?["max_connections"]?.text.flatMap { Int64($0) }
+        made.relays = RelayReader.read(tree, &findings)
     }
 
     private static let lengths = ["message_ttl", "expires"]
@@ -203,18 +207,6 @@ struct SettingsReader {
         }
         for entry in element["definition"]?.entries ?? [] {
             policy.definition.append(FieldValue.Field(entry.key, FieldValue(entry.value)))
-        }
-        for field in policy.definition where field.name.hasPrefix("federation-") {
-            findings.append(
-                Finding(
-                    "not-modelled",
-                    "'\(field.name)' of the policy '\(policy.name)' is not modelled yet",
-                    at: element.place,
-                    why:
-                        "the model would behave as if it were not there; it belongs to RMQ-FED",
-                    remedy: "leave it out to simulate the rest"
-                )
-            )
         }
         if let fault = policy.fault(isOperator: isOperator, version: version) {
             findings.append(

@@ -137,6 +137,7 @@ package struct Exchange: Sendable {
     {
         switch name {
         case "x-consistent-hash": ConsistentHashExchange(arguments)
+        case FederationUpstreamExchange.name: FederationUpstreamExchange(arguments)
         case "direct": DirectExchange()
         case "fanout": FanoutExchange()
         case "topic": TopicExchange()

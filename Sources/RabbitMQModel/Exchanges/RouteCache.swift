@@ -13,6 +13,8 @@ struct RouteCache: Sendable {
         var isPlain = false
     }
 
+    /// How often what it knew was forgotten: as often as an exchange, a binding or a policy changed.
+    private(set) var changes: UInt64 = 0
     private(set) var targets: ContiguousArray<QueueIndex> = []
     /// By exchange, then by key.
     private var spans: ContiguousArray<ContiguousArray<Span>> = []
@@ -22,6 +24,7 @@ struct RouteCache: Sendable {
     private var lent = 0
 
     mutating func forget() {
+        changes &+= 1
         targets.removeAll(keepingCapacity: true)
         spans.removeAll(keepingCapacity: true)
         headers.removeAll(keepingCapacity: true)

@@ -58,6 +58,18 @@ extension RabbitMQNode {
                 $0.maxQueues = maxQueues
                 $0.maxConnections = maxConnections
             }
+        case .setUpstream(let upstream, let vhost):
+            change(vhost, &turn) { $0.relays.upstreams.replace(upstream, \.name) }
+        case .clearUpstream(let name, let vhost):
+            change(vhost, &turn) { $0.relays.upstreams.removeAll { $0.name == name } }
+        case .setUpstreamSet(let set, let vhost):
+            change(vhost, &turn) { $0.relays.sets.replace(set, \.name) }
+        case .clearUpstreamSet(let name, let vhost):
+            change(vhost, &turn) { $0.relays.sets.removeAll { $0.name == name } }
+        case .setShovel(let shovel, let vhost):
+            change(vhost, &turn) { $0.relays.shovels.replace(shovel, \.name) }
+        case .clearShovel(let name, let vhost):
+            change(vhost, &turn) { $0.relays.shovels.removeAll { $0.name == name } }
         case .deleteVirtualHost(let name):
             deleteVirtualHost(name, &turn)
         case .closeConnections(let reason):

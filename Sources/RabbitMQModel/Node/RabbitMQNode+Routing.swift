@@ -96,7 +96,9 @@ extension RabbitMQNode {
         var line = [exchange]
         while let current = line.popLast() {
             let type = exchanges[current].declaration.type
-            if type == "headers" || type == "x-consistent-hash" { return true }
+            if ["headers", "x-consistent-hash", FederationUpstreamExchange.name].contains(type) {
+                return true
+            }
             var others = exchanges[current].bindings.compactMap { binding -> ExchangeIndex? in
                 guard case .exchange(let index) = binding.destination else { return nil }
                 return index

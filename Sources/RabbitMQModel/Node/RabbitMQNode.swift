@@ -22,6 +22,7 @@ package struct RabbitMQNode: Machine {
     var router = RouteCache()
     var confirms = Confirms()
     var deadLetters = DeadLetters()
+    var relays = RelayDesk()
 
     // The cluster.
     /// How this node stands in it, and its peers.
@@ -67,7 +68,9 @@ package struct RabbitMQNode: Machine {
         case .closed(let connection, let how):
             switch connections[connection] {
             case .nobody: break
-            case .client(let session): lose(session, how, &turn)
+            case .client(let session):
+                relays.end(connection)
+                lose(session, how, &turn)
             case .peer(let peer): endPeer(connection, peer, how, &turn)
             }
         case .stopping:
@@ -79,6 +82,7 @@ package struct RabbitMQNode: Machine {
         case .connected:
             break
         }
+        if relays.isAttended { tellRelays(&turn) }
     }
 
     private mutating func ring(_ timer: TimerID, _ turn: inout Turn) {
@@ -268,7 +272,7 @@ package struct RabbitMQNode: Machine {
         case .channelOpen:
             throw .channelError("second 'channel.open' seen")
         case .connectionOpen, .connectionClose, .connectionCloseOk, .connectionStartOk,
-            .connectionTuneOk, .administer:
+            .connectionTuneOk, .administer, .superviseRelays:
             receiveOutside(packet, method, session, &turn)
         case .basicAck, .basicPublish:
             preconditionFailure("handled on the hot path")
@@ -278,7 +282,7 @@ package struct RabbitMQNode: Machine {
             .basicCancelOk, .basicReturn, .basicDeliver, .basicGetOk, .basicGetEmpty,
             .basicRecoverOk, .confirmSelectOk, .txSelectOk, .txCommitOk, .txRollbackOk,
             .channelFlowOk, .connectionBlocked, .connectionUnblocked, .connectionStart,
-            .connectionTune, .heartbeat, .administered:
+            .connectionTune, .heartbeat, .administered, .relayOrders:
             throw .commandInvalid("a client may not send \(method)")
         }
     }
@@ -308,6 +312,8 @@ package struct RabbitMQNode: Machine {
                 administer(order, &turn)
             }
             reply(.administered, 0, connection, &turn)
+        } else if method == .superviseRelays {
+            relays.begin(connection)
         } else if method == .channelOpen, sessions[session].isOpen {
             openChannel(packet.channel, owner: packet.channelOwner, session, &turn)
         } else if method != .channelCloseOk, sessions[session].isOpen {

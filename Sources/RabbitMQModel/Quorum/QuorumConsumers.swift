@@ -120,6 +120,9 @@ package struct QuorumConsumers: Sendable {
         }
     }
 
+    /// Whether somebody who is no federation link could take something.
+    var couldTake: Bool { consumers.contains { $0.inRotation && $0.hasRoom && $0.priority >= 0 } }
+
     /// Whether somebody who can be reached consumes, or holds something.
     var areUsed: Bool {
         consumers.contains { !$0.isGone && !$0.isSuspect && ($0.wantsMore || !$0.held.isEmpty) }

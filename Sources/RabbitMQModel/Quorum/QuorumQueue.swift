@@ -4,8 +4,7 @@ package import WarrenTrace
 
 /// A quorum queue as each of its members has it: a pure machine of commands and effects.
 ///
-/// The same commands make the same queue on every member. It knows no time but that of the batch, no
-/// chance and no network.
+/// The same commands make the same queue on every member. It knows no time but that of the batch.
 ///
 /// - Source: rabbitmq-server `rabbit_fifo.erl`; RMQ-QQ-04 to -28, -32, -33.
 /// - Differs: a delivery that is settled by sending is settled when the leader sends it.
@@ -34,12 +33,13 @@ package struct QuorumQueue: Sendable {
         )
     }
 
-    /// Copies that could go out.
     package var readyCount: Int { messages.count }
     /// Copies with consumers.
     package var unackedCount: Int { consumers.heldCount }
-    /// Consumers as the broker counts them: see ``QuorumConsumers/count``.
+    /// See ``QuorumConsumers/count``.
     package var consumerCount: Int { consumers.count }
+    /// Whether consumers wait in vain: RMQ-FED-06.
+    package var wantsMore: Bool { readyCount == 0 && consumers.couldTake }
     /// Everything but what consumers hold.
     package var presentCount: Int { readyCount + discards.count }
 
