@@ -57,7 +57,8 @@ public struct Chronicle: Sendable {
     /// The client of each node.
     private var clientOfNode: [Symbol] = []
     private var leaders: [Symbol: NodeID] = [:]
-    /// Those that have run.
+    /// Those that are wanted, in their order, and those that have run.
+    private var wanted: [Symbol] = []
     private var relays: Set<Symbol> = []
     /// Kinds of rare facts that came, by their numbers.
     private var kinds = [Bool](repeating: false, count: 256)
@@ -78,6 +79,9 @@ public struct Chronicle: Sendable {
 
     /// Whether a rare fact of a kind has come.
     public func hasSeen(_ kind: FactKind) -> Bool { kinds[Int(kind.rawValue)] }
+
+    /// The relays that were wanted and never ran.
+    public var idleRelays: [Symbol] { wanted.filter { !relays.contains($0) } }
 
     /// Whether a client ever had a connection.
     public func wasConnected(_ client: Symbol) -> Bool { connected.contains(client) }
@@ -113,6 +117,7 @@ public struct Chronicle: Sendable {
         case .nodeStarted where fact.variant == 1, .nodeJoined where fact.variant == 2,
             .peerFound where fact.variant == 1:
             _ = tell(.fact(fact), fact.time)
+        case .relayWanted: if !wanted.contains(fact.subject) { wanted.append(fact.subject) }
         case .relayStarted:
             if !relays.insert(fact.subject).inserted { _ = tell(.fact(fact), fact.time) }
         case .leaderElected:

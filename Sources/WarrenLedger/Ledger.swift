@@ -419,7 +419,7 @@ public struct Ledger: Sendable {
             .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .channelOpened,
             .channelClosed, .bindingCreated, .bindingDeleted, .methodReceived,
-            .relayStarted, .relayStopped,
+            .relayWanted, .relayStarted, .relayStopped,
             .stepBegan,
             .publishFailed, .consumerStarted, .queuePurged, .messageRecovered,
             .effectSkipped,

@@ -54,7 +54,7 @@ extension FactKind {
         case .nodeStarted, .nodeCrashed, .nodeStopped, .alarmRaised, .alarmCleared, .nodeFrozen,
             .nodeThawed, .diskFilled, .nodePaused, .nodeYielded, .nodeJoined, .faultMissed,
             .queueDeclared, .messageNacked, .messageReturned, .messageUnknown,
-            .deliveryRequeued, .messageDeadLettered, .messageRecovered, .relayStarted,
+            .deliveryRequeued, .messageDeadLettered, .messageRecovered, .relayStarted, .relayWanted,
             .relayStopped:
             FactColumns()
         case .connectionOpened, .connectionClosed: FactColumns(.node, .connection)

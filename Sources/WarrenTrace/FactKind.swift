@@ -98,6 +98,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A relay carries nothing any more. subject: its name; variant: 0 it lost where messages come from, 1 where they go, 2
     /// it is wanted no more, 3 it has done what it was for.
     case relayStopped = 51
+    /// A node wants a relay, which begins to connect. subject: its name.
+    case relayWanted = 52
 
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; variant: 1 if it asks for a confirm;
@@ -194,6 +196,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .faultBegan: "fault.began"
         case .faultEnded: "fault.ended"
         case .faultMissed: "fault.missed"
+        case .relayWanted: "relay.wanted"
         case .relayStarted: "relay.started"
         case .relayStopped: "relay.stopped"
         case .messageRelayed: "message.relayed"

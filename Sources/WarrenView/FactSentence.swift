@@ -190,6 +190,7 @@ public struct FactText: Sendable {
         case .bindingCreated, .bindingDeleted:
             return fact.kind == .bindingCreated
                 ? "\(subject) gets the binding \(peer)" : "\(subject) loses the binding \(peer)"
+        case .relayWanted: return "the \(subject) of \(here) begins to connect"
         case .relayStarted: return "the \(subject) of \(here) runs"
         case .relayStopped:
             let reasons = [

@@ -29,6 +29,10 @@ struct RunStory {
         for client in simulation.idleClients {
             found.append("'\(client)' never had a connection")
         }
+        let names = simulation.world.names
+        for relay in simulation.ledger.chronicle.idleRelays {
+            found.append("the \(names[relay]) never ran")
+        }
         for broker in simulation.topology.brokers where broker.kind == RabbitMQ.vocabulary.kind {
             let subject = Subject(
                 DefinitionSet(broker),

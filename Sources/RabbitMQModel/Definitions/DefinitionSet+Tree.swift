@@ -30,6 +30,22 @@ extension DefinitionSet {
         }
     }
 
+    private mutating func addRelays(
+        _ definitions: Definitions,
+        _ vhost: String,
+        _ tree: Tree
+    ) {
+        let places = [
+            "federation-upstream": tree["federation"]?["upstreams"],
+            "federation-upstream-set": tree["federation"]?["sets"], "shovel": tree["shovels"],
+        ]
+        for parameter in definitions.relays.parameters {
+            let map = places[parameter.component] ?? nil
+            guard let entry = map.named.first(where: { $0.key == parameter.name }) else { continue }
+            parameters.append(Item(value: parameter, vhost: vhost, origin: origin(entry)))
+        }
+    }
+
     private mutating func add(_ definitions: Definitions, _ vhost: String, _ tree: Tree) {
         for (value, entry) in zip(definitions.exchanges, tree["exchanges"].named) {
             exchanges.append(Item(value: value, vhost: vhost, origin: origin(entry)))
@@ -73,6 +89,7 @@ extension DefinitionSet {
             let entry = Tree.Entry(key: value.user, place: element.place, value: element)
             topicPermissions.append(Item(value: value, vhost: vhost, origin: origin(entry)))
         }
+        addRelays(definitions, vhost, tree)
         if let limits = tree["limits"] {
             var fields: [FieldValue.Field] = []
             if let count = definitions.maxQueues {

@@ -392,7 +392,29 @@ package struct DefinitionsExport {
             default: found.append(element.source)
             }
         }
-        return found + operators.map(operatorPolicy) + limits.map(limit)
+        return found + operators.map(operatorPolicy) + limits.map(limit) + relays
+    }
+
+    /// Upstreams and shovels that the old file does not have; those that it has stay as they stand there.
+    private var relays: [String] {
+        let kinds = ["federation-upstream", "federation-upstream-set", "shovel"]
+        let known = base?.parameters ?? []
+        let new = set.parameters.filter { item in
+            guard kinds.contains(item.value.component) else { return false }
+            return !known.contains {
+                $0.vhost == item.vhost && $0.value.component == item.value.component
+                    && $0.value.name == item.value.name
+            }
+        }
+        return new.map { item in
+            named(
+                vhost(item.vhost) + [
+                    ("component", JSONQuoting.quoted(item.value.component)),
+                    ("name", JSONQuoting.quoted(item.value.name)),
+                    ("value", item.value.value.definition),
+                ]
+            )
+        }
     }
 
     private static func limits(_ value: FieldValue) -> [FieldValue.Field] {

@@ -140,6 +140,20 @@ package struct DefinitionsImport {
             )
         }
         addLimits(vhost, to: &map)
+        let relays = RelayImport(
+            set.parameters.filter { $0.vhost == vhost },
+            map.place,
+            tree: Self.tree
+        )
+        for (item, why) in relays.add(to: &map, at: { set.place($0) }) {
+            skip("the \(item.value.component) '\(item.value.name)' is left out", item.origin, why)
+        }
+    }
+
+    private mutating func skip(_ what: String, _ origin: DefinitionSet.Origin, _ why: String) {
+        findings.append(
+            Finding("skipped", what, at: set.place(origin), why: why, severity: .warning)
+        )
     }
 
     private func addLimits(_ vhost: String, to map: inout MapBuilder) {

@@ -118,7 +118,10 @@ struct RelayBuilder {
                         : "there is no broker '\(name)' for \(what)",
                     at: address["broker"]?.place ?? address.place,
                     label: DidYouMean.hint(name, in: blueprint.brokers.keys.sorted()),
-                    why: isThere ? "a relay speaks AMQP 0-9-1 at both of its ends" : ""
+                    why: isThere
+                        ? "a relay speaks AMQP 0-9-1 at both of its ends"
+                        : "it is tried for ever, and carries nothing",
+                    severity: isThere ? .error : .warning
                 )
             )
             return

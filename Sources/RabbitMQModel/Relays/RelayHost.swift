@@ -109,10 +109,11 @@ struct RelayHost: Machine {
     }
 
     private mutating func begin(_ wish: RelayWish, _ turn: inout Turn) {
+        let symbol = turn.names.intern(.text, wish.name)
+        turn.record(.relayWanted, subject: symbol)
         guard let script = script(for: wish, &turn) else { return }
         let place = relays.firstIndex { $0 == nil } ?? relays.endIndex
         if place == relays.endIndex { relays.append(nil) }
-        let symbol = turn.names.intern(.text, wish.name)
         var relay = Relay(
             wish,
             symbol,

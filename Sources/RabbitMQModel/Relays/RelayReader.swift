@@ -1,4 +1,4 @@
-import WarrenTopology
+package import WarrenTopology
 import WarrenTrace
 
 /// Makes upstreams and shovels out of the section of a broker.
@@ -286,4 +286,40 @@ struct RelayReader {
         _ why: String,
         _ findings: inout [Finding]
     ) { findings.append(Finding("refused-shovel", what, at: tree?.place, why: why)) }
+}
+
+extension RabbitMQ {
+    /// The queues of a broker from which shovels take, of this broker or of another one in the file, and those that a queue of
+    /// another one draws from, each with its virtual host.
+    package static func queuesCarriedAway(from broker: String, in topology: Topology) -> [(
+        vhost: String, queue: String
+    )] {
+        var found: [(vhost: String, queue: String)] = []
+        for one in topology.brokers where one.kind == vocabulary.kind {
+            let version = Version(one.version) ?? .v3_10
+            for definitions in definitions(of: one) {
+                func isHere(_ address: RelayAddress) -> Bool {
+                    address.broker ?? one.name == broker
+                }
+                for shovel in definitions.relays.shovels where isHere(shovel.from) {
+                    guard case .queue(let queue) = shovel.source else { continue }
+                    found.append((shovel.from.vhost ?? definitions.vhost, queue))
+                }
+                for queue in definitions.queues {
+                    let policy = Policy.effective(
+                        definitions.policies,
+                        queue.name,
+                        .queue(queue.type),
+                        version
+                    )
+                    for upstream in definitions.relays.upstreams(of: policy)
+                    where isHere(upstream.address) {
+                        let vhost = upstream.address.vhost ?? definitions.vhost
+                        found.append((vhost, upstream.queue ?? queue.name))
+                    }
+                }
+            }
+        }
+        return found
+    }
 }

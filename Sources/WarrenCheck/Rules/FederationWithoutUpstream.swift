@@ -10,7 +10,7 @@ enum FederationWithoutUpstream: Rule {
         why: "the policy applies, no link starts, and nothing says so but a line in the log",
         remedy: "add the parameter `federation-upstream` of that name to the same virtual host",
         source:
-            "website docs/federation; rabbitmq-federation#81. Not tried: the model does not have federation yet",
+            "website docs/federation; rabbitmq-federation#81; rabbit_federation_upstream.erl",
         bad: .definitions(
             #"{"vhosts":[{"name":"/"}],"policies":[{"vhost":"/","name":"fed","pattern":"^fed","apply-to":"exchanges","definition":{"federation-upstream":"origin"},"priority":0}]}"#
         ),

@@ -22,13 +22,19 @@ enum QueueNobodyConsumes: Rule {
         let takers = subject.clients(.consumer, .server)
         // Scripts consume as they like, and a file without consumers speaks of none.
         guard !takers.isEmpty, subject.clients(.script).isEmpty else { return }
-        let taken = Set(
+        var taken = Set(
             takers.compactMap { taker in
                 taker.target["queue"]?.text.map {
                     Filled.Name(vhost: taker.target["vhost"]?.text ?? "/", queue: $0)
                 }
             }
         )
+        if let topology = subject.topology, let broker = subject.broker {
+            // A shovel, or a queue of another broker, takes what comes.
+            for one in RabbitMQ.queuesCarriedAway(from: broker.name, in: topology) {
+                taken.insert(Filled.Name(vhost: one.vhost, queue: one.queue))
+            }
+        }
         let replies = Set(subject.clients(.caller).compactMap { $0.tree["replies"]?.text })
         var buried: Set<Filled.Name> = []
         for (index, host) in subject.liveQueues {

@@ -10,7 +10,7 @@ enum ShovelLoop: Rule {
         why:
             "a shovel from a queue to itself never ends; with ack-mode no-ack what is on its way is lost when a link breaks",
         remedy: "let it end elsewhere, and keep the ack-mode on-confirm",
-        source: "website docs/shovel-dynamic. Not tried: the model does not have shovels yet",
+        source: "RMQ-SHOV-04; website docs/shovel-dynamic",
         bad: .definitions(
             #"{"vhosts":[{"name":"/"}],"parameters":[{"vhost":"/","component":"shovel","name":"round","value":{"src-uri":"amqp://","src-queue":"jobs","dest-uri":"amqp://","dest-queue":"jobs"}}]}"#
         ),

@@ -24,7 +24,7 @@ enum UnknownPolicyKey: Rule {
     static func check(_ subject: Subject, _ report: inout RuleReport) {
         for item in subject.set.policies {
             for field in item.value.policy.definition
-            where field.name.hasPrefix("federation-upstream") {
+            where subject.set.form != .topology && field.name.hasPrefix("federation-upstream") {
                 report.add(
                     "the key '\(field.name)' of the \(Named.policy(item)) needs the plug-in rabbitmq_federation",
                     at: subject.set.place(item.origin, "definition", field.name),
