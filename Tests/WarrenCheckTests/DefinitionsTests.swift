@@ -89,6 +89,55 @@ import WarrenTopology
         )
     }
 
+    /// What a topology may say of relays, and the parameter that is made of it.
+    private static let spoken: [(words: String, parameter: String)] = [
+        (
+            "federation: { upstreams: { far: { broker: east, max_hops: 2, expires: 1h } } }",
+            #"{"vhost":"/","component":"federation-upstream","name":"far","value":{"uri":"amqp://east","max-hops":2,"expires":3600000}}"#
+        ),
+        (
+            "federation: { upstreams: { far: { broker: east, vhost: v, queue: q, ack_mode: no-ack, prefetch_count: 5 } } }",
+            #"{"vhost":"/","component":"federation-upstream","name":"far","value":{"uri":"amqp://east/v","queue":"q","ack-mode":"no-ack","prefetch-count":5}}"#
+        ),
+        (
+            "shovels: { s: { from: { queue: a, delete_after: queue-length }, to: { broker: east, queue: b, add_forward_headers: true } } }",
+            #"{"vhost":"/","component":"shovel","name":"s","value":{"src-uri":"amqp://","src-queue":"a","src-delete-after":"queue-length","dest-uri":"amqp://east","dest-queue":"b","dest-add-forward-headers":true}}"#
+        ),
+        (
+            "shovels: { s: { from: { exchange: x, key: k, broker: east }, to: { exchange: y }, ack_mode: on-publish, reconnect_delay: 1s } }",
+            #"{"vhost":"/","component":"shovel","name":"s","value":{"src-uri":"amqp://east","src-exchange":"x","src-exchange-key":"k","dest-uri":"amqp://","dest-exchange":"y","ack-mode":"on-publish","reconnect-delay":1}}"#
+        ),
+    ]
+
+    @Test("says of upstreams and shovels what a topology does, and back", arguments: spoken)
+    func relays(words: String, parameter: String) throws {
+        func exported(_ broker: String) throws -> (text: String, document: JSONDocument) {
+            let text =
+                "warren: 1\nname: t\nbrokers: { west: { kind: rabbitmq, \(broker) } }\n"
+            let subject = try SubjectReader.read(
+                "t.yaml",
+                broker: nil,
+                version: nil,
+                vocabularies: Catalog.vocabularies,
+                source: { _ in Array(text.utf8) },
+                takesDrafts: true
+            ).subject
+            let made = DefinitionsExport(subject.set, base: nil).text()
+            return (made, try DefinitionsText.read("d.json", Array(made.utf8), number: 0))
+        }
+        let first = try exported(words)
+        let parameters = try #require(first.document.root["parameters"])
+        #expect(Self.spelled(parameters) == "[\(parameter)]")
+        let again = DefinitionsText.topology(first.document, "d.json", reference: nil).0
+        let yaml = TreeWriter.yaml(again, comments: [:])
+        let section = words.prefix { $0 != ":" }
+        #expect(yaml.contains("\(section):"), "\(yaml)")
+        let broker = try #require(again["brokers"]?["main"])
+        let said = try #require(broker[String(section)])
+        let second = try exported("\(section): \(TreeWriter.line(said))")
+        #expect(second.text == first.text)
+    }
+
     @Test("shows no secret: not in findings, not in a topology", arguments: readable + torn)
     func secrets(_ name: String) throws {
         let bytes = try Self.bytes(name)
