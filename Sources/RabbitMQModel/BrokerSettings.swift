@@ -118,6 +118,8 @@ package enum Administration: Sendable, Hashable {
     case clearUpstreamSet(String, vhost: String)
     case setShovel(Shovel, vhost: String)
     case clearShovel(String, vhost: String)
+    /// A federation link uses another internal exchange; no operator says this.
+    case setActiveExchange(RelayDefinitions.ActiveExchange, vhost: String)
     case deleteVirtualHost(String)
     case closeConnections(reason: String)
 }

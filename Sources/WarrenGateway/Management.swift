@@ -94,7 +94,7 @@ package struct Management: Sendable {
         case .closeConnections:
             return (501, "the management plugin closes one connection at a time")
         case .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet, .setShovel,
-            .clearShovel:
+            .clearShovel, .setActiveExchange:
             return (501, "upstreams and shovels are not set on a real broker")
         }
     }

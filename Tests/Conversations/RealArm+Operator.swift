@@ -136,7 +136,7 @@ extension RealArm {
         case .closeConnections(let reason):
             control(["close_all_connections", "--vhost", real("/"), reason])
         case .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet, .setShovel,
-            .clearShovel:
+            .clearShovel, .setActiveExchange:
             scope.giveUp("the plug-ins for shovels and federation are not enabled")
         }
     }

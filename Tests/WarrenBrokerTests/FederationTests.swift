@@ -223,6 +223,25 @@ import WarrenTrace
         #expect(ended.totals.unroutable == 2)
     }
 
+    @Test
+    func `RMQ-FED-09 a link that comes back makes the other exchange before it takes one away`()
+        throws
+    {
+        let ended = try RelayRun(
+            Self.exchange(
+                keys: "order.new",
+                """
+                network: { links: [ { between: [west, east], latency: 5ms } ] }
+                faults: [ { at: 1305ms, do: restart, node: east/east, for: 200ms } ]
+                """
+            )
+        )
+        #expect(ended.times(.relayStarted).count == 2)
+        #expect(ended.totals.unroutable == 0)
+        #expect(ended.depth("east/orders") == 100)
+        #expect(ended.simulation.ledger.lost == 0)
+    }
+
     // MARK: Queues
 
     private static func queue(_ rest: String, type: String = "classic") -> String {

@@ -70,6 +70,8 @@ extension RabbitMQNode {
             change(vhost, &turn) { $0.relays.shovels.replace(shovel, \.name) }
         case .clearShovel(let name, let vhost):
             change(vhost, &turn) { $0.relays.shovels.removeAll { $0.name == name } }
+        case .setActiveExchange(let exchange, let vhost):
+            change(vhost, &turn) { $0.relays.active.replace(exchange, \.link) }
         case .deleteVirtualHost(let name):
             deleteVirtualHost(name, &turn)
         case .closeConnections(let reason):

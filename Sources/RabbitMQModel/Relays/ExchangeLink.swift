@@ -20,9 +20,9 @@ struct ExchangeLink: Sendable {
         _ source: RelaySite,
         _ target: RelaySite,
         _ cluster: String,
-        isNextA: Bool
+        usesA: Bool
     ) {
-        isA = !isNextA
+        isA = usesA
         self.exchange = exchange
         self.upstream = upstream
         self.source = source

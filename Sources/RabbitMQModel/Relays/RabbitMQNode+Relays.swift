@@ -66,7 +66,10 @@ extension RabbitMQNode {
             }
             wishes += queueLinks(vhost, federated, wants)
         }
-        relays.tell(RelayOrders(wishes: wishes), &turn)
+        relays.tell(
+            RelayOrders(wishes: wishes, active: vhosts.flatMap(\.relays.active)),
+            &turn
+        )
     }
 
     /// Whether this node runs what one node of a cluster runs.

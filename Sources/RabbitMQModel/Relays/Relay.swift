@@ -21,6 +21,8 @@ struct Relay: Sendable {
     /// What became of it.
     enum Outcome: Sendable {
         case nothing
+        /// It carries messages from now on.
+        case began
         /// It has done what it was for.
         case finished
     }
@@ -70,8 +72,8 @@ struct Relay: Sendable {
         target = RelayEnd(script.target, TimerID(firstTimer + 3), TimerID(firstTimer + 4))
     }
 
-    /// Of the link of an exchange: whether the internal exchange that it makes next is called A.
-    var isNextA: Bool { script.isNextA }
+    /// Of the link of an exchange: whether its internal exchange is called A.
+    var usesA: Bool? { script.usesA }
 
     /// How many timers a relay uses.
     static let timers: UInt32 = 5
@@ -200,7 +202,7 @@ struct Relay: Sendable {
         }
         if remaining == 0 { return .finished }
         takeStep(&turn)
-        return .nothing
+        return phase == .running ? .began : .nothing
     }
 
     /// Keeps what the steps that are still to come say.

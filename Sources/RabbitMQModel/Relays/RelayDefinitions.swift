@@ -144,6 +144,18 @@ package struct RelayDefinitions: Sendable, Hashable {
     package var sets: [UpstreamSet] = []
     /// The shovels.
     package var shovels: [Shovel] = []
+    /// The internal exchanges that the links of exchanges use, by the names of the links.
+    package var active: [ActiveExchange] = []
+
+    /// Which of two internal exchanges a link uses: one that begins anew makes the other one, and takes this one away.
+    ///
+    /// - Source: RMQ-FED-09; `rabbit_federation_db:set_active_suffix`, which keeps it with the exchange.
+    package struct ActiveExchange: Sendable, Hashable {
+        /// The link.
+        package var link: String
+        /// Whether its name ends in A, and not in B.
+        package var isA: Bool
+    }
 
     /// None.
     package init() {}
@@ -220,4 +232,5 @@ struct RelayWish: Sendable, Hashable {
 /// All that a node wants carried; what is not in it any more ends.
 struct RelayOrders: Sendable, Hashable {
     var wishes: [RelayWish]
+    var active: [RelayDefinitions.ActiveExchange]
 }

@@ -27,8 +27,8 @@ struct RelayHost: Machine {
 
     private let plan: Plan
     private var control = ConnectionID.none
-    /// By exchange and upstream: whether the internal exchange that is made next is called A.
-    private var isNextA: [String: Bool] = [:]
+    /// The internal exchanges that links use, or used last.
+    private var active: [RelayDefinitions.ActiveExchange] = []
     /// Each keeps its place, and so its timers; nil where one has ended.
     private var relays: [Relay?] = []
 
@@ -59,9 +59,24 @@ struct RelayHost: Machine {
 
     private mutating func pass(_ event: Event, _ turn: inout Turn) {
         for index in relays.indices where relays[index]?.concerns(event) == true {
-            if relays[index]?.handle(event, &turn) == .finished { finish(index, &turn) }
+            switch relays[index]?.handle(event, &turn) {
+            case .finished?: finish(index, &turn)
+            case .began?: note(index, &turn)
+            case .nothing?, nil: break
+            }
             return
         }
+    }
+
+    /// A link has made another internal exchange: its broker keeps that.
+    private func note(_ index: Int, _ turn: inout Turn) {
+        guard let relay = relays[index], let isA = relay.usesA else { return }
+        let now = RelayDefinitions.ActiveExchange(link: relay.wish.name, isA: isA)
+        var packet = Packet(.administer, channel: 0)
+        packet.parcel = turn.parcels.put(
+            Administration.setActiveExchange(now, vhost: relay.wish.vhost)
+        )
+        turn.send(packet, on: control)
     }
 
     /// A shovel is done: it deletes itself, by the parameter that it was made of.
@@ -91,11 +106,11 @@ struct RelayHost: Machine {
     }
 
     private mutating func obey(_ orders: RelayOrders, _ turn: inout Turn) {
+        active = orders.active
         for index in relays.indices {
             guard let relay = relays[index],
                 !orders.wishes.contains(where: { $0.isSame(as: relay.wish) })
             else { continue }
-            isNextA[relay.wish.name] = relay.isNextA
             relays[index]?.end(.ended, cleansUp: true, &turn)
             relays[index] = nil
         }
@@ -144,7 +159,7 @@ struct RelayHost: Machine {
                 source,
                 target,
                 plan.cluster,
-                isNextA: isNextA[wish.name] ?? false
+                usesA: active.first { $0.link == wish.name }?.isA ?? true
             )
         case .queue(let upstream, let queue, _):
             guard let source = site(upstream.address, wish.vhost, &turn),

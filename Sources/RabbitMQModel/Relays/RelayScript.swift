@@ -40,9 +40,9 @@ struct RelayScript: Sendable {
         _ source: RelaySite,
         _ target: RelaySite,
         _ cluster: String,
-        isNextA: Bool
+        usesA: Bool
     ) {
-        let link = ExchangeLink(exchange, upstream, source, target, cluster, isNextA: isNextA)
+        let link = ExchangeLink(exchange, upstream, source, target, cluster, usesA: usesA)
         self.init(.exchange(upstream, link), upstream, source, target, cluster)
     }
 
@@ -70,9 +70,9 @@ struct RelayScript: Sendable {
         reconnectDelay = upstream.reconnectDelay
     }
 
-    /// Of the link of an exchange: whether the internal exchange that it makes next is called A.
-    var isNextA: Bool {
-        if case .exchange(_, let link) = kind { !link.isA } else { false }
+    /// Of the link of an exchange: whether its internal exchange is called A.
+    var usesA: Bool? {
+        if case .exchange(_, let link) = kind { link.isA } else { nil }
     }
 
     /// Whether it is told when a channel of it ends.
