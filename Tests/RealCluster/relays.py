@@ -127,6 +127,7 @@ def fill(pair, node, queue, count, start=0):
 
 
 def shovel_modes(pair, proxy):
+    """Each ack mode, and the link, the target or the source is lost while 40,000 messages go over."""
     for mode in ("on-confirm", "on-publish", "no-ack"):
         for what in ("the link is reset", "the target is killed", "the source is killed"):
             queue = "q-%s-%s" % (mode, what.split()[1])
@@ -157,6 +158,7 @@ def shovel_modes(pair, proxy):
 
 
 def reconnect(pair, proxy):
+    """When a shovel with a delay of three seconds tries again."""
     fill(pair, WEST, "again", 1)
     proxy.tries.clear()
     pair.parameter(WEST, "shovel", "s", src_uri="amqp://", src_queue="again", dest_uri=pair.uri(EAST, PROXY), dest_queue="again", reconnect_delay=3)
@@ -204,6 +206,7 @@ def refused(pair, proxy):
 
 
 def delete_after(pair, proxy):
+    """When a shovel deletes itself, and what of a target that refuses."""
     for after in ("queue-length", 5, 0):
         fill(pair, WEST, "some", 10)
         pair.parameter(WEST, "shovel", "s", src_uri="amqp://", src_queue="some", dest_uri=pair.uri(EAST), dest_queue="some", src_delete_after=after)
@@ -222,6 +225,7 @@ def delete_after(pair, proxy):
 
 
 def headers(pair, proxy):
+    """What a shovel writes on a message, and what it keeps."""
     connection = pair.connect(WEST)
     channel = connection.channel()
     channel.queue_declare("h", durable=True)
@@ -250,6 +254,7 @@ def unfederate(pair, node, name):
 
 
 def federated_exchange(pair, proxy):
+    """What a link makes upstream, what crosses, and how soon a binding is there."""
     for node in (WEST, EAST):
         channel = pair.connect(node).channel()
         channel.exchange_declare("events", "topic", durable=True)
@@ -310,6 +315,7 @@ def link_ends(pair, proxy):
 
 
 def hops(pair, proxy):
+    """Two brokers that are upstream of each other."""
     for limit in (1, 2, 3):
         for node, other in ((WEST, EAST), (EAST, WEST)):
             channel = pair.connect(node).channel()
@@ -330,6 +336,7 @@ def hops(pair, proxy):
 
 
 def federated_queue(pair, proxy):
+    """When a federated queue draws, and how much."""
     fill(pair, WEST, "jobs", 10)
     pair.connect(EAST).channel().queue_declare("jobs", durable=True)
     federate(pair, EAST, "west", "^jobs$", "queues", uri=pair.uri(WEST))
@@ -352,6 +359,17 @@ def federated_queue(pair, proxy):
     connection.close()
     time.sleep(1)
     print("  it is gone: west %s, east %s" % (pair.queues(WEST)["jobs"], pair.queues(EAST)["jobs"]))
+    pair.take(EAST, "jobs", 2)
+    fill(pair, WEST, "jobs", 3000)
+    connection = pair.connect(EAST)
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=5)
+    got = []
+    channel.basic_consume("jobs", lambda *args: got.append(args))
+    connection.process_data_events(time_limit=4)
+    print("  one with prefetch 5, and 3000 upstream: west %s, east %s" % (pair.queues(WEST)["jobs"], pair.queues(EAST)["jobs"]))
+    print("    %r" % (got[-1][2].headers if got else None))
+    connection.close()
     unfederate(pair, EAST, "west")
 
 
@@ -362,11 +380,14 @@ SCENARIOS = dict(
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(SCENARIOS)
+    unknown = [name for name in wanted if name not in SCENARIOS]
+    if unknown:
+        sys.exit("no such scenario: %s; there are %s" % (", ".join(unknown), ", ".join(SCENARIOS)))
     pair = Pair()
     try:
         proxy = Proxy(PROXY, 26670 + EAST)
         for name in wanted:
-            print(name, flush=True)
+            print("%s: %s" % (name, SCENARIOS[name].__doc__), flush=True)
             SCENARIOS[name](pair, proxy)
     finally:
         pair.end()

@@ -11,8 +11,13 @@ struct RelayDesk: Sendable {
     private struct Stamp: Equatable, Sendable {
         var changes: UInt64 = 0
         var running: UInt64 = 0
+        var queues: [QueueIndex] = []
         var wants: [Bool] = []
     }
+
+    /// The queues that a policy federates, wherever they are served, as of a state of exchanges, queues and policies.
+    private(set) var federated: [QueueIndex] = []
+    private var federatedAsOf: UInt64?
 
     /// Whether somebody carries what the node wants carried.
     @inline(__always)
@@ -29,9 +34,21 @@ struct RelayDesk: Sendable {
         if self.connection == connection { self.connection = .none }
     }
 
+    /// Looks anew which queues are federated, if anything has changed that it depends on.
+    mutating func lookForQueues(_ changes: UInt64, _ look: () -> [QueueIndex]) {
+        guard federatedAsOf != changes else { return }
+        federatedAsOf = changes
+        federated = look()
+    }
+
     /// Whether what orders are made of has changed.
-    mutating func hasNews(_ changes: UInt64, _ running: UInt64, _ wants: [Bool]) -> Bool {
-        let now = Stamp(changes: changes, running: running, wants: wants)
+    mutating func hasNews(
+        _ changes: UInt64,
+        _ running: UInt64,
+        _ queues: [QueueIndex],
+        _ wants: [Bool]
+    ) -> Bool {
+        let now = Stamp(changes: changes, running: running, queues: queues, wants: wants)
         defer { stamp = now }
         return told == nil || now != stamp
     }
@@ -53,9 +70,11 @@ extension RabbitMQNode {
     /// - Source: `rabbit_federation_exchange`, `rabbit_federation_queue`: the decorators that the broker calls.
     @inline(never)
     mutating func tellRelays(_ turn: inout Turn) {
-        let federated = federatedQueues()
+        let all = federatedQueues
+        relays.lookForQueues(router.changes, all)
+        let federated = relays.federated.filter { isServedHere($0) }
         let wants = federated.map { wantsMore($0) }
-        guard relays.hasNews(router.changes, peers.runningMask, wants) else { return }
+        guard relays.hasNews(router.changes, peers.runningMask, federated, wants) else { return }
         var wishes: [RelayWish] = []
         for vhost in vhosts {
             if isFirst {
@@ -85,13 +104,12 @@ extension RabbitMQNode {
             let declaration = exchange.declaration
             guard !declaration.name.isEmpty, declaration.arguments["x-internal-purpose"] == nil
             else { continue }
-            let policy = Policy.effective(
-                vhost.policies,
-                declaration.name,
+            let upstreams = vhost.relays.upstreams(
+                of: declaration.name,
                 .exchange,
+                vhost.policies,
                 settings.version
             )
-            let upstreams = vhost.relays.upstreams(of: policy)
             guard !upstreams.isEmpty else { continue }
             let bindings = exchange.bindings.map { binding in
                 var made = BindingDeclaration(
@@ -122,24 +140,24 @@ extension RabbitMQNode {
 
     // MARK: Queues
 
-    /// The queues that a policy federates and that are served here.
+    /// The queues that a policy federates.
     private func federatedQueues() -> [QueueIndex] {
         guard vhosts.contains(where: { !$0.relays.upstreams.isEmpty }) else { return [] }
         return queues.indices.filter { queue in
-            guard queues[queue].exists, isServedHere(queue),
+            guard queues[queue].exists,
                 queues[queue].declaration["x-internal-purpose"] == nil,
                 let vhost = vhosts.first(where: { $0.scope == queues[queue].scope })
             else { return false }
-            return !vhost.relays.upstreams(of: policy(of: queue, vhost)).isEmpty
+            return !upstreams(of: queue, vhost).isEmpty
         }
     }
 
-    private func policy(of queue: QueueIndex, _ vhost: VirtualHostState) -> Policy? {
+    private func upstreams(of queue: QueueIndex, _ vhost: VirtualHostState) -> [Upstream] {
         let declaration = queues[queue].declaration
-        return Policy.effective(
-            vhost.policies,
-            declaration.name,
+        return vhost.relays.upstreams(
+            of: declaration.name,
             .queue(declaration.type),
+            vhost.policies,
             settings.version
         )
     }
@@ -168,7 +186,7 @@ extension RabbitMQNode {
         var wishes: [RelayWish] = []
         for (queue, wants) in zip(federated, wants) where queues[queue].scope == vhost.scope {
             let declaration = queues[queue].declaration
-            wishes += vhost.relays.upstreams(of: policy(of: queue, vhost)).map {
+            wishes += upstreams(of: queue, vhost).map {
                 RelayWish(vhost: vhost.name, task: .queue($0, declaration, wants: wants))
             }
         }

@@ -160,13 +160,7 @@ struct RelayBuilder {
         }
         let version = Version(broker.version) ?? .v3_10
         for exchange in definitions.exchanges {
-            let policy = Policy.effective(
-                definitions.policies,
-                exchange.name,
-                .exchange,
-                version
-            )
-            for upstream in definitions.relays.upstreams(of: policy) {
+            for upstream in definitions.upstreams(of: exchange, version) {
                 note(
                     ExchangeLink.queueName(
                         exchange.name,
@@ -180,13 +174,7 @@ struct RelayBuilder {
             }
         }
         for queue in definitions.queues {
-            let policy = Policy.effective(
-                definitions.policies,
-                queue.name,
-                .queue(queue.type),
-                version
-            )
-            for upstream in definitions.relays.upstreams(of: policy) {
+            for upstream in definitions.upstreams(of: queue, version) {
                 note(upstream.queue ?? queue.name, upstream.address)
             }
         }

@@ -163,11 +163,16 @@ package struct RelayDefinitions: Sendable, Hashable {
     /// Whether there is any.
     var isEmpty: Bool { upstreams.isEmpty && sets.isEmpty && shovels.isEmpty }
 
-    /// The upstreams that a policy names, for an exchange or a queue.
+    /// The upstreams that the policy of an exchange or a queue names.
     ///
     /// - Source: `rabbit_federation_upstream:for`: what is not there is passed over; `all` is a set of all.
-    func upstreams(of policy: Policy?) -> [Upstream] {
-        guard let policy else { return [] }
+    func upstreams(
+        of name: String,
+        _ subject: Policy.Subject,
+        _ policies: [Policy],
+        _ version: Version
+    ) -> [Upstream] {
+        guard let policy = Policy.effective(policies, name, subject, version) else { return [] }
         var members: [UpstreamSet.Member] = []
         if let name = policy["federation-upstream"]?.text {
             members = [UpstreamSet.Member(upstream: name)]
@@ -233,4 +238,16 @@ struct RelayWish: Sendable, Hashable {
 struct RelayOrders: Sendable, Hashable {
     var wishes: [RelayWish]
     var active: [RelayDefinitions.ActiveExchange]
+}
+
+extension Definitions {
+    /// The upstreams that an exchange draws from when the broker begins.
+    func upstreams(of exchange: ExchangeDeclaration, _ version: Version) -> [Upstream] {
+        relays.upstreams(of: exchange.name, .exchange, policies, version)
+    }
+
+    /// The upstreams that a queue draws from when the broker begins.
+    func upstreams(of queue: QueueDeclaration, _ version: Version) -> [Upstream] {
+        relays.upstreams(of: queue.name, .queue(queue.type), policies, version)
+    }
 }

@@ -306,13 +306,7 @@ extension RabbitMQ {
                     found.append((shovel.from.vhost ?? definitions.vhost, queue))
                 }
                 for queue in definitions.queues {
-                    let policy = Policy.effective(
-                        definitions.policies,
-                        queue.name,
-                        .queue(queue.type),
-                        version
-                    )
-                    for upstream in definitions.relays.upstreams(of: policy)
+                    for upstream in definitions.upstreams(of: queue, version)
                     where isHere(upstream.address) {
                         let vhost = upstream.address.vhost ?? definitions.vhost
                         found.append((vhost, upstream.queue ?? queue.name))

@@ -11,8 +11,8 @@ struct ImportCommand: ParsableCommand {
         abstract: "Makes a topology of a definitions file of RabbitMQ.",
         discussion: """
             Producers and consumers are guesses, and marked as such: say there who really \
-            publishes and consumes. Password hashes and addresses of upstreams are not copied: the \
-            topology names the file that it was made of, and `warren export` takes them from there, \
+            publishes and consumes. Password hashes and passwords of upstreams and shovels are not copied, \
+            and the host of a URI becomes the name of a broker: the topology names the file that it was made of, and `warren export` takes them from there, \
             and writes what has not changed as it stood.
 
             Example: warren import definitions.json -o shop.yaml
