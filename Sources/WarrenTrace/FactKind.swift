@@ -96,7 +96,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A relay, which is a shovel or a federation link, carries messages from now on. subject: its name.
     case relayStarted = 50
     /// A relay carries nothing any more. subject: its name; variant: 0 it lost where messages come from, 1 where they go, 2
-    /// it is wanted no more, 3 it has done what it was for.
+    /// it is wanted no more, 3 it has done what it was for, 4 its node stops.
     case relayStopped = 51
     /// A node wants a relay, which begins to connect. subject: its name.
     case relayWanted = 52

@@ -195,7 +195,7 @@ public struct FactText: Sendable {
         case .relayStopped:
             let reasons = [
                 "where messages come from is lost", "where they go is lost", "it is wanted no more",
-                "it has done what it was for",
+                "it has done what it was for", "its node stops",
             ]
             let why = Int(fact.variant) < reasons.count ? reasons[Int(fact.variant)] : "it ended"
             return "the \(subject) of \(here) stops: \(why)"

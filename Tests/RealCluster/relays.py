@@ -371,6 +371,20 @@ def federated_queue(pair, proxy):
     print("    %r" % (got[-1][2].headers if got else None))
     connection.close()
     unfederate(pair, EAST, "west")
+    pair.take(EAST, "jobs", 2)
+    pair.take(WEST, "jobs", 2)
+    fill(pair, WEST, "jobs", 10)
+    federate(pair, EAST, "west", "^jobs$", "queues", uri=pair.uri(WEST), prefetch_count=3)
+    time.sleep(4)
+    fill(pair, EAST, "jobs", 2, start=100)
+    connection = pair.connect(EAST)
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=2)
+    channel.basic_consume("jobs", lambda *args: None)
+    connection.process_data_events(time_limit=4)
+    print("  one that two local messages fill, prefetch-count 3: west %s, east %s" % (pair.queues(WEST)["jobs"], pair.queues(EAST)["jobs"]))
+    connection.close()
+    unfederate(pair, EAST, "west")
 
 
 SCENARIOS = dict(

@@ -302,6 +302,25 @@ import WarrenTrace
         #expect(ended.totals.relayed == 0)
     }
 
+    /// A type of queue, and whether a consumer that two local messages have filled still draws.
+    @Test(arguments: [("classic", true), ("quorum", false)])
+    func `RMQ-FED-06 a consumer that was just filled counts at a classic queue`(
+        type: String,
+        draws: Bool
+    ) throws {
+        let ended = try RelayRun(
+            Self.queue(
+                """
+                scripts: { local: { broker: east, steps: [ publish: { to: jobs, times: 2 }, wait: 1s ] } }
+                consumers: { c: { from: { broker: east, queue: jobs }, start: 5s, prefetch: 2, service: 1h } }
+                """,
+                type: type
+            )
+        )
+        #expect((ended.totals.relayed > 0) == draws)
+        #expect(ended.totals.relayed <= 40)
+    }
+
     @Test func `a queue that holds something of its own draws nothing`() throws {
         let ended = try RelayRun(
             Self.queue(

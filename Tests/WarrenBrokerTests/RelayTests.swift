@@ -244,6 +244,35 @@ struct RelayRun {
         #expect(stops == (moved == 0 ? [] : [3]))
     }
 
+    @Test func `a shovel that a script sets in a repeated step runs, and one to nowhere is said`()
+        throws
+    {
+        let steps = { (broker: String) in
+            """
+            warren: 1
+            name: relay
+            brokers:
+              west: { kind: rabbitmq, queues: { jobs: {} } }
+              east: { kind: rabbitmq, queues: { jobs: {} } }
+            scripts:
+              operator:
+                broker: west
+                steps:
+                  - repeat: { times: 1, steps: [ administer: { shovel: { name: s, from: { queue: jobs }, to: { broker: \(broker), queue: jobs } } } ] }
+                  - wait: 1s
+                  - publish: { to: jobs }
+                  - wait: 1s
+            """
+        }
+        #expect(try RelayRun(steps("east")).depth("east/jobs") == 1)
+        let lost = try RelayRun(steps("easy"))
+        #expect(lost.depth("west/jobs") == 1)
+        #expect(lost.facts.count { $0.kind == .relayWanted } == 1)
+        #expect(lost.simulation.ledger.chronicle.idleRelays.count == 1)
+        let warnings = lost.simulation.warnings.map(\.sentence)
+        #expect(warnings.contains("there is no broker 'easy' for the shovel 's'"), "\(warnings)")
+    }
+
     @Test func `RMQ-SHOV-07 what the target refuses counts as carried, and stays`() throws {
         let ended = try RelayRun(
             Self.shovel(

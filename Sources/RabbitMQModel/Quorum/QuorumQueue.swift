@@ -4,7 +4,8 @@ package import WarrenTrace
 
 /// A quorum queue as each of its members has it: a pure machine of commands and effects.
 ///
-/// The same commands make the same queue on every member. It knows no time but that of the batch.
+/// The same commands make the same queue on every member. It knows no time but that of the batch, no
+/// chance and no network.
 ///
 /// - Source: rabbitmq-server `rabbit_fifo.erl`; RMQ-QQ-04 to -28, -32, -33.
 /// - Differs: a delivery that is settled by sending is settled when the leader sends it.
@@ -27,16 +28,14 @@ package struct QuorumQueue: Sendable {
         self.rules = rules
         lastActive = createdAt
         messages = QuorumMessages(rules.quorumPriorities)
-        consumers = QuorumConsumers(
-            single: rules.singleActive,
-            honoursPriority: honoursPriority
-        )
+        consumers = QuorumConsumers(single: rules.singleActive, honoursPriority: honoursPriority)
     }
 
+    /// Copies that could go out.
     package var readyCount: Int { messages.count }
     /// Copies with consumers.
     package var unackedCount: Int { consumers.heldCount }
-    /// See ``QuorumConsumers/count``.
+    /// Consumers as the broker counts them: see ``QuorumConsumers/count``.
     package var consumerCount: Int { consumers.count }
     /// Whether consumers wait in vain: RMQ-FED-06.
     package var wantsMore: Bool { readyCount == 0 && consumers.couldTake }

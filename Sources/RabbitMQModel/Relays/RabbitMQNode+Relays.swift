@@ -170,6 +170,8 @@ extension RabbitMQNode {
     /// Whether consumers of a queue wait for more than it has: it holds nothing that is ready, and somebody who is no link
     /// could take something.
     ///
+    /// Of a classic queue a consumer that was filled counts until the next delivery passes it over.
+    ///
     /// - Source: RMQ-FED-06; `rabbit_federation_queue:consumer_state_changed`.
     private func wantsMore(_ queue: QueueIndex) -> Bool {
         let quorum = queues[queue].quorum

@@ -28,18 +28,19 @@ struct Relay: Sendable {
     }
 
     /// Why it stopped; the variant of ``FactKind/relayStopped``.
-    enum Reason: UInt8, Sendable { case sourceLost = 0, targetLost, ended, finished }
+    enum Reason: UInt8, Sendable { case sourceLost = 0, targetLost, ended, finished, nodeStops }
 
     private let timer: TimerID
     private let draws: StreamID
     /// Its name in facts.
     private let symbol: Symbol
     private(set) var wish: RelayWish
-    /// What it has from elsewhere, and what it has decided to do, in order.
+    /// What it does, by its kind.
     private var script: RelayScript
     private(set) var phase = Phase.resting
     private var source: RelayEnd
     private var target: RelayEnd
+    /// What is still to be asked for before it runs.
     private var steps = Deque<(side: Side, step: RelayEnd.Step)>()
     /// How often an end was lost.
     private var losses = 0

@@ -15,9 +15,16 @@ struct RelayBuilder {
 
     /// Adds a part to each node of a broker that has upstreams or shovels, or whose operators may set some.
     func build(into blueprint: inout Blueprint) {
+        let scripted = setByScripts
         guard let all: [Definitions] = blueprint.kept(for: broker.name),
-            all.contains(where: { !$0.relays.isEmpty }) || operatorsSetRelays
+            all.contains(where: { !$0.relays.isEmpty }) || !scripted.isEmpty
         else { return }
+        for (what, tree) in scripted {
+            let ends = what == "shovel" ? [tree["from"], tree["to"]] : [tree]
+            for end in ends.compactMap(\.self) {
+                check(end, "the \(what) '\(tree["name"]?.text ?? "")'", &blueprint)
+            }
+        }
         for definitions in all {
             let tree =
                 definitions.vhost == "/"
@@ -43,14 +50,18 @@ struct RelayBuilder {
         }
     }
 
-    /// Whether a script sets an upstream or a shovel while the broker runs.
-    private var operatorsSetRelays: Bool {
-        topology.clients.contains { client in
-            client.broker == broker.name
-                && (client.tree["steps"]?.elements ?? []).contains { step in
-                    step["administer"]?["shovel"] != nil || step["administer"]?["upstream"] != nil
+    /// The upstreams and shovels that scripts set while the broker runs, each with what it is.
+    private var setByScripts: [(what: String, tree: Tree)] {
+        func orders(_ steps: Tree?) -> [(what: String, tree: Tree)] {
+            (steps?.elements ?? []).flatMap { step in
+                let set = ["upstream", "shovel"].compactMap { word in
+                    step["administer"]?[word].map { (what: word, tree: $0) }
                 }
+                return set + orders(step["repeat"]?["steps"])
+            }
         }
+        return topology.clients.filter { $0.broker == broker.name }
+            .flatMap { orders($0.tree["steps"]) }
     }
 
     private func nodesByName(_ blueprint: Blueprint) -> [String: [String: NodeID]] {
@@ -58,7 +69,9 @@ struct RelayBuilder {
         // In any order: each has its own place.
         for (path, node) in blueprint.nodesByPath {
             guard let slash = path.firstIndex(of: "/") else { continue }
-            found[String(path[..<slash]), default: [:]][String(path[slash...].dropFirst())] = node
+            let name = String(path[..<slash])
+            guard blueprint.kept(for: name, as: [Definitions].self) != nil else { continue }
+            found[name, default: [:]][String(path[slash...].dropFirst())] = node
         }
         return found
     }

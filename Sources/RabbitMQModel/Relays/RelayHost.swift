@@ -13,7 +13,7 @@ struct RelayHost: Machine {
         var node: NodeID
         /// What that broker calls its cluster.
         var cluster: String
-        /// The nodes of each broker of the file, by name.
+        /// The nodes of each RabbitMQ of the file, by name.
         var brokers: [String: [String: NodeID]]
         /// The nodes of each broker in their order.
         var order: [String: [NodeID]]
@@ -29,6 +29,8 @@ struct RelayHost: Machine {
     private var control = ConnectionID.none
     /// The internal exchanges that links use, or used last.
     private var active: [RelayDefinitions.ActiveExchange] = []
+    /// What cannot be carried, because a broker that it names is not in the file.
+    private var nowhere: [RelayWish] = []
     /// Each keeps its place, and so its timers; nil where one has ended.
     private var relays: [Relay?] = []
 
@@ -100,13 +102,14 @@ struct RelayHost: Machine {
     /// - Source: RMQ-FED-08.
     private mutating func endAll(_ turn: inout Turn) {
         for index in relays.indices {
-            relays[index]?.end(.ended, cleansUp: false, &turn)
+            relays[index]?.end(.nodeStops, cleansUp: false, &turn)
             relays[index] = nil
         }
     }
 
     private mutating func obey(_ orders: RelayOrders, _ turn: inout Turn) {
         active = orders.active
+        nowhere.removeAll { wish in !orders.wishes.contains { $0.isSame(as: wish) } }
         for index in relays.indices {
             guard let relay = relays[index],
                 !orders.wishes.contains(where: { $0.isSame(as: relay.wish) })
@@ -124,9 +127,10 @@ struct RelayHost: Machine {
     }
 
     private mutating func begin(_ wish: RelayWish, _ turn: inout Turn) {
+        guard !nowhere.contains(where: { $0.isSame(as: wish) }) else { return }
         let symbol = turn.names.intern(.text, wish.name)
         turn.record(.relayWanted, subject: symbol)
-        guard let script = script(for: wish, &turn) else { return }
+        guard let script = script(for: wish, &turn) else { return nowhere.append(wish) }
         let place = relays.firstIndex { $0 == nil } ?? relays.endIndex
         if place == relays.endIndex { relays.append(nil) }
         var relay = Relay(
