@@ -46,21 +46,33 @@ package enum NATS: BrokerModel {
                 required: true
             )
         ],
-        from: [
-            Field(
-                "subject",
-                .text,
-                "the subject, with * for a token and > for the rest",
-                required: true
-            ),
-            Field("group", .text, "the queue group: one member gets each message"),
-        ],
+        from: subscribing,
         shortTarget: "subject",
         producer: [buffer],
         consumer: [pending, buffer, then, onError],
         caller: [buffer],
-        server: [pending, buffer, then, onError]
+        server: [pending, buffer, then, onError],
+        bridgeFrom: subscribing + [pending],
+        bridgeTo: [
+            Field("subject", .text, "the subject; the routing key or subject of the message"),
+            Field(
+                "flush",
+                .boolean,
+                "waits until the server has read a publication before it is acknowledged; false"
+            ),
+            buffer,
+        ]
     )
+
+    private static let subscribing = [
+        Field(
+            "subject",
+            .text,
+            "the subject, with * for a token and > for the rest",
+            required: true
+        ),
+        Field("group", .text, "the queue group: one member gets each message"),
+    ]
 
     private static let then = Field(
         "then",
@@ -120,7 +132,7 @@ package enum NATS: BrokerModel {
         switch client.role {
         case .producer, .caller: addPublisher(client, node, account, &blueprint)
         case .consumer, .server: addSubscriber(client, node, account, &blueprint)
-        case .script: break
+        case .bridge, .script: break
         }
     }
 
@@ -168,13 +180,12 @@ package enum NATS: BrokerModel {
         }
     }
 
-    private static func addSubscriber(
+    /// The pattern that a client subscribes to; a finding if the server would refuse it.
+    private static func checkedPattern(
         _ client: Topology.Client,
-        _ node: NodeID,
-        _ account: Symbol,
         _ blueprint: inout Blueprint
-    ) {
-        guard let subject = client.target["subject"], let pattern = subject.text else { return }
+    ) -> String? {
+        guard let subject = client.target["subject"], let pattern = subject.text else { return nil }
         if let fault = Subject.fault(in: pattern) {
             blueprint.findings.append(
                 Finding(
@@ -187,8 +198,17 @@ package enum NATS: BrokerModel {
                 )
             )
         }
+        return pattern
+    }
+
+    private static func addSubscriber(
+        _ client: Topology.Client,
+        _ node: NodeID,
+        _ account: Symbol,
+        _ blueprint: inout Blueprint
+    ) {
+        guard let pattern = checkedPattern(client, &blueprint) else { return }
         let group = client.target["group"]?.text
-        let limit = client.tree["pending_limit"]?.text.flatMap { Int($0) } ?? 500_000
         blueprint.addClient(client) { blueprint, symbol, name, _ in
             let isServer = client.role == .server
             let plan = Subscriber.Plan(
@@ -198,7 +218,7 @@ package enum NATS: BrokerModel {
                 startAfter: client.startInterval,
                 pattern: blueprint.world.intern(.subject, pattern),
                 group: group.map { blueprint.world.intern(.text, $0) } ?? .none,
-                pendingLimit: limit,
+                pendingLimit: pendingLimit(client),
                 work: blueprint.workPlan(client, name),
                 answers: isServer
                     ? (blueprint.law(client.size), blueprint.stream("size \(name)")) : nil,
@@ -208,6 +228,54 @@ package enum NATS: BrokerModel {
             )
             return { _ in Subscriber(plan) }
         }
+    }
+
+    /// The end of a bridge that subscribes.
+    package static func bridgeSource(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeSourceFactory?
+    {
+        guard let node = blueprint.brokerNodes[end.broker]?.first,
+            let pattern = checkedPattern(end, &blueprint)
+        else { return nil }
+        let broker = blueprint.symbol(of: end.broker)
+        let plan = SubscribingEnd.Plan(
+            account: blueprint.world.intern(.queue, end.name, in: broker),
+            reconnection: Reconnection(hosts: [node], wait: end.reconnectInterval),
+            pattern: blueprint.world.intern(.subject, pattern),
+            group: end.target["group"]?.text.map { blueprint.world.intern(.text, $0) } ?? .none,
+            pendingLimit: pendingLimit(end)
+        )
+        return { _, _ in SubscribingEnd(plan) }
+    }
+
+    /// The end of a bridge that publishes.
+    package static func bridgeTarget(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeTargetFactory?
+    {
+        guard let node = blueprint.brokerNodes[end.broker]?.first else { return nil }
+        let subject = end.target["subject"]
+        if let subject, let text = subject.text, !Subject.canBePublishedTo(text) {
+            blueprint.findings.append(
+                Finding(
+                    "invalid-subject",
+                    "'\(end.name)' cannot publish to '\(text)'",
+                    at: subject.place,
+                    why: "a subject is not empty, and a space ends it (NATS-SUB-13)",
+                    remedy: "such as `subject: orders.new`"
+                )
+            )
+        }
+        let plan = PublishingEnd.Plan(
+            reconnection: Reconnection(hosts: [node], wait: end.reconnectInterval),
+            subject: subject?.text.map { blueprint.world.intern(.subject, $0) } ?? .none,
+            flushes: end.tree["flush"]?.text == "true",
+            bufferBytes: bufferBytes(end)
+        )
+        return { _, _ in PublishingEnd(plan) }
+    }
+
+    private static func pendingLimit(_ client: Topology.Client) -> Int {
+        client.tree["pending_limit"]?.text.flatMap { Int($0) } ?? 500_000
     }
 
     private static func bufferBytes(_ client: Topology.Client) -> UInt64 {

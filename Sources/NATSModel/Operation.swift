@@ -9,6 +9,8 @@ enum Operation: UInt16, Sendable {
     case err
     /// A message without payload and with the status 503: nobody answers such requests.
     case noResponders
+    /// Answered by pong when all before it was read.
+    case ping
 }
 
 /// Typed views of a packet.

@@ -11,14 +11,13 @@ struct ClientBuilder {
 
     func build(into blueprint: inout Blueprint) {
         guard let node = blueprint.brokerNodes[client.broker]?.first else { return }
-        let vhost = client.target["vhost"]?.text ?? "/"
-        let broker = blueprint.symbol(of: client.broker)
-        let scope = VirtualHost.scope(broker, client.broker, vhost, in: &blueprint)
+        let (vhost, scope) = virtualHost(&blueprint)
         switch client.role {
         case .producer: addProducer(vhost, scope, &blueprint)
         case .consumer, .server: addConsumer(vhost, scope, &blueprint)
         case .caller: addCaller(vhost, scope, &blueprint)
         case .script: addScript(node, vhost, scope, &blueprint)
+        case .bridge: break
         }
     }
 

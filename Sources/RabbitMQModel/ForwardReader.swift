@@ -36,7 +36,7 @@ struct ForwardReader {
         }
     }
 
-    private func check(_ target: Tree, _ blueprint: inout Blueprint) {
+    func check(_ target: Tree, _ blueprint: inout Blueprint) {
         let builder = ClientBuilder(client)
         let queue = target.text == nil ? target["queue"] : target
         if let queue {

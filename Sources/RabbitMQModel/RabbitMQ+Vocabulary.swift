@@ -1,3 +1,4 @@
+import WarrenBroker
 package import WarrenTopology
 
 extension RabbitMQ {
@@ -128,24 +129,52 @@ extension RabbitMQ {
             Field("persistent", .boolean, "delivery mode 2; false"),
         ] + sharing + recovering,
         server: consuming,
+        bridgeFrom: [
+            Field("queue", .text, "the queue", required: true),
+            prefetch,
+            Field(
+                "ack",
+                .choice(BridgeAck.allCases.map(\.rawValue)),
+                "after (the other broker has it), before (it publishes), or automatic; after"
+            ),
+            Field(
+                "on_error",
+                .record([requeue]),
+                "what a failed piece of work does to its message"
+            ),
+            user, vhost,
+        ] + recovering,
+        bridgeTo: destination + properties + [
+            Field(
+                "confirms",
+                waiting,
+                "waits for the confirm before it acknowledges; false"
+            ),
+            user, vhost,
+        ] + recovering,
         script: [heartbeat],
         steps: ScriptReader.steps,
         foreign: DefinitionsText.foreign
     )
 
-    private static let forward: [Field] = [
-        Field(
-            "to",
-            .either([
-                .record([
-                    Field("exchange", .text, "the exchange"),
-                    Field("queue", .text, "a queue, through the default exchange"),
-                    Field("key", .text, "the routing key; that of the message"),
-                ]), .text,
-            ]),
-            "where it publishes",
-            required: true
-        ),
+    private static let forward: [Field] =
+        [
+            Field(
+                "to",
+                .either([.record(destination), .text]),
+                "where it publishes",
+                required: true
+            )
+        ] + properties
+
+    private static let destination = [
+        Field("exchange", .text, "the exchange"),
+        Field("queue", .text, "a queue, through the default exchange"),
+        Field("key", .text, "the routing key; that of the message"),
+    ]
+
+    /// What a message that follows from another has of it.
+    private static let properties: [Field] = [
         Field(
             "headers",
             .map(.anything),
@@ -171,12 +200,14 @@ extension RabbitMQ {
         ),
         Field(
             "confirms",
-            .either([
-                .record([Field("timeout", .duration, "how long to wait; for ever")]), .boolean,
-            ]),
+            waiting,
             "waits for the confirm before the ack and the next message; false"
         ),
     ]
+
+    private static let waiting = Shape.either([
+        .record([Field("timeout", .duration, "how long to wait; for ever")]), .boolean,
+    ])
 
     private static let passing = Shape.either([
         .list(.record(forward + order)), .record(forward + order),
@@ -191,13 +222,20 @@ extension RabbitMQ {
         Field("count_in", .text, "the header that counts; x-retries"),
     ]
 
+    private static let prefetch = Field(
+        "prefetch",
+        .integer(0...65_535),
+        "unacknowledged deliveries at most; 0 for no limit"
+    )
+    private static let requeue = Field(
+        "requeue",
+        .boolean,
+        "back to the queue instead of rejecting; false"
+    )
+
     private static let consuming =
         [
-            Field(
-                "prefetch",
-                .integer(0...65_535),
-                "unacknowledged deliveries at most; 0 for no limit"
-            ),
+            prefetch,
             Field(
                 "ack",
                 .choice(AckMode.allCases.map(\.rawValue)),
@@ -206,7 +244,7 @@ extension RabbitMQ {
             Field(
                 "on_error",
                 .record([
-                    Field("requeue", .boolean, "back to the queue instead of rejecting; false"),
+                    requeue,
                     Field("then", failing, "what it publishes instead, with an ack"),
                 ]),
                 "what a failed piece of work does to its message"

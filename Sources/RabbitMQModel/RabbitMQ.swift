@@ -104,6 +104,16 @@ package enum RabbitMQ: BrokerModel {
         RelayBuilder(broker, topology).build(into: &blueprint)
     }
 
+    /// The end of a bridge that consumes.
+    package static func bridgeSource(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeSourceFactory?
+    { ClientBuilder(end).bridgeSource(&blueprint) }
+
+    /// The end of a bridge that publishes.
+    package static func bridgeTarget(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeTargetFactory?
+    { ClientBuilder(end).bridgeTarget(&blueprint) }
+
     /// The leader of a quorum queue, or the node of a classic one, in the first virtual host that has it.
     package static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID?
     {

@@ -27,6 +27,14 @@ public protocol BrokerModel: Sendable {
 
     /// Adds the instances of a client to the world; the nodes of its broker are there already.
     static func build(_ client: Topology.Client, into blueprint: inout Blueprint)
+
+    /// What takes messages for a bridge: its end here, as a client. Nil if it cannot; why is in the blueprint's findings.
+    static func bridgeSource(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeSourceFactory?
+
+    /// What publishes messages for a bridge; as ``bridgeSource(_:into:)``.
+    static func bridgeTarget(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeTargetFactory?
 }
 
 extension BrokerModel {
@@ -36,6 +44,16 @@ extension BrokerModel {
         of topology: Topology,
         into blueprint: inout Blueprint
     ) {}
+
+    /// No bridge takes anything here: a topology file that says so is refused as it is read.
+    public static func bridgeSource(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeSourceFactory?
+    { nil }
+
+    /// No bridge publishes here.
+    public static func bridgeTarget(_ end: Topology.Client, into blueprint: inout Blueprint)
+        -> BridgeTargetFactory?
+    { nil }
 
     /// No node leads anything.
     public static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID? {

@@ -33,7 +33,7 @@ public enum Scenario: String, Sendable, CaseIterable {
     /// What a topology must have for it; nil if it has.
     func obstacle(in topology: Topology) -> String? {
         let nodes = topology.brokers.first?.nodes.count ?? 0
-        let consumers = topology.clients.contains { $0.role == .consumer || $0.role == .server }
+        let consumers = topology.clients.contains(where: \.role.works)
         switch self {
         case .partitionMinority, .partitionOneWay:
             return nodes >= 2 ? nil : "its first broker has one node, and needs two or more"
@@ -99,8 +99,7 @@ public enum Scenario: String, Sendable, CaseIterable {
                 $0.duration = lasting
             }
         case .slowConsumer:
-            for client in topology.clients where client.role == .consumer || client.role == .server
-            {
+            for client in topology.clients where client.role.works {
                 add(.slow) {
                     $0.client = client.name
                     $0.factor = 20

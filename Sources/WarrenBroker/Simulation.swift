@@ -113,7 +113,12 @@ public struct Simulation {
             model(broker.kind)?.connect(broker, of: topology, into: &blueprint)
         }
         for client in topology.clients {
-            model(kinds[client.broker])?.build(client, into: &blueprint)
+            guard let own = model(kinds[client.broker]) else { continue }
+            if let other = client.onward.flatMap({ model(kinds[$0.broker]) }) {
+                BridgeBuilder(client: client, source: own, target: other).build(into: &blueprint)
+            } else {
+                own.build(client, into: &blueprint)
+            }
         }
         blueprint.uniteProcesses()
         Self.checkEnds(topology, &blueprint)

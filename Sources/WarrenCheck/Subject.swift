@@ -62,13 +62,25 @@ package struct Subject {
         name.flatMap { hostNumbers[$0] }.map { hosts[$0] }
     }
 
-    /// The clients of the broker in a role.
+    /// The clients of the broker in a role; of a bridge, its end that takes messages.
     func clients(_ roles: Topology.Role...) -> [Topology.Client] {
-        topology?.clients.filter { $0.broker == broker?.name && roles.contains($0.role) } ?? []
+        let found = topology?.clients.filter {
+            $0.broker == broker?.name && roles.contains($0.role)
+        }
+        return found?.map(\.source) ?? []
+    }
+
+    /// The ends of bridges that publish here.
+    var bridgesHere: [Topology.Client] {
+        topology?.clients.compactMap(\.destination).filter { $0.broker == broker?.name } ?? []
     }
 
     /// Whether the file says who publishes and who consumes.
-    var hasClients: Bool { topology?.clients.contains { $0.broker == broker?.name } ?? false }
+    var hasClients: Bool {
+        topology?.clients.contains {
+            $0.broker == broker?.name || $0.onward?.broker == broker?.name
+        } ?? false
+    }
 }
 
 /// A virtual host: what is in it, by name.

@@ -57,7 +57,7 @@ public struct CaseFile: Sendable {
             never.append(("once_\(effect)", "effects(\(Self.name(effect))) per message_id > 1"))
         }
         var eventually: [(String, String)] = []
-        for client in topology.clients where client.role == .consumer || client.role == .server {
+        for client in topology.clients where client.role.works {
             guard let queue = client.target["queue"]?.text,
                 topology.brokers.first(where: { $0.name == client.broker })?.tree["queues"]?[
                     queue

@@ -73,7 +73,7 @@ public struct FaultMenu: Sendable {
         // no flaw.
         let restartable = clients.filter { fault in
             let role = topology.clients.first { $0.name == fault.client }?.role
-            return topology.search.hits != nil || role == .consumer || role == .server
+            return topology.search.hits != nil || role?.works == true
         }
         let withDisks = topology.brokers.filter { $0.kind == "rabbitmq" }.flatMap { broker in
             broker.nodes.map { name in make { $0.node = "\(broker.name)/\(name)" } }
@@ -92,7 +92,7 @@ public struct FaultMenu: Sendable {
                 }
             }
         case .slow, .slowDisk:
-            let working = topology.clients.filter { $0.role == .consumer || $0.role == .server }
+            let working = topology.clients.filter(\.role.works)
             let slow =
                 word == .slow ? working.map { one in make { $0.client = one.name } } : withDisks
             return slow.map { fault in

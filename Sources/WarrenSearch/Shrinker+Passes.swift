@@ -105,7 +105,7 @@ extension Shrinker {
         for candidate in [UInt64(1), 2, 3, 5, 10] where candidate < count {
             let fewer = { (tree: inout Tree) in tree[path: path] = .plain("\(candidate)") }
             if attempt(fewer) || retime(fewer)
-                || attempt({ Self.fail($0[path: ["consumers"]], &$0, fewer) })
+                || attempt({ Self.fail(&$0, fewer) })
             {
                 return true
             }
@@ -126,18 +126,21 @@ extension Shrinker {
     }
 
     /// Fewer messages, each of which goes wrong in the way that one of many did.
-    private static func fail(
-        _ consumers: Tree?,
-        _ tree: inout Tree,
-        _ fewer: (inout Tree) -> Void
-    ) {
+    private static func fail(_ tree: inout Tree, _ fewer: (inout Tree) -> Void) {
         fewer(&tree)
-        for client in consumers?.entries ?? [] {
-            for failure in client.value["fails"]?.entries ?? []
-            where failure.value.text?.hasSuffix("%") == true {
-                // Half of them, where what failed has to be tried again.
-                let share = failure.key == "poison" ? "100%" : "50%"
-                tree[path: ["consumers", client.key, "fails", failure.key]] = .plain(share)
+        for path in drawnFailures(tree) {
+            // Half of them, where what failed has to be tried again.
+            tree[path: path] = .plain(path.last == "poison" ? "100%" : "50%")
+        }
+    }
+
+    /// The paths of all failures of clients that happen now and then.
+    private static func drawnFailures(_ tree: Tree) -> [[String]] {
+        failing.flatMap { section in
+            (tree[section]?.entries ?? []).flatMap { client in
+                (client.value["fails"]?.entries ?? []).filter {
+                    $0.value.text?.hasSuffix("%") == true
+                }.map { [section, client.key, "fails", $0.key] }
             }
         }
     }
@@ -180,12 +183,7 @@ extension Shrinker {
 
     /// What fails now and then fails at better moments, after fewer tries, with another seed.
     private mutating func tryOtherSeeds() -> Bool {
-        let isDrawn = (best.tree["consumers"]?.entries ?? []).contains { client in
-            (client.value["fails"]?.entries ?? []).contains {
-                $0.value.text?.hasSuffix("%") == true
-            }
-        }
-        guard isDrawn else { return false }
+        guard !Self.drawnFailures(best.tree).isEmpty else { return false }
         return (1...40).map { seed in
             attempt(inFewerEvents: true) { $0["seed"] = .plain("\(seed)") }
         }.contains(true)

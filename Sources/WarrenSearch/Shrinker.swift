@@ -61,14 +61,19 @@ public struct Shrinker {
         isBrokenCalmly = Self.play(file, name, models, read, .max).outcome != nil
     }
 
+    /// The sections of clients whose failures are made more frequent to need fewer messages.
+    static let failing = [Topology.Role.consumer.section, Topology.Role.bridge.section]
+
     /// The case without what the schedule brought: a shorter story that breaks like this tells of something else.
     private func calmed(_ file: CaseFile) -> CaseFile {
         var file = file
         for key in ["faults", "seed", "network"] { file.tree[key] = calm[key] }
         // Failures that were made more frequent belong to the story, as faults do.
-        for client in file.tree["consumers"]?.entries ?? [] {
-            let path = ["consumers", client.key, "fails"]
-            if file.tree[path: path] != calm[path: path] { file.tree[path: path] = nil }
+        for section in Self.failing {
+            for client in file.tree[section]?.entries ?? [] {
+                let path = [section, client.key, "fails"]
+                if file.tree[path: path] != calm[path: path] { file.tree[path: path] = nil }
+            }
         }
         file.tree[path: ["run", "ties"]] = calm[path: ["run", "ties"]]
         if file.tree["run"]?.entries.isEmpty == true { file.tree["run"] = nil }

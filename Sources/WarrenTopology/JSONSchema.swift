@@ -48,6 +48,7 @@ public enum JSONSchema {
         let roles: [(String, (Vocabulary) -> [Field])] = [
             ("producers", CommonShapes.producer), ("consumers", CommonShapes.consumer),
             ("callers", CommonShapes.caller), ("servers", CommonShapes.server),
+            ("bridges", { CommonShapes.bridge(from: $0, to: $0) }),
             ("scripts", CommonShapes.script),
         ]
         for (section, own) in roles {

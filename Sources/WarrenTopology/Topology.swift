@@ -20,10 +20,18 @@ public struct Topology: Sendable {
 
     /// What a client does.
     public enum Role: String, Sendable, CaseIterable {
-        case producer, consumer, caller, server, script
+        case producer, consumer, caller, server, bridge, script
 
         /// The section of the file.
         public var section: String { rawValue + "s" }
+
+        /// Whether it takes messages and works on them.
+        public var works: Bool {
+            switch self {
+            case .consumer, .server, .bridge: true
+            case .producer, .caller, .script: false
+            }
+        }
     }
 
     /// A client.
@@ -34,8 +42,10 @@ public struct Topology: Sendable {
         public var place: Place
         /// What it does.
         public var role: Role
-        /// The broker that it talks to.
+        /// The broker that it talks to; of a bridge, the one that it takes messages from.
         public var broker: String
+        /// Where a bridge publishes; nil for others.
+        public var onward: End?
         /// How many instances.
         public var instances: Int
         /// The connection that it shares with others, and the channel; nil if it has one of its own.
@@ -65,6 +75,34 @@ public struct Topology: Sendable {
         public var timeout: Double
         /// All of its section, for the model.
         public var tree: Tree
+
+        /// The end of a bridge that takes messages, as a client of that broker alone: what it says of itself stands in `from:`.
+        public var source: Client {
+            guard onward != nil else { return self }
+            var end = self
+            end.tree = target
+            end.onward = nil
+            return end
+        }
+
+        /// The end of a bridge that publishes, as a client of that broker alone; nil for others.
+        public var destination: Client? {
+            guard let onward else { return nil }
+            var end = self
+            end.broker = onward.broker
+            end.target = onward.target
+            end.tree = onward.target
+            end.onward = nil
+            return end
+        }
+
+        /// A broker, and what a client does there.
+        public struct End: Sendable {
+            /// The broker.
+            public var broker: String
+            /// `to:` or `from:`, a map.
+            public var target: Tree
+        }
     }
 
     /// How often work goes wrong, as shares from 0 to 1.

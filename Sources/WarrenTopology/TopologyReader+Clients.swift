@@ -8,10 +8,11 @@ extension TopologyReader {
         let what = "\(role.section).\(entry.key)"
         let tree = entry.value
         let key = role == .producer || role == .caller ? "to" : "from"
-        var target: Tree? = role == .script ? tree : tree[key]
+        let target: Tree? = role == .script ? tree : tree[key]
         guard let broker = broker(for: target, entry, key, brokers),
             let words = vocabularies.first(where: { $0.kind == broker.kind })
         else { return nil }
+        var onward: Topology.Client.End?
         let fields: [Field]
         switch role {
         case .producer: fields = CommonShapes.producer(words)
@@ -19,13 +20,16 @@ extension TopologyReader {
         case .caller: fields = CommonShapes.caller(words)
         case .server: fields = CommonShapes.server(words)
         case .script: fields = CommonShapes.script(words)
+        case .bridge:
+            guard let other = self.broker(for: tree["to"], entry, "to", brokers),
+                let others = vocabularies.first(where: { $0.kind == other.kind }),
+                let end = tree["to"]
+            else { return nil }
+            onward = Topology.Client.End(broker: other.name, target: others.spelledOut(end))
+            fields = CommonShapes.bridge(from: words, to: others)
         }
         check(tree, .record(fields), what)
-        if let short = target, short.text != nil {
-            let spelled = Tree.Entry(key: words.shortTarget, place: short.place, value: short)
-            target = Tree(content: .map([spelled]), place: short.place)
-        }
-        guard var target else { return nil }
+        guard var target = target.map(words.spelledOut) else { return nil }
         // What stands beside `to:` and `from:` is the same as what stands in them.
         if let vhost = tree["vhost"], target["vhost"] == nil, role != .script {
             let entry = Tree.Entry(key: "vhost", place: vhost.place, value: vhost)
@@ -70,6 +74,7 @@ extension TopologyReader {
             place: entry.place,
             role: role,
             broker: broker.name,
+            onward: onward,
             instances: tree["instances"]?.text.flatMap { Int($0) } ?? 1,
             connection: tree["connection"]?.text,
             channel: tree["channel"]?.text,

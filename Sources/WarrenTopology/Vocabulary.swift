@@ -23,6 +23,9 @@ public struct Vocabulary: Sendable {
     public var caller: [Field]
     /// Further keys of a server.
     public var server: [Field]
+    /// The keys of `from:` and `to:` of a bridge; none if bridges to this kind are not modelled.
+    public var bridgeFrom: [Field]
+    public var bridgeTo: [Field]
     /// Further keys of a script.
     public var script: [Field]
     /// The steps of a script, each with what it says; none if scripts are not modelled.
@@ -42,6 +45,8 @@ public struct Vocabulary: Sendable {
         consumer: [Field] = [],
         caller: [Field] = [],
         server: [Field] = [],
+        bridgeFrom: [Field] = [],
+        bridgeTo: [Field] = [],
         script: [Field] = [],
         steps: [Field] = [],
         foreign: ForeignFile? = nil
@@ -56,9 +61,18 @@ public struct Vocabulary: Sendable {
         self.consumer = consumer
         self.caller = caller
         self.server = server
+        self.bridgeFrom = bridgeFrom
+        self.bridgeTo = bridgeTo
         self.script = script
         self.steps = steps
         self.foreign = foreign
+    }
+
+    /// The long form of what a client's `to:` or `from:` says: a text is one key of it.
+    func spelledOut(_ target: Tree) -> Tree {
+        guard target.text != nil else { return target }
+        let entry = Tree.Entry(key: shortTarget, place: target.place, value: target)
+        return Tree(content: .map([entry]), place: target.place)
     }
 
     /// The kinds of which the product speaks; a file may name one that is not modelled yet.
@@ -94,20 +108,33 @@ package enum CommonShapes {
             ),
         ]),
     ])
-    static let fails = Shape.record([
+    static let fails = Shape.record(
+        [
+            Field(
+                "crash_after_work_before_ack",
+                .share,
+                "how often the client dies between the work and the ack"
+            ),
+            Field(
+                "crash_between",
+                .share,
+                "how often the client dies between what it publishes (`then:`) and the ack"
+            ),
+        ] + failing
+    )
+    static let bridgeFails = Shape.record(
+        [
+            Field(
+                "crash_between",
+                .share,
+                "how often it dies between the publication and the ack, whichever it does first"
+            )
+        ] + failing
+    )
+    private static let failing = [
         Field("error", .share, "how often the work throws an error"),
         Field("hang", .share, "how often the work never ends"),
-        Field(
-            "crash_after_work_before_ack",
-            .share,
-            "how often the client dies between the work and the ack"
-        ),
         Field("crash_during_work", .share, "how often the client dies half-way"),
-        Field(
-            "crash_between",
-            .share,
-            "how often the client dies between what it publishes (`then:`) and the ack"
-        ),
         Field(
             "poison",
             .either([
@@ -119,7 +146,7 @@ package enum CommonShapes {
             "how many messages throw an error each time they are tried, or kill who tries"
         ),
         Field("restart_after", .duration, "how long a client that died stays down; 1s"),
-    ])
+    ]
     static let instances = Field("instances", .integer(1...10_000), "how many of them; 1")
     static let connecting = [
         Field("reconnect", reconnect, "how long to wait before connecting again; 5s, or never"),
@@ -175,6 +202,25 @@ package enum CommonShapes {
                 "apply the effect once per request"
             ),
         ] + working + connecting + words.server
+    }
+
+    /// The keys of a bridge between two brokers.
+    package static func bridge(from words: Vocabulary, to others: Vocabulary) -> [Field] {
+        func end(_ key: String, _ fields: [Field], _ kind: String, _ help: String) -> Field {
+            let missing = fields.isEmpty ? "a bridge \(key) \(kind)" : nil
+            return Field(key, target(fields), help, required: true, notModelled: missing)
+        }
+        return [
+            end("from", words.bridgeFrom, words.kind, "what it takes, and how"),
+            end("to", others.bridgeTo, others.kind, "where it publishes it, and how"),
+            instances,
+            Field(
+                "service",
+                .timeLaw,
+                "how long it works on each message before it publishes; 1ms"
+            ),
+            Field("fails", bridgeFails, "how it goes wrong"),
+        ] + connecting
     }
 
     /// The keys of a script.
@@ -305,5 +351,7 @@ package enum CommonShapes {
     ]
 
     /// The sections that hold maps of named things.
-    static let sections = ["brokers", "producers", "consumers", "callers", "servers", "scripts"]
+    static let sections = [
+        "brokers", "producers", "consumers", "callers", "servers", "bridges", "scripts",
+    ]
 }

@@ -14,18 +14,34 @@ struct ClientConnection: Sendable {
         case nothing
     }
 
-    static let timer = TimerID(0)
-
+    private let timer: TimerID
     private var reconnection: Reconnection
     private(set) var connection = ConnectionID.none
     private(set) var isReady = false
     private var isOpening = false
 
-    init(_ reconnection: Reconnection) { self.reconnection = reconnection }
+    /// `timer`: the one that it uses of its client's.
+    init(_ reconnection: Reconnection, timer: TimerID = TimerID(0)) {
+        self.reconnection = reconnection
+        self.timer = timer
+    }
 
     mutating func open(_ turn: inout Turn) {
         isOpening = true
         connection = turn.connect(to: reconnection.host)
+    }
+
+    /// Subscribes.
+    ///
+    /// `account`: what copies for the client are counted under.
+    func subscribe(to pattern: Symbol, group: Symbol, for account: Symbol, _ turn: inout Turn) {
+        assert(isReady, "a subscription on a connection that is not ready")
+        var sub = Packet(.sub)
+        sub.subject = pattern
+        sub.key = account
+        sub.reply = group
+        sub.sid = 1
+        turn.send(sub, on: connection)
     }
 
     mutating func handle(_ event: Event, _ turn: inout Turn) -> Signal {
@@ -45,9 +61,9 @@ struct ClientConnection: Sendable {
             isReady = false
             isOpening = false
             connection = .none
-            if let wait = reconnection.fail() { turn.arm(Self.timer, after: wait) }
+            if let wait = reconnection.fail() { turn.arm(self.timer, after: wait) }
             return wasReady ? .lost : .nothing
-        case .rang(let timer) where timer == Self.timer && !isOpening:
+        case .rang(let timer) where timer == self.timer && !isOpening:
             open(&turn)
             return .nothing
         case .started, .accepted, .connected, .arrived, .closed, .rang, .stored, .ordered,

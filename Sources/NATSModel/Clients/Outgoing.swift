@@ -13,6 +13,9 @@ struct Outgoing: Sendable {
 
     init(limit: UInt64) { self.limit = limit }
 
+    /// Whether so many octets may still wait.
+    func hasRoom(for size: UInt32) -> Bool { octets + UInt64(size) <= limit }
+
     /// Publishes now, or when the connection is back.
     mutating func publish(_ packet: Packet, on link: ClientConnection, _ turn: inout Turn) {
         turn.record(
@@ -23,7 +26,7 @@ struct Outgoing: Sendable {
         )
         if link.isReady {
             turn.send(packet, on: link.connection)
-        } else if octets + UInt64(packet.size) <= limit {
+        } else if hasRoom(for: packet.size) {
             octets += UInt64(packet.size)
             waiting.append(packet)
         } else {

@@ -70,11 +70,7 @@ struct Publisher: Machine {
 
     private mutating func begin(_ turn: inout Turn) {
         if plan.timeout != nil {
-            var sub = Packet(.sub)
-            sub.subject = plan.inbox
-            sub.key = plan.account
-            sub.sid = 1
-            turn.send(sub, on: link.connection)
+            link.subscribe(to: plan.inbox, group: .none, for: plan.account, &turn)
         }
         outgoing.flush(link, &turn)
     }
@@ -103,7 +99,7 @@ struct Publisher: Machine {
             calls?.fail(packet.token, .nobodyThere, &turn)
         case .msg:
             answer(packet, &turn)
-        case .connect, .pong, .sub, .unsub, .pub, .err, nil:
+        case .connect, .ping, .pong, .sub, .unsub, .pub, .err, nil:
             break
         }
     }

@@ -84,12 +84,7 @@ struct Subscriber: Machine {
     }
 
     private mutating func subscribe(_ turn: inout Turn) {
-        var sub = Packet(.sub)
-        sub.subject = plan.pattern
-        sub.key = plan.account
-        sub.reply = plan.group
-        sub.sid = 1
-        turn.send(sub, on: link.connection)
+        link.subscribe(to: plan.pattern, group: plan.group, for: plan.account, &turn)
         outgoing.flush(link, &turn)
     }
 

@@ -61,7 +61,7 @@ struct NATSNode: Machine {
         _ turn: inout Turn
     ) {
         switch packet.operation {
-        case .connect:
+        case .connect, .ping:
             turn.send(Packet(.pong), on: connection)
         case .sub:
             subscribe(packet, connection, &turn)

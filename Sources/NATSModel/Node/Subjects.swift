@@ -33,6 +33,13 @@ enum Subject {
         return "the subject has \(tokens.count) tokens, and the pattern \(wanted.count)"
     }
 
+    /// Whether a library can publish to this subject; what is between its dots the server does not look at.
+    ///
+    /// - Source: NATS-SUB-07, -13.
+    static func canBePublishedTo(_ subject: String) -> Bool {
+        !subject.isEmpty && !subject.contains(where: \.isWhitespace)
+    }
+
     /// Why a subscription to this pattern is refused; nil if it is fine.
     ///
     /// - Source: NATS-SUB-04, -05.

@@ -23,9 +23,6 @@ struct ClientLink: Sendable {
         case nothing
     }
 
-    /// The timers that the link uses; clients use others.
-    static let timer = TimerID(0)
-    static let pulse = TimerID(6)
     static let channel: UInt16 = 1
 
     /// What a client library does when something is lost.
@@ -59,6 +56,9 @@ struct ClientLink: Sendable {
         var heartbeat: UInt16 = 60
         /// Where on a connection that it shares with others it is; nil if it has one of its own.
         var place: SharedConnection.Place?
+        /// The timers that the link uses of its client's.
+        var timer = TimerID(0)
+        var pulse = TimerID(6)
     }
 
     let plan: Plan
@@ -69,7 +69,7 @@ struct ClientLink: Sendable {
 
     init(_ plan: Plan) {
         self.plan = plan
-        heartbeat = Heartbeat(every: plan.heartbeat, Self.pulse)
+        heartbeat = Heartbeat(every: plan.heartbeat, plan.pulse)
         reconnection = Reconnection(
             hosts: plan.hosts,
             wait: plan.recovery == .none ? nil : plan.reconnect,
@@ -83,7 +83,7 @@ struct ClientLink: Sendable {
     mutating func open(_ turn: inout Turn) {
         connection = turn.connect(to: reconnection.host)
         phase = .connecting
-        turn.arm(Self.timer, after: plan.connectTimeout)
+        turn.arm(plan.timer, after: plan.connectTimeout)
     }
 
     /// Gives the connection up and begins anew, as a supervisor does.
@@ -121,8 +121,8 @@ struct ClientLink: Sendable {
             return handle(packet, &turn)
         case .closed(let ended, _) where ended == connection:
             return lose(&turn)
-        case .rang(let timer) where timer == Self.timer: return ring(&turn)
-        case .rang(let timer) where timer == Self.pulse: return beat(&turn)
+        case .rang(let timer) where timer == plan.timer: return ring(&turn)
+        case .rang(let timer) where timer == plan.pulse: return beat(&turn)
         case .started, .accepted, .connected, .arrived, .closed, .rang, .stored, .ordered,
             .stopping:
             return .nothing
@@ -162,7 +162,7 @@ struct ClientLink: Sendable {
         case .channelOpenOk:
             phase = .ready
             reconnection.succeed()
-            turn.disarm(Self.timer)
+            turn.disarm(plan.timer)
             heartbeat.begin(&turn)
             return .ready
         case .heartbeat: return .nothing
@@ -184,15 +184,55 @@ struct ClientLink: Sendable {
         }
     }
 
+    // MARK: What consumers say
+
+    /// Consumes from a queue.
+    ///
+    /// `options`: what basic.consume says beside its flags.
+    func consume(
+        _ queue: Symbol,
+        prefetch: UInt32,
+        flags: UInt8,
+        options: ParcelID = .none,
+        _ turn: inout Turn
+    ) {
+        var qos = Packet(.basicQos, channel: Self.channel)
+        qos.c = prefetch
+        turn.send(qos, on: connection)
+        var consume = Packet(.basicConsume, channel: Self.channel)
+        consume.subject = queue
+        consume.flags = flags
+        consume.parcel = options
+        turn.send(consume, on: connection)
+    }
+
+    /// Acknowledges or rejects a delivery, on the connection that it came on or nowhere.
+    @inline(__always)
+    func settle(
+        _ message: MessageID,
+        _ tag: UInt64,
+        on origin: ConnectionID,
+        _ method: Method,
+        flags: UInt8,
+        _ turn: inout Turn
+    ) {
+        guard origin == connection, isReady else { return }
+        var packet = Packet(method, channel: Self.channel)
+        packet.message = message
+        packet.tag = tag
+        packet.flags = flags
+        turn.send(packet, on: connection)
+    }
+
     private mutating func lose(_ turn: inout Turn) -> Signal {
         let wasReady = phase == .ready
         let wasDead = phase == .dead
         phase = .down
         connection = .none
         heartbeat.end(&turn)
-        turn.disarm(Self.timer)
+        turn.disarm(plan.timer)
         if !wasDead, let wait = reconnection.fail() {
-            turn.arm(Self.timer, after: wait)
+            turn.arm(plan.timer, after: wait)
         } else {
             phase = .dead
         }

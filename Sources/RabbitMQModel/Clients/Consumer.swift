@@ -171,15 +171,14 @@ struct ConsumerClient: Machine {
     }
 
     private func consume(_ queue: Symbol, _ turn: inout Turn) {
-        var qos = Packet(.basicQos, channel: ClientLink.channel)
-        qos.c = plan.prefetch
-        turn.send(qos, on: link.connection)
-        var consume = Packet(.basicConsume, channel: ClientLink.channel)
-        consume.subject = queue
-        consume.flags =
-            (plan.ack == .automatic ? Flag.noAck : 0) | (plan.exclusive ? Flag.exclusive : 0)
-        consume.parcel = plan.options
-        turn.send(consume, on: link.connection)
+        link.consume(
+            queue,
+            prefetch: plan.prefetch,
+            flags: (plan.ack == .automatic ? Flag.noAck : 0)
+                | (plan.exclusive ? Flag.exclusive : 0),
+            options: plan.options,
+            &turn
+        )
     }
 
     @inline(__always)
@@ -398,7 +397,6 @@ struct ConsumerClient: Machine {
         if let next = bench.next() { start(next, &turn) }
     }
 
-    /// An ack goes to the connection that the delivery came on, or nowhere.
     @inline(__always)
     private func settle(
         _ delivery: Delivery,
@@ -406,12 +404,14 @@ struct ConsumerClient: Machine {
         flags: UInt8,
         _ turn: inout Turn
     ) {
-        guard delivery.connection == link.connection, link.isReady else { return }
-        var packet = Packet(method, channel: ClientLink.channel)
-        packet.message = delivery.message
-        packet.tag = delivery.tag
-        packet.flags = flags
-        turn.send(packet, on: link.connection)
+        link.settle(
+            delivery.message,
+            delivery.tag,
+            on: delivery.connection,
+            method,
+            flags: flags,
+            &turn
+        )
     }
 
     /// A failed piece of work that nobody will ever see again: it was settled before.

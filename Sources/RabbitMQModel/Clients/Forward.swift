@@ -144,7 +144,8 @@ struct ForwardSender: Sendable {
     /// Counts a publication that nobody waits for.
     mutating func count() { sequence += 1 }
 
-    /// Publishes what follows from a message.
+    /// Publishes what follows from a message, and says which publication was the last.
+    @discardableResult
     mutating func publish(
         _ plan: ForwardPlan,
         for origin: Forward.Origin,
@@ -152,7 +153,8 @@ struct ForwardSender: Sendable {
         _ client: Symbol,
         on connection: ConnectionID,
         _ turn: inout Turn
-    ) {
+    ) -> MessageID? {
+        var last: MessageID?
         for letter in plan.letters {
             let header = plan.limit.map { ($0.header, counted + 1) }
             let packet = letter.packet(for: origin, counting: header, &turn)
@@ -175,27 +177,38 @@ struct ForwardSender: Sendable {
             )
             turn.send(packet, on: connection)
             sequence += 1
+            last = packet.message
             if plan.confirms != nil {
                 pending.append(
                     Pending(sequence: sequence, message: packet.message, publishedAt: turn.now)
                 )
             }
         }
+        return last
     }
 
-    /// A confirm, a refusal or a return came.
+    /// A confirm, a refusal or a return came: what it says of all that is waited for.
     mutating func hear(_ packet: Packet, _ turn: inout Turn) -> Answer {
+        let answers = answers(to: packet, &turn)
+        if answers.contains(where: { !$0.isTaken }) { isRefused = true }
+        guard pending.isEmpty, !answers.isEmpty else { return .nothing }
+        defer { isRefused = false }
+        return isRefused ? .refused : .allTaken
+    }
+
+    /// A confirm, a refusal or a return came: what it says of each publication.
+    mutating func answers(to packet: Packet, _ turn: inout Turn) -> [(MessageID, isTaken: Bool)] {
         switch packet.method {
         case .basicReturn:
             turn.record(.messageReturned, message: packet.message, subject: packet.subject)
             if let index = pending.firstIndex(where: { $0.message == packet.message }) {
                 pending[index].wasReturned = true
             }
-            return .nothing
+            return []
         case .basicAck, .basicNack: break
-        default: return .nothing
+        default: return []
         }
-        guard isWaiting else { return .nothing }
+        guard isWaiting else { return [] }
         let isMultiple = packet.has(Flag.multiple)
         let settled = pending.filter {
             $0.sequence == packet.tag || isMultiple && $0.sequence < packet.tag
@@ -210,12 +223,19 @@ struct ForwardSender: Sendable {
                 )
             } else {
                 turn.record(.messageNacked, message: one.message)
-                isRefused = true
             }
         }
-        guard pending.isEmpty, !settled.isEmpty else { return .nothing }
-        defer { isRefused = false }
-        return isRefused ? .refused : .allTaken
+        return settled.map { ($0.message, packet.method == .basicAck || $0.wasReturned) }
+    }
+
+    /// What has waited for a confirm for so long is unknown; the moment at which the next one is.
+    mutating func expire(_ timeout: Interval, _ turn: inout Turn) -> ([MessageID], next: Instant?) {
+        let late = pending.filter { $0.publishedAt + timeout <= turn.now }
+        pending.removeFirst(late.count)
+        for one in late where !one.wasReturned {
+            turn.record(.messageUnknown, message: one.message, variant: 0)
+        }
+        return (late.map(\.message), pending.first.map { $0.publishedAt + timeout })
     }
 
     /// Nobody waits any more: it took too long, or the connection is gone.

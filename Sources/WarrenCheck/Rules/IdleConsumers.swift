@@ -20,7 +20,7 @@ enum IdleConsumers: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for client in subject.clients(.consumer, .server) where client.instances > 1 {
+        for client in subject.clients(.consumer, .server, .bridge) where client.instances > 1 {
             guard let name = client.target["queue"]?.text,
                 let host = subject.host(client.target["vhost"]?.text ?? "/"),
                 let queue = host.queues[name]

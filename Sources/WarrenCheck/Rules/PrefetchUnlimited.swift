@@ -21,7 +21,7 @@ enum PrefetchUnlimited: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for client in subject.clients(.consumer, .server)
+        for client in subject.clients(.consumer, .server, .bridge)
         where client.tree["ack"]?.text != "automatic" {
             let prefetch = client.tree["prefetch"]?.text.flatMap { Int($0) } ?? 0
             let object = "\(client.role.rawValue) '\(client.name)'"

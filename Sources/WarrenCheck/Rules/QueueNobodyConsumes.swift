@@ -19,7 +19,7 @@ enum QueueNobodyConsumes: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        let takers = subject.clients(.consumer, .server)
+        let takers = subject.clients(.consumer, .server, .bridge)
         // Scripts consume as they like, and a file without consumers speaks of none.
         guard !takers.isEmpty, subject.clients(.script).isEmpty else { return }
         var taken = Set(

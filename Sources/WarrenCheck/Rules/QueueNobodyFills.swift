@@ -20,11 +20,11 @@ enum QueueNobodyFills: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        guard !subject.clients(.producer, .caller).isEmpty, subject.clients(.script).isEmpty else {
-            return
-        }
+        guard !subject.clients(.producer, .caller).isEmpty || !subject.bridgesHere.isEmpty,
+            subject.clients(.script).isEmpty
+        else { return }
         let named = Filled.byName(subject)
-        for client in subject.clients(.consumer, .server) {
+        for client in subject.clients(.consumer, .server, .bridge) {
             let vhost = client.target["vhost"]?.text ?? "/"
             guard let queue = client.target["queue"]?.text, let host = subject.host(vhost),
                 host.queues[queue] != nil,

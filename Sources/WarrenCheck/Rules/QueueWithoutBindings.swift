@@ -54,7 +54,7 @@ enum Filled {
                 )
             )
         }
-        for client in subject.clients(.producer, .caller) {
+        for client in subject.clients(.producer, .caller) + subject.bridgesHere {
             let vhost = client.target["vhost"]?.text ?? "/"
             if let queue = client.target["queue"]?.text {
                 found.insert(Name(vhost: vhost, queue: queue))

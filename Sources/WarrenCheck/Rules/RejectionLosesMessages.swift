@@ -20,7 +20,7 @@ enum RejectionLosesMessages: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for client in subject.clients(.consumer, .server)
+        for client in subject.clients(.consumer, .server, .bridge)
         where client.fails.error > 0 || client.fails.poison > 0 {
             guard client.tree["ack"]?.text ?? "after" == "after",
                 client.tree["on_error"]?["requeue"]?.text != "true",

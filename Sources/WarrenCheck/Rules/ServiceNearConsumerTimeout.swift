@@ -23,7 +23,7 @@ enum ServiceNearConsumerTimeout: Rule {
     static func check(_ subject: Subject, _ report: inout RuleReport) {
         let stated = subject.broker?.tree["consumer_timeout"]?.text.flatMap(Units.duration)
         let timeout = stated ?? 1800e9
-        for client in subject.clients(.consumer, .server)
+        for client in subject.clients(.consumer, .server, .bridge)
         where client.tree["ack"]?.text ?? "after" == "after" {
             let prefetch = client.tree["prefetch"]?.text.flatMap { Double($0) } ?? 1
             let held = client.service.mean * max(1, prefetch)

@@ -21,13 +21,14 @@ enum UnconfirmedPublisher: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for client in subject.clients(.producer) where client.tree["persistent"]?.text == "true" {
+        for client in subject.clients(.producer) + subject.bridgesHere
+        where client.tree["persistent"]?.text == "true" {
             let confirms = client.tree["confirms"]
             guard confirms == nil || confirms?.text == "false" else { continue }
             report.add(
                 "'\(client.name)' publishes persistent messages and never asks for a confirm",
                 at: (client.tree["persistent"] ?? client.target).place,
-                object: "producer '\(client.name)'"
+                object: "\(client.role.rawValue) '\(client.name)'"
             )
         }
     }

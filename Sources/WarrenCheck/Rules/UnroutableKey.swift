@@ -20,7 +20,11 @@ enum UnroutableKey: Rule {
     )
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
-        for client in subject.clients(.producer, .caller) {
+        // A bridge that names no key passes on that of each message.
+        let bridges = subject.bridgesHere.filter {
+            $0.target["queue"] != nil || $0.target["key"] != nil
+        }
+        for client in subject.clients(.producer, .caller) + bridges {
             guard let host = subject.host(client.target["vhost"]?.text ?? "/") else { continue }
             let exchange = client.target["exchange"]?.text ?? ""
             guard host.hasExchange(exchange) else { continue }

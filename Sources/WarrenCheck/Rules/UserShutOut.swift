@@ -22,13 +22,14 @@ enum UserShutOut: Rule {
 
     static func check(_ subject: Subject, _ report: inout RuleReport) {
         let set = subject.set
-        for client in subject.clients(.producer, .consumer, .caller, .server)
+        let readers = subject.clients(.consumer, .server, .bridge).map { ($0, isWriting: false) }
+        let writers = subject.clients(.producer, .caller) + subject.bridgesHere
+        for (client, isWriting) in writers.map({ ($0, isWriting: true) }) + readers
         where !set.permissions.isEmpty {
             let vhost = client.target["vhost"]?.text ?? "/"
             let here = set.permissions.filter { $0.vhost == vhost }
             guard !here.isEmpty else { continue }
             let user = client.tree["user"]?.text ?? "guest"
-            let isWriting = client.role == .producer || client.role == .caller
             // The default exchange is `amq.default` to permissions.
             let name =
                 isWriting
