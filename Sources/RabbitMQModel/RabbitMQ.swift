@@ -114,6 +114,18 @@ package enum RabbitMQ: BrokerModel {
         -> BridgeTargetFactory?
     { ClientBuilder(end).bridgeTarget(&blueprint) }
 
+    /// The nodes that may keep a quorum queue or stream, counted from 0; nil if none of these knows it.
+    package static func members(of queue: String, among nodes: [NodeID], in world: World) -> [Int]?
+    {
+        for node in nodes {
+            guard let machine = world.machine(node) as? RabbitMQNode else { continue }
+            for row in machine.queues where row.exists && row.declaration.name == queue {
+                return machine.members(of: row).map(\.place)
+            }
+        }
+        return nil
+    }
+
     /// The leader of a quorum queue, or the node of a classic one, in the first virtual host that has it.
     package static func leader(of queue: String, among nodes: [NodeID], in world: World) -> NodeID?
     {

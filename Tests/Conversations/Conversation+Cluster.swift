@@ -55,6 +55,12 @@ extension Conversation {
         }
     }
 
+    /// The nodes that may keep a quorum queue or stream; nil if there is none.
+    package func members(of queue: String) -> [Int]? {
+        guard let model = model("it asks for members") else { return nil }
+        return RabbitMQ.members(of: queue, among: model.nodes, in: model.world)?.map { $0 + 1 }
+    }
+
     /// Has a node run short of memory, or have enough again.
     package func setAlarm(onNode number: Int, _ isOn: Bool) {
         perform(number) { .order($0, RabbitMQ.alarm(memory: true, isOn: isOn)) }

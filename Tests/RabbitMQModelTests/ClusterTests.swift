@@ -212,6 +212,63 @@ struct ClusterTests {
         #expect(Set(["a", "b", "c"].compactMap { talk.leader(of: $0) }) == [1, 2, 3])
     }
 
+    /// The declarations of `Tests/RealCluster/ask.py places`, and where 3.10.8 put each.
+    private static let places:
+        [(
+            name: String, on: Int, kind: String, says: [(String, FieldValue)], leader: Int,
+            members: [Int]
+        )] = [
+            ("s1", 2, "stream", [size(1)], 2, [2]),
+            ("s2", 2, "stream", [size(2)], 2, [1, 2]),
+            ("s3", 2, "stream", [size(2)], 2, [2, 3]),
+            ("s4", 2, "stream", [size(2), led("balanced")], 1, [1, 2]),
+            ("s5", 1, "stream", [led("least-leaders")], 3, [1, 2, 3]),
+            ("s6", 1, "stream", [led("random")], 1, [1, 2, 3]),
+            ("s7", 1, "stream", [size(1), led("balanced")], 1, [1]),
+            ("q1", 2, "quorum", [group(1)], 2, [2]),
+            ("q2", 2, "quorum", [group(2)], 2, [1, 2]),
+            ("q3", 2, "quorum", [led("balanced")], 1, [1, 2, 3]),
+            ("q4", 1, "quorum", [led("random")], 3, [1, 2, 3]),
+            ("q5", 3, "quorum", [group(2), led("balanced")], 1, [1, 3]),
+            ("q6", 3, "quorum", [led("client-local")], 3, [1, 2, 3]),
+            ("c1", 3, "classic", [], 3, []),
+            ("c2", 3, "classic", [master("min-masters")], 3, []),
+            ("c3", 3, "classic", [master("min-masters")], 1, []),
+            ("c4", 3, "classic", [master("min-masters")], 2, []),
+            ("c5", 3, "classic", [master("client-local")], 3, []),
+        ]
+
+    private static func size(_ count: Int64) -> (String, FieldValue) {
+        ("x-initial-cluster-size", .int(count))
+    }
+
+    private static func group(_ count: Int64) -> (String, FieldValue) {
+        ("x-quorum-initial-group-size", .int(count))
+    }
+
+    private static func led(_ word: String) -> (String, FieldValue) {
+        ("x-queue-leader-locator", .string(word))
+    }
+
+    private static func master(_ word: String) -> (String, FieldValue) {
+        ("x-queue-master-locator", .string(word))
+    }
+
+    @Test
+    func
+        `RMQ-CLUS-11 and 12 each kind of queue counts its own, and lies where a broker put it`()
+        throws
+    {
+        for one in Self.places {
+            try talk.declareQueue(one.name, on: talk.openChannel(on: one.on)) {
+                $0.arguments = [FieldValue.Field("x-queue-type", .string(one.kind))]
+                $0.arguments += one.says.map { FieldValue.Field($0.0, $0.1) }
+            }
+            #expect(talk.leader(of: one.name) == one.leader, "the leader of \(one.name)")
+            #expect(talk.members(of: one.name) == one.members, "the members of \(one.name)")
+        }
+    }
+
     @Test func `RMQ-CLUS-09 and 10 the last node to stop starts first, the others wait for it`()
         throws
     {

@@ -316,7 +316,45 @@ def disconnect(cluster):
             cluster.control(node, words)
 
 
-SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect]
+# Queues in the order in which a client of one node declares them: name, node, type, and what it says of its place.
+PLACES = [
+    ("s1", 2, "stream", {"x-initial-cluster-size": 1}),
+    ("s2", 2, "stream", {"x-initial-cluster-size": 2}),
+    ("s3", 2, "stream", {"x-initial-cluster-size": 2}),
+    ("s4", 2, "stream", {"x-initial-cluster-size": 2, "x-queue-leader-locator": "balanced"}),
+    ("s5", 1, "stream", {"x-queue-leader-locator": "least-leaders"}),
+    ("s6", 1, "stream", {"x-queue-leader-locator": "random"}),
+    ("s7", 1, "stream", {"x-initial-cluster-size": 1, "x-queue-leader-locator": "balanced"}),
+    ("q1", 2, "quorum", {"x-quorum-initial-group-size": 1}),
+    ("q2", 2, "quorum", {"x-quorum-initial-group-size": 2}),
+    ("q3", 2, "quorum", {"x-queue-leader-locator": "balanced"}),
+    ("q4", 1, "quorum", {"x-queue-leader-locator": "random"}),
+    ("q5", 3, "quorum", {"x-quorum-initial-group-size": 2, "x-queue-leader-locator": "balanced"}),
+    ("q6", 3, "quorum", {"x-queue-leader-locator": "client-local"}),
+    ("c1", 3, "classic", {}),
+    ("c2", 3, "classic", {"x-queue-master-locator": "min-masters"}),
+    ("c3", 3, "classic", {"x-queue-master-locator": "min-masters"}),
+    ("c4", 3, "classic", {"x-queue-master-locator": "min-masters"}),
+    ("c5", 3, "classic", {"x-queue-master-locator": "client-local"}),
+]
+
+
+def places(cluster):
+    """Streams, quorum queues and classic queues are declared one after the other: where each comes to lie."""
+    for name, node, kind, arguments in PLACES:
+        cluster.declare(node, name, dict(arguments, **{"x-queue-type": kind}))
+    time.sleep(2)
+    rows = cluster.control(1, "list_queues", "name", "pid", "leader", "members", "--quiet", "--no-table-headers")
+    for row in sorted(rows.split("\n")):
+        name, pid, leader, members = (row.split("\t") + ["", "", ""])[:4]
+        if name not in {one[0] for one in PLACES}:
+            continue
+        leader = leader or pid.split("@")[0].lstrip("<")
+        members = sorted(one.split("@")[0] for one in members.strip("[]").split(", ") if one)
+        print("  %-12s %s%s" % (name, leader.split("@")[0], "  of " + ", ".join(members) if members else ""))
+
+
+SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect, places]
 
 
 def main():

@@ -307,40 +307,4 @@ extension RabbitMQNode {
             setMembers(of: queue, place.members, &turn)
         }
     }
-
-    // MARK: Placement
-
-    /// Where a queue will live that is declared on a node: this one, unless it is said.
-    ///
-    /// - Source: RMQ-QQ-30, -38; RMQ-CLUS-01, -08.
-    func place(
-        for declaration: QueueDeclaration,
-        _ rules: QueueRules,
-        on node: PeerIndex? = nil
-    ) -> QueuePlace {
-        let running = clusterMembers.filter { $0 == me || peers[$0].standing == .running }
-        let isQuorum = rules.kind == .quorum
-        var home = node ?? me
-        if rules.isBalanced, !declaration.exclusive {
-            let counts = running.sorted().map { node in
-                (node, queues.count { $0.exists && $0.home == node })
-            }
-            home = counts.min { $0.1 < $1.1 }?.0 ?? me
-        }
-        if rules.mirroring != nil {
-            let mirrors = mirrors(by: rules, home: home, among: running, existing: [])
-            return QueuePlace(home: home, mirrors: mirrors, synced: mirrors.sorted())
-        }
-        guard isQuorum || rules.hasCopies else { return QueuePlace(home: home) }
-        // Three members unless the queue says otherwise; a stream has one on each node.
-        let count = clusterMembers.count
-        let usual = rules.kind == .stream ? count : min(3, count)
-        let size = Int(min(rules.groupSize ?? UInt64(usual), UInt64(count)))
-        let rest = clusterMembers.filter { $0 != home }
-        let others = rest.filter { running.contains($0) } + rest.filter { !running.contains($0) }
-        let members = ([home] + others.prefix(max(size, 1) - 1)).sorted()
-        guard !isQuorum else { return QueuePlace(home: home, members: members) }
-        let mirrors = members.filter { $0 != home && running.contains($0) }
-        return QueuePlace(home: home, members: members, mirrors: mirrors, synced: mirrors)
-    }
 }

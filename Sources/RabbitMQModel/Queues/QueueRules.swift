@@ -39,8 +39,17 @@ package struct QueueRules: Hashable, Sendable {
     package var maxPriority: UInt8 = 0
     package var quorumPriorities = QuorumPriorities.none
     package var singleActive = false
-    /// Whether a new queue goes to the node with the fewest: RMQ-CLUS-08, RMQ-QQ-30.
-    package var isBalanced = false
+    /// Which node a new queue goes to: RMQ-CLUS-08, RMQ-QQ-30.
+    package enum Locator: Sendable {
+        /// The one that is asked.
+        case local
+        /// The one with the fewest.
+        case balanced
+        /// Any; for classic queues alone.
+        case random
+    }
+
+    package var locator = Locator.local
     /// How many members a replicated queue begins with: RMQ-QQ-38.
     package var groupSize: UInt64?
 
@@ -136,13 +145,20 @@ package struct QueueRules: Hashable, Sendable {
         } else {
             maxPriority = UInt8(clamping: declaration["x-max-priority"]?.number ?? 0)
         }
-        let locator =
-            text("x-queue-leader-locator", "queue-leader-locator")
-            ?? text("x-queue-master-locator", "queue-master-locator")
-        isBalanced = locator == "balanced" || locator == "min-masters" || locator == "least-leaders"
-        groupSize =
-            number("x-quorum-initial-group-size", "initial-group-size")
-            ?? number("x-initial-cluster-size", "initial-cluster-size")
+        locator = Self.locator(
+            kind,
+            version,
+            master: text("x-queue-master-locator", "queue-master-locator"),
+            leader: policyText("x-queue-leader-locator", "queue-leader-locator")
+        )
+        switch kind {
+        case .quorum:  // No policy says it.
+            groupSize = declaration["x-quorum-initial-group-size"]?.number.flatMap {
+                UInt64(exactly: $0)
+            }
+        case .stream: groupSize = policyNumber("x-initial-cluster-size", "initial-cluster-size")
+        case .classic: break
+        }
         singleActive = declaration["x-single-active-consumer"] == .bool(true)
         guard kind == .classic, !declaration.exclusive, version < .v4_0 else { return }
         switch (policy?["ha-mode"]?.text, policy?["ha-params"]) {
@@ -154,5 +170,24 @@ package struct QueueRules: Hashable, Sendable {
         synchronises = policy?["ha-sync-mode"]?.text == "automatic"
         promotesOnFailure = policy?["ha-promote-on-failure"]?.text != "when-synced"
         promotesOnShutdown = policy?["ha-promote-on-shutdown"]?.text == "always"
+    }
+
+    /// What the words of an argument or policy mean.
+    ///
+    /// - Source: `rabbit_queue_location:leader_locator0`, `rabbit_queue_master_location_misc` of 3.10.8: to what is replicated a random
+    ///   leader is a balanced one. From 3.13 on classic queues know both words.
+    private static func locator(
+        _ kind: Kind,
+        _ version: Version,
+        master: String?,
+        leader: String?
+    ) -> Locator {
+        if kind == .classic, version < .v3_13 {
+            return master == "min-masters" ? .balanced : master == "random" ? .random : .local
+        }
+        switch kind == .classic ? leader ?? master : leader {
+        case "balanced", "random", "least-leaders", "min-masters": return .balanced
+        default: return .local
+        }
     }
 }
