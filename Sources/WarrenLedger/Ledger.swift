@@ -5,54 +5,10 @@ public import WarrenTrace
 /// It knows nothing of the models. That is its use: at the end, what the facts add up to is held
 /// against what the machines say they hold.
 public struct Ledger: Sendable {
-    /// The counters of all messages together.
-    public struct Totals: Sendable, Hashable {
-        public var published: UInt64 = 0
-        /// Publications that asked for a confirm.
-        public var askedConfirm: UInt64 = 0
-        public var confirmed: UInt64 = 0
-        public var nacked: UInt64 = 0
-        public var returned: UInt64 = 0
-        /// Publications that asked for a confirm and stopped waiting.
-        public var gaveUp: UInt64 = 0
-        public var retried: UInt64 = 0
-        public var unroutable: UInt64 = 0
-        public var routedCopies: UInt64 = 0
-        public var delivered: UInt64 = 0
-        public var redelivered: UInt64 = 0
-        /// Records of logs that were sent to readers.
-        public var recordsRead: UInt64 = 0
-        public var acked: UInt64 = 0
-        /// Pieces of work that were finished.
-        public var handled: UInt64 = 0
-        /// Of these, the ones that ended a copy that counted as settled when sent.
-        public var handledSettled: UInt64 = 0
-        public var deadLettered: UInt64 = 0
-        public var dropped: UInt64 = 0
-        public var expired: UInt64 = 0
-        public var requeued: UInt64 = 0
-        public var rejected: UInt64 = 0
-        public var effects: UInt64 = 0
-        public var calls: UInt64 = 0
-        public var answered: UInt64 = 0
-        public var callsFailed: UInt64 = 0
-        public var errors: UInt64 = 0
-        /// Faults that found nothing to hit.
-        public var missedFaults: UInt64 = 0
-        /// Copies that were settled and came back because a disk did not know yet.
-        public var resurrected: UInt64 = 0
-        /// Messages that a relay published on another broker.
-        public var relayed: UInt64 = 0
-        /// Of these, the ones that ended a copy that counted as settled when sent.
-        public var relayedSettled: UInt64 = 0
-        /// Publications of a consumer because of a message that it had.
-        public var derived: UInt64 = 0
-    }
-
     /// The counters.
     public private(set) var totals = Totals()
     /// The queues that facts spoke of, in the order of their first fact.
-    public private(set) var queues: [QueueAccount] = []
+    public internal(set) var queues: [QueueAccount] = []
     /// How many copies were dropped, by reason.
     public private(set) var drops = [UInt64](repeating: 0, count: 32)
     /// How many messages found nobody at all, by reason.
@@ -78,8 +34,12 @@ public struct Ledger: Sendable {
 
     /// Looked up by name, and never gone through.
     private var logs: [Symbol: LogAccount] = [:]
-    private var queueOf: ContiguousArray<Int32> = []
+    var queueOf: ContiguousArray<Int32> = []
     private var fates = Fates()
+    /// Who leads what, and what each of several masters of a queue has.
+    public internal(set) var masters = Masters()
+    /// The most that a queue held before copies came back to life.
+    var mostBefore: UInt64 = 0
 
     /// The expectations that are watched while the run goes on.
     public internal(set) var watch: Watch
@@ -128,7 +88,8 @@ public struct Ledger: Sendable {
         guard !isWatching else { return takeWatched(facts) }
         var next = 0
         while next < facts.count {
-            next = takeCommon(facts, from: next)
+            // What two masters have is told apart fact by fact.
+            if masters.sides.isEmpty { next = takeCommon(facts, from: next) }
             guard next < facts.count else { break }
             fold(facts[next])
             next += 1
@@ -231,6 +192,16 @@ public struct Ledger: Sendable {
     }
 
     private mutating func fold(_ fact: Fact) {
+        guard !masters.sides.isEmpty, masters.sides[fact.subject] != nil else { return add(fact) }
+        let index = queue(fact)
+        let before = queues[index].depth
+        add(fact)
+        let change = Int(queues[index].depth) - Int(before)
+        masters.change(fact.subject, at: fact.node.raw, by: change)
+        noteSides(of: fact.subject)
+    }
+
+    private mutating func add(_ fact: Fact) {
         factCount &+= 1
         now = fact.time
         fates.take(fact)
@@ -399,7 +370,9 @@ public struct Ledger: Sendable {
         case .errorRaised: totals.errors += 1
         case .faultBegan, .faultEnded: lastStir = fact.time
         case .faultMissed: totals.missedFaults += 1
-        case .queueDeclared: _ = queue(fact)
+        case .queueDeclared:
+            _ = queue(fact)
+            takeMasters(fact)
         case .queueDeleted: logs[fact.subject]?.delete()
         case .consumerStarted where fact.variant == 1:
             changeLog(fact.subject) { $0.begin(NodeID(fact.peer), at: fact.detail) }
@@ -411,12 +384,17 @@ public struct Ledger: Sendable {
         case .messageRecovered where fact.variant == 1:
             totals.resurrected += 1
             totals.routedCopies += 1
+            if masters.isFirstBack(fact) { mostBefore = queues[queue(fact)].depthMax }
             queues[queue(fact)].add(fact.time)
             logs[fact.subject]?.append()
-        case .nodeStarted, .nodeCrashed, .nodeStopped, .connectionOpened, .connectionClosed,
+            takeMasters(fact)
+        case .nodeStarted, .nodeCrashed, .nodeStopped, .nodeYielded, .leaderElected,
+            .mirrorPromoted:
+            takeMasters(fact)
+        case .connectionOpened, .connectionClosed,
             .linkCut, .linkMended, .linkDisturbed, .nodeFrozen, .nodeThawed, .diskSlowed,
-            .diskFilled, .peerLost, .peerFound, .leaderElected, .nodePaused, .nodeYielded,
-            .mirrorPromoted, .mirrorSynchronised, .clockJumped, .nodeJoined,
+            .diskFilled, .peerLost, .peerFound, .nodePaused, .mirrorSynchronised, .clockJumped,
+            .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .channelOpened,
             .channelClosed, .bindingCreated, .bindingDeleted, .methodReceived,
             .relayWanted, .relayStarted, .relayStopped,

@@ -10,8 +10,11 @@ public struct QueueAccount: Sendable {
     public internal(set) var unacked: UInt64 = 0
     /// Copies that counted as settled when sent, and are not worked on yet.
     public internal(set) var transit: UInt64 = 0
-    /// The most copies that lay in it at once.
-    public private(set) var depthMax: UInt64 = 0
+    private var highest: UInt64 = 0
+    /// The most that lay at one of several masters, while it has them.
+    private var sideMax: UInt64?
+    /// The most copies that lay in it at once; where it had several masters, at one of them.
+    public var depthMax: UInt64 { sideMax ?? highest }
     /// How many deliveries were sent.
     public internal(set) var delivered: UInt64 = 0
     /// From ready to sent.
@@ -39,7 +42,7 @@ public struct QueueAccount: Sendable {
         self.unacked = unacked
         self.transit = transit
         self.delivered = delivered
-        depthMax = depth
+        highest = depth
     }
 
     /// The depth changes at `time`.
@@ -47,7 +50,20 @@ public struct QueueAccount: Sendable {
     mutating func add(_ time: Instant) {
         flow(to: time)
         depth &+= 1
-        if depth > depthMax { depthMax = depth }
+        if depth > highest { highest = depth }
+    }
+
+    /// It has several masters, of which one holds so much.
+    ///
+    /// `before`: the most that it held before the second one told what it has.
+    mutating func part(_ deepest: UInt64, before: UInt64) {
+        sideMax = max(sideMax ?? before, deepest)
+    }
+
+    /// It has one master again.
+    mutating func unite() {
+        guard let most = sideMax else { return }
+        (highest, sideMax) = (most, nil)
     }
 
     @inline(__always)

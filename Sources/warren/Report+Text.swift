@@ -139,7 +139,7 @@ extension Report {
                     title: "queue",
                     value: isShared ? "\(line.broker)/\(line.name)" : line.name
                 ),
-                Column(title: "now", value: line.depth, align: .right),
+                Column(title: "now", value: line.now, align: .right),
                 Column(title: "most", value: line.depth_max, align: .right),
                 Column(title: "delivered", value: line.delivered, align: .right),
                 Column(
@@ -243,5 +243,12 @@ extension Report {
             lines.append("next: warren run \(file)    (without --no-trace, to look into it)")
         }
         return lines
+    }
+}
+
+extension Report.QueueLine {
+    /// What is ready in it, by side where it has several masters.
+    fileprivate var now: String {
+        sides.map { sides in sides.map { "\($0.depth)" }.joined(separator: " + ") } ?? "\(depth)"
     }
 }

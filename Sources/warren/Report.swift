@@ -46,6 +46,14 @@ struct Report: Encodable, Sendable {
         var wait_p50_ns, wait_p99_ns: UInt64
         /// What is kept of it as a log, if it is one.
         @OrNull var log: LogLine?
+        /// What each of its masters has, if it has several.
+        var sides: [SideLine]?
+    }
+
+    /// One of several masters of a queue.
+    struct SideLine: Encodable {
+        var node: String
+        var depth: Int
     }
 
     /// A log: its offsets, and its readers, of which the slowest is so many records behind.
@@ -216,6 +224,14 @@ struct Report: Encodable, Sendable {
                 wait_p99_ns: account.wait.percentile(0.99),
                 log: ledger.log(of: account.symbol).map {
                     LogLine($0) { names[simulation.world.name(of: $0)] }
+                },
+                sides: ledger.masters.sides[account.symbol].map { sides in
+                    sides.map {
+                        SideLine(
+                            node: names[simulation.world.name(of: NodeID($0.node))],
+                            depth: $0.depth
+                        )
+                    }
                 }
             )
         }

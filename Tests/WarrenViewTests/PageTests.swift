@@ -116,7 +116,7 @@ import WarrenView
         var most: [UInt32: Int] = [:]
         for fact in facts {
             holdings.take(fact)
-            for (symbol, sides) in holdings.sides {
+            for (symbol, sides) in holdings.masters.sides {
                 let queue = try #require(holdings.queues.first { $0.symbol == symbol }?.queue)
                 #expect(sides.reduce(0) { $0 + $1.depth } == queue.depth)
                 #expect(sides.allSatisfy { $0.depth >= 0 })
@@ -125,7 +125,11 @@ import WarrenView
         }
         // Both have all that was published before.
         #expect(most == [0: 500, 1: 500])
-        #expect(holdings.sides.count == 1)
+        #expect(holdings.masters.sides.count == 1)
+        // The account tells the same, and no sum of the two.
+        let account = try #require(run.ledger.queues.first)
+        #expect(account.depthMax == 500)
+        #expect(run.ledger.masters.sides[account.symbol]?.map(\.depth) == [0, 0])
     }
 
     @Test("fold what has names of one pattern, where it would be too much") func folding() {

@@ -28,6 +28,33 @@ import Testing
         )
     }
 
+    @Test("tells the depth of a queue with two masters by side, and the most of one of them")
+    func sides() throws {
+        let outcome = try run(
+            """
+            brokers:
+              m:
+                kind: rabbitmq
+                nodes: [n1, n2]
+                net_ticktime: 4s
+                queues: { q: {} }
+                policies: [{ name: ha, pattern: q, definition: { ha-mode: all } }]
+            producers:
+              left: { to: q, hosts: [n1], arrivals: 10/s, count: 500, reconnect: 1s }
+              right: { to: q, hosts: [n2], arrivals: 5/s, count: 250, reconnect: 1s }
+            faults: [{ at: 10s, do: partition, groups: [[m/n1, left], [m/n2, right]], for: 10m }]
+            run: { for: 60s }
+            """
+        )
+        // Of 150 messages that both had, and what came to each after that.
+        let line = try #require(outcome.output.split(separator: "\n").first { $0.hasPrefix("q ") })
+        let words = line.split(separator: " ").map(String.init)
+        #expect(words[2] == "+", "\(line)")
+        let (here, there) = (Int(words[1]) ?? 0, Int(words[3]) ?? 0)
+        #expect((540...550).contains(here) && (320...350).contains(there), "\(line)")
+        #expect(Int(words[4]) == max(here, there), "\(line)")
+    }
+
     @Test("tells each fault, whom it hit, and who came back when")
     func timeline() throws {
         let outcome = try run(

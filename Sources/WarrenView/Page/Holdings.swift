@@ -92,17 +92,8 @@ package struct Holdings {
     /// By symbol, in the order of the first fact about each.
     package private(set) var queues: [(symbol: Symbol, queue: Queue)] = []
     private var indexOf: [Symbol: Int] = [:]
-    /// Nodes that are down.
-    private(set) var down: Set<UInt32> = []
-    /// Who leads what: the symbol of the queue and the node.
-    private(set) var leaders: [Symbol: UInt32] = [:]
-    /// Where each queue was declared, and those of which a mirror was promoted.
-    private var homes: [Symbol: UInt32] = [:]
-    private(set) var promoted: [Symbol: UInt32] = [:]
-    /// The copies that came back to life last, at one node and in one event.
-    private var back = (event: UInt64(0), symbol: Symbol.none, node: UInt32(0), count: 0)
-    /// What each of several masters of a queue has ready, in the order in which they came to be masters.
-    package private(set) var sides: [Symbol: [(node: UInt32, depth: Int)]] = [:]
+    /// Who leads what, which nodes are down, and what each of several masters of a queue has ready.
+    package private(set) var masters = Masters()
     /// Faults that have begun and are not over.
     private(set) var faults: Set<UInt64> = []
     /// Connections that are open, with the client and the node of each.
@@ -125,40 +116,11 @@ package struct Holdings {
 
     /// Takes in a fact.
     package mutating func take(_ fact: Fact) {
-        guard !sides.isEmpty, sides[fact.subject] != nil else { return fold(fact) }
+        guard masters.sides[fact.subject] != nil else { return fold(fact) }
         let before = depth(of: fact.subject)
         fold(fact)
         let change = depth(of: fact.subject) - before
-        guard var found = sides[fact.subject], change != 0 else { return }
-        if let place = found.firstIndex(where: { $0.node == fact.node.raw }) {
-            found[place].depth += change
-        } else {
-            found.append((fact.node.raw, change))
-        }
-        sides[fact.subject] = found
-    }
-
-    /// A mirror becomes master: if the one before is up, each side has messages of its own from now on.
-    private mutating func promote(_ symbol: Symbol, _ node: UInt32, _ event: UInt64) {
-        promoted[symbol] = homes[symbol]
-        if let before = leaders[symbol] ?? homes[symbol], before != node, !down.contains(before),
-            sides[symbol] == nil
-        {
-            // Its own copies came back to life just before, in the same event.
-            let isBack = back.event == event && back.symbol == symbol && back.node == node
-            let own = isBack ? back.count : 0
-            sides[symbol] = [(before, depth(of: symbol) - own), (node, own)]
-        }
-        leaders[symbol] = node
-    }
-
-    /// What a node had is no side any more.
-    private mutating func endSides(of node: UInt32) {
-        // In any order: each is changed by itself.
-        for (symbol, found) in sides {
-            let left = found.filter { $0.node != node }
-            sides[symbol] = left.count < 2 ? nil : left
-        }
+        masters.change(fact.subject, at: fact.node.raw, by: change)
     }
 
     private mutating func fold(_ fact: Fact) {
@@ -167,11 +129,7 @@ package struct Holdings {
         case .messageRouted where fact.variant != 1: change(fact.subject) { $0.append(message) }
         case .messageRecovered where fact.variant == 1:
             change(fact.subject) { $0.append(message) }
-            let (event, node) = (fact.event, fact.node.raw)
-            if back.event != event || back.symbol != fact.subject || back.node != node {
-                back = (event, fact.subject, node, 0)
-            }
-            back.count += 1
+            masters.take(fact, depth: depth(of: fact.subject))
         case .deliverySent:
             change(fact.subject) { queue in
                 let place = queue.remove(message) ?? queue.nextPlace
@@ -186,16 +144,12 @@ package struct Holdings {
         case .messageDropped where fact.detail <= CopyPlace.unacked.rawValue: leave(fact)
         case .queueDeclared:
             change(fact.subject) { _ in }
-            homes[fact.subject] = homes[fact.subject] ?? fact.node.raw
-        case .nodeStarted: down.remove(fact.node.raw)
-        case .nodeCrashed, .nodeStopped:
-            down.insert(fact.node.raw)
-            endSides(of: fact.node.raw)
-        case .nodeYielded: endSides(of: fact.node.raw)
+            masters.take(fact, depth: 0)
+        case .nodeStarted, .nodeCrashed, .nodeStopped, .nodeYielded, .leaderElected,
+            .mirrorPromoted:
+            masters.take(fact, depth: depth(of: fact.subject))
         case .connectionOpened: connections[fact.detail] = (fact.peer, fact.node.raw)
         case .connectionClosed: connections[fact.detail] = nil
-        case .leaderElected: leaders[fact.subject] = fact.node.raw
-        case .mirrorPromoted: promote(fact.subject, fact.node.raw, fact.event)
         case .faultBegan: faults.insert(fact.detail)
         case .faultEnded: faults.remove(fact.detail)
         default: break

@@ -188,10 +188,10 @@ public struct RunPage {
                 packing.add(UInt64(one.place))
             }
         }
-        packing.add(UInt64(holdings.down.count))
-        for node in holdings.down.sorted() { packing.add(UInt64(node)) }
-        packing.add(UInt64(holdings.leaders.count))
-        for (queue, node) in holdings.leaders.sorted(by: { $0.key.raw < $1.key.raw }) {
+        packing.add(UInt64(holdings.masters.down.count))
+        for node in holdings.masters.down.sorted() { packing.add(UInt64(node)) }
+        packing.add(UInt64(holdings.masters.leaders.count))
+        for (queue, node) in holdings.masters.leaders.sorted(by: { $0.key.raw < $1.key.raw }) {
             packing.add(UInt64(queue.raw))
             packing.add(UInt64(node))
         }
@@ -203,8 +203,8 @@ public struct RunPage {
             packing.add(UInt64(ends.client))
             packing.add(UInt64(ends.node))
         }
-        packing.add(UInt64(holdings.sides.count))
-        for (queue, sides) in holdings.sides.sorted(by: { $0.key.raw < $1.key.raw }) {
+        packing.add(UInt64(holdings.masters.sides.count))
+        for (queue, sides) in holdings.masters.sides.sorted(by: { $0.key.raw < $1.key.raw }) {
             packing.add(UInt64(queue.raw))
             packing.add(UInt64(sides.count))
             for side in sides {
@@ -292,7 +292,7 @@ public struct RunPage {
             (
                 "homes",
                 .map(
-                    holdings.promoted.sorted { $0.key.raw < $1.key.raw }.map {
+                    holdings.masters.promoted.sorted { $0.key.raw < $1.key.raw }.map {
                         ("\($0.key.raw)", .int(Int($0.value)))
                     }
                 )
