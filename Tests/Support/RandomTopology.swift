@@ -71,6 +71,7 @@ public struct RandomTopology {
             (("consumers", 85), CommonShapes.consumer(words)),
             (("callers", 20), CommonShapes.caller(words)),
             (("servers", 20), CommonShapes.server(words)),
+            (("bridges", 15), CommonShapes.bridge(from: words, to: words)),
             (("scripts", words.steps.isEmpty ? 0 : 35), CommonShapes.script(words)),
         ]
     }
@@ -282,6 +283,23 @@ public struct RandomTopology {
         }
     }
 
+    /// An end of a bridge from the broker to itself.
+    private mutating func end(_ fields: [Field], canBeExchange: Bool) -> Document {
+        let addresses: Set = ["queue", "exchange", "key", "subject"]
+        let rest = record(fields.filter { !addresses.contains($0.name) }, at: "bridges")
+        var entries: [Document.Entry] = []
+        if words.kind != "rabbitmq" {
+            entries.append(.init("subject", .text(dice.pick(queues))))
+        } else if canBeExchange, !exchanges.isEmpty, dice.happens(40) {
+            entries.append(.init("exchange", .text(dice.pick(exchanges))))
+            if dice.happens(50) { entries.append(.init("key", .text(key()))) }
+        } else {
+            entries.append(.init("queue", .text(dice.pick(queues))))
+        }
+        if case .map(let more) = rest { entries += more }
+        return .map(entries)
+    }
+
     private mutating func value(_ field: Field, at place: String) -> Document {
         known(field.name, at: place) ?? value(field.shape, at: "\(place).\(field.name)")
     }
@@ -306,6 +324,8 @@ public struct RandomTopology {
             return .text(dice.happens(50) ? dice.pick(queues) : key())
         case "node": return .text(dice.pick(nodes))
         case "hosts": return .list([.text(dice.pick(nodes)), .text(dice.pick(nodes))])
+        case "from" where place == "bridges": return end(words.bridgeFrom, canBeExchange: false)
+        case "to" where place == "bridges": return end(words.bridgeTo, canBeExchange: true)
         case "to":
             guard place == "producers" || place == "callers" else {
                 return .text(dice.pick(queues))

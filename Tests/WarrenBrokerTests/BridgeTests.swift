@@ -166,6 +166,30 @@ import WarrenTrace
         #expect(!isBroken(again, "lost"))
     }
 
+    @Test(arguments: ["after", "before", "automatic"])
+    func `NATS-SUB-13 a message whose key is no subject cannot be published`(ack: String) throws {
+        let run = try RelayRun(
+            """
+            warren: 1
+            name: bridge
+            brokers:
+              rabbit: { kind: rabbitmq, queues: { jobs: { bind: { amq.fanout: [""] } } } }
+              nats: { kind: nats }
+            producers:
+              shop: { to: { broker: rabbit, exchange: amq.fanout }, arrivals: 100/s, count: 10 }
+              good: { to: { broker: rabbit, exchange: amq.fanout, key: k }, arrivals: 100/s, count: 10 }
+            bridges:
+              b: { from: { broker: rabbit, queue: jobs, ack: \(ack) }, to: { broker: nats } }
+            run: { for: 60s }
+            """
+        )
+        #expect(run.depth("rabbit/jobs") == 0)
+        #expect(run.totals.derived == 10)
+        #expect(run.facts.count { $0.kind == .workFailed } == 10)
+        #expect(run.totals.errors == 0)
+        #expect(run.facts.count { $0.kind == .consumerStarted } == 1)
+    }
+
     @Test func `NATS-PUB-06 a message that the server refuses comes again for ever`() throws {
         let text = Self.outward(to: "subject: jobs.new, flush: true", bridge: "reconnect: 1s")
             .replacing("nats: { kind: nats }", with: "nats: { kind: nats, max_payload: 100B }")

@@ -101,13 +101,8 @@ private struct RandomBridge {
             let seed = UInt64(first + number)
             var random = RandomBridge(seed: seed)
             let text = random.text()
-            var run = try Simulate.make(text)
-            run.checksInvariants = true
-            while run.advance(facts: 4096, events: 10_000) == .running {
-                if run.world.eventCount > 1_000_000 { run.stop(because: "it goes round") }
-            }
-            var wrong = run.imbalances()
-            if case .stopped(let reason) = run.state { wrong.append(reason) }
+            let (run, faults) = try RandomRun.live(text)
+            var wrong = faults
             for verdict in run.verdicts where !verdict.held {
                 if verdict.name != "lost" || random.isSafe { wrong.append(verdict.sentence) }
             }

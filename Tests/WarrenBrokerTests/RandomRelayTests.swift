@@ -110,13 +110,8 @@ private struct RandomRelays {
             let seed = UInt64(first + number)
             var random = RandomRelays(seed: seed)
             let text = random.text()
-            var run = try Simulate.make(text)
-            run.checksInvariants = true
-            while run.advance(facts: 4096, events: 10_000) == .running {
-                if run.world.eventCount > 1_000_000 { run.stop(because: "it goes round") }
-            }
-            var wrong = run.imbalances()
-            if case .stopped(let reason) = run.state { wrong.append(reason) }
+            let (run, faults) = try RandomRun.live(text)
+            var wrong = faults
             let totals = run.ledger.totals
             if random.isSafe, run.ledger.lost > 0 { wrong.append("\(run.ledger.lost) are lost") }
             if run.ledger.remaining > 0 {

@@ -22,6 +22,18 @@ enum RandomRun {
     /// After so many events it is enough: the rest would not be different.
     static let patience: UInt64 = 150_000
 
+    /// Lives through a text that must be without fault; what is wrong with the run, beside what is expected of it.
+    static func live(_ text: String) throws -> (run: Simulation, wrong: [String]) {
+        var run = try Simulate.make(text)
+        run.checksInvariants = true
+        while run.advance(facts: 4096, events: 10_000) == .running {
+            if run.world.eventCount > 1_000_000 { run.stop(because: "it goes round") }
+        }
+        var wrong = run.imbalances()
+        if case .stopped(let reason) = run.state { wrong.append(reason) }
+        return (run, wrong)
+    }
+
     static func outcome(of text: String) -> Outcome {
         guard let first = once(text, facts: 1024), let second = once(text, facts: 37) else {
             return .refused

@@ -107,15 +107,16 @@ struct PublishingEnd: BridgeTarget {
         }
     }
 
+    func hasAddress(for letter: BridgeLetter, _ names: Names) -> Bool {
+        plan.subject != .none || Subject.canBePublishedTo(names[letter.address])
+    }
+
     mutating func publish(_ letter: BridgeLetter, by client: Symbol, _ turn: inout Turn)
-        -> MessageID?
+        -> MessageID
     {
-        var subject = plan.subject
-        if subject == .none {
-            let text = turn.names[letter.address]
-            guard Subject.canBePublishedTo(text) else { return nil }
-            subject = turn.names.intern(.subject, text)
-        }
+        let subject =
+            plan.subject == .none
+            ? turn.names.intern(.subject, turn.names[letter.address]) : plan.subject
         var packet = Packet(.pub)
         packet.message = turn.newMessage()
         packet.subject = subject

@@ -50,7 +50,7 @@ struct ProducingEnd: BridgeTarget {
     }
 
     mutating func publish(_ letter: BridgeLetter, by client: Symbol, _ turn: inout Turn)
-        -> MessageID?
+        -> MessageID
     {
         assert(link.isReady, "a message is published on a link that is not ready")
         let key = turn.names.intern(.key, turn.names[letter.address])

@@ -153,8 +153,9 @@ struct ForwardSender: Sendable {
         _ client: Symbol,
         on connection: ConnectionID,
         _ turn: inout Turn
-    ) -> MessageID? {
-        var last: MessageID?
+    ) -> MessageID {
+        assert(!plan.letters.isEmpty, "nothing follows from a message")
+        var last = origin.message
         for letter in plan.letters {
             let header = plan.limit.map { ($0.header, counted + 1) }
             let packet = letter.packet(for: origin, counting: header, &turn)

@@ -113,11 +113,12 @@ public struct Bridge: Machine {
             turn.die(backAfter: plan.work.restartAfter)
             return
         case .hang: return
-        case .error:
-            _ = bench.end()
-            fail(letter, .error, &turn)
-            settle(letter, .failed, &turn)
+        case .error: giveUp(letter, &turn)
         case .done, .crashBetween:
+            guard target.hasAddress(for: letter, turn.names) else {
+                giveUp(letter, &turn)
+                break
+            }
             _ = bench.end()
             turn.record(
                 .messageHandled,
@@ -140,14 +141,17 @@ public struct Bridge: Machine {
         if let next = bench.next() { start(next, &turn) }
     }
 
+    /// The work on a letter failed, or nothing can come of it.
+    private mutating func giveUp(_ letter: BridgeLetter, _ turn: inout Turn) {
+        _ = bench.end()
+        fail(letter, .error, &turn)
+        settle(letter, .failed, &turn)
+    }
+
     /// Publishes a letter; false if the bridge died of it.
     private mutating func publish(_ letter: BridgeLetter, _ turn: inout Turn) -> Bool {
         assert(target.isReady(for: letter), "a bridge publishes where it cannot")
-        guard let publication = target.publish(letter, by: plan.client, &turn) else {
-            fail(letter, .error, &turn)
-            settle(letter, .failed, &turn)
-            return true
-        }
+        let publication = target.publish(letter, by: plan.client, &turn)
         if target.confirms { open.append((publication, letter)) }
         if bench.outcome == .crashBetween {
             die(letter, &turn)

@@ -118,9 +118,12 @@ public protocol BridgeTarget: Sendable {
     /// Takes an event; of those that are not about it nothing comes.
     mutating func handle(_ event: Event, _ turn: inout Turn) -> BridgeAnswer
 
-    /// Publishes a message that follows from a letter, and records both; nil if it cannot be published at all.
+    /// Whether there is a way to publish a letter at all, wherever it is addressed to.
+    func hasAddress(for letter: BridgeLetter, _ names: Names) -> Bool
+
+    /// Publishes a message that follows from a letter, and records both.
     mutating func publish(_ letter: BridgeLetter, by client: Symbol, _ turn: inout Turn)
-        -> MessageID?
+        -> MessageID
 
     /// Records what its client leaves open as it dies.
     mutating func perish(_ turn: inout Turn)
@@ -149,6 +152,9 @@ extension BridgeSource {
 }
 
 extension BridgeTarget {
+    /// Every address will do.
+    public func hasAddress(for letter: BridgeLetter, _ names: Names) -> Bool { true }
+
     /// It keeps nothing.
     public func parcels(_ holding: inout ParcelMarks) {}
 }
