@@ -135,7 +135,8 @@ struct RandomTopologyTests {
 
     @Test(arguments: KeptSchedules.files("topology"))
     func `does what it should where it once did not`(path: String) throws {
-        #expect(RandomRun.outcome(of: try Repository.text(path)) == .fine, "\(path)")
+        let outcome = RandomRun.outcome(of: try Repository.text(path))
+        #expect(outcome == .fine, "\(path): \(outcome)")
     }
 
     @Test(arguments: 0..<parts)

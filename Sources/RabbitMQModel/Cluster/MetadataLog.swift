@@ -113,7 +113,13 @@ package struct MetadataLog: Sendable {
 
     /// Names what its changes hold.
     package func parcels(_ holding: inout ParcelMarks) {
-        for one in wanted { holding.keep(one.parcel) }
+        for one in wanted {
+            holding.keep(one.parcel)
+            switch one.then {
+            case .nothing: break
+            case .again(_, let packet), .say(let packet, _, _): holding.keep(packet.parcel)
+            }
+        }
     }
 
     /// What must hold between turns.
