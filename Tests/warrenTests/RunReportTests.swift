@@ -37,8 +37,8 @@ import Testing
                 kind: rabbitmq
                 nodes: [n1, n2]
                 net_ticktime: 4s
-                queues: { q: {} }
-                policies: [{ name: ha, pattern: q, definition: { ha-mode: all } }]
+                queues: { q: {}, r: {} }
+                policies: [{ name: ha, pattern: "", definition: { ha-mode: all } }]
             producers:
               left: { to: q, hosts: [n1], arrivals: 10/s, count: 500, reconnect: 1s }
               right: { to: q, hosts: [n2], arrivals: 5/s, count: 250, reconnect: 1s }
@@ -53,6 +53,11 @@ import Testing
         let (here, there) = (Int(words[1]) ?? 0, Int(words[3]) ?? 0)
         #expect((540...550).contains(here) && (320...350).contains(there), "\(line)")
         #expect(Int(words[4]) == max(here, there), "\(line)")
+        let empty = try #require(outcome.output.split(separator: "\n").first { $0.hasPrefix("r ") })
+        #expect(
+            empty.split(separator: " ").prefix(5) == ["r", "0", "+", "0", "0"],
+            "\(empty)"
+        )
     }
 
     @Test("tells each fault, whom it hit, and who came back when")
