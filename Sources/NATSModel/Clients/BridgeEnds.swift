@@ -80,12 +80,12 @@ struct PublishingEnd: BridgeTarget {
     }
 
     var confirms: Bool { plan.flushes }
+    var unconfirmed: UInt64 { 0 }
+
     func isReady(for letter: BridgeLetter?) -> Bool {
         if link.isReady { return true }
         return !plan.flushes && wasReady && outgoing.hasRoom(for: letter?.size ?? 0)
     }
-
-    var unconfirmed: UInt64 { 0 }
 
     mutating func open(_ turn: inout Turn) { link.open(&turn) }
 

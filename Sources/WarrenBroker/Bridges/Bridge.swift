@@ -237,8 +237,6 @@ public struct Bridge: Machine {
 
     /// Keeps the properties of what it holds.
     public func parcels(_ holding: inout ParcelMarks) {
-        source.parcels(&holding)
-        target.parcels(&holding)
         for letter in bench.items + [held].compactMap(\.self) { holding.keep(letter.properties) }
     }
 

@@ -85,9 +85,6 @@ public protocol BridgeSource: Sendable {
         _ settlement: BridgeSettlement,
         _ turn: inout Turn
     )
-
-    /// Names the parcels that it still needs.
-    func parcels(_ holding: inout ParcelMarks)
 }
 
 /// What comes from the source of a bridge.
@@ -127,9 +124,6 @@ public protocol BridgeTarget: Sendable {
 
     /// Records what its client leaves open as it dies.
     mutating func perish(_ turn: inout Turn)
-
-    /// Names the parcels that it still needs.
-    func parcels(_ holding: inout ParcelMarks)
 }
 
 /// What comes from the target of a bridge.
@@ -144,9 +138,6 @@ public enum BridgeAnswer: Sendable {
 }
 
 extension BridgeSource {
-    /// It keeps nothing.
-    public func parcels(_ holding: inout ParcelMarks) {}
-
     /// As many as come.
     public var room: Int { .max }
 }
@@ -154,9 +145,6 @@ extension BridgeSource {
 extension BridgeTarget {
     /// Every address will do.
     public func hasAddress(for letter: BridgeLetter, _ names: Names) -> Bool { true }
-
-    /// It keeps nothing.
-    public func parcels(_ holding: inout ParcelMarks) {}
 }
 
 /// Makes the ends of the instances of a bridge; each is asked for by the name of the instance.
