@@ -121,5 +121,7 @@ package enum Administration: Sendable, Hashable {
     /// A federation link uses another internal exchange; no operator says this.
     case setActiveExchange(RelayDefinitions.ActiveExchange, vhost: String)
     case deleteVirtualHost(String)
+    /// Members of quorum queues come, go or lead.
+    case quorum(QuorumOrder)
     case closeConnections(reason: String)
 }

@@ -298,7 +298,7 @@ struct ClientBuilder {
         blueprint.addClient(client) { blueprint, symbol, _, _ in
             let plan = ScriptClient.Plan(
                 client: symbol,
-                node: hosts(&blueprint).first ?? node,
+                hosts: client.tree["hosts"] == nil ? [node] : hosts(&blueprint),
                 vhost: blueprint.world.intern(.text, vhost),
                 user: user(&blueprint),
                 startAfter: client.startInterval,

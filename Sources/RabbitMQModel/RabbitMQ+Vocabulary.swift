@@ -152,7 +152,10 @@ extension RabbitMQ {
             ),
             user, vhost,
         ] + recovering,
-        script: [heartbeat],
+        script: [
+            heartbeat,
+            Field("hosts", .list(.text), "the nodes that it connects to, one after the other; the first"),
+        ],
         steps: ScriptReader.steps,
         foreign: DefinitionsText.foreign
     )

@@ -217,7 +217,7 @@ struct ScriptReader {
         case "clear_shovel": return .clearShovel(text, vhost: vhost)
         case "close_connections": return .closeConnections(reason: text)
         case "delete_vhost": return .deleteVirtualHost(text)
-        default: return nil
+        default: return QuorumOrderReader.order(order.key, value, vhost).map { .quorum($0) }
         }
     }
 

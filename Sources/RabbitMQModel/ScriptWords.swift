@@ -272,5 +272,5 @@ extension ScriptReader {
             ),
             Field("close_connections", .text, "closes all connections, for this reason"),
             Field("delete_vhost", .text, "deletes a virtual host"),
-        ] + RelayReader.orders
+        ] + RelayReader.orders + QuorumOrderReader.fields
 }

@@ -96,6 +96,8 @@ package struct Management: Sendable {
         case .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet, .setShovel,
             .clearShovel, .setActiveExchange:
             return (501, "upstreams and shovels are not set on a real broker")
+        case .quorum:
+            return (501, "members of quorum queues come and go with rabbitmq-queues alone")
         }
     }
 

@@ -312,7 +312,7 @@ extension Replay {
             return .setLimits(maxQueues: queues, maxConnections: connections, vhost: host(vhost))
         case .deleteVirtualHost(let vhost): return .deleteVirtualHost(host(vhost))
         case .closeConnections, .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet,
-            .setShovel, .clearShovel, .setActiveExchange:
+            .setShovel, .clearShovel, .setActiveExchange, .quorum:
             return order
         }
     }

@@ -108,7 +108,7 @@ public struct Chronicle: Sendable {
         switch fact.kind {
         case .faultBegan, .faultEnded, .faultMissed, .nodeStopped, .nodeFrozen, .nodeThawed,
             .alarmRaised, .alarmCleared, .nodePaused, .nodeYielded, .mirrorPromoted, .clockJumped,
-            .nodeCrashed, .linkDisturbed, .diskFilled, .relayStopped:
+            .nodeCrashed, .linkDisturbed, .diskFilled, .relayStopped, .memberAdded, .memberDeleted:
             _ = tell(.fact(fact), fact.time)
             if fact.kind == .nodeCrashed { desert(fact) }
             if fact.kind == .nodeCrashed || fact.kind == .nodeStopped {

@@ -397,7 +397,7 @@ public struct Ledger: Sendable {
             .nodeJoined,
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .channelOpened,
             .channelClosed, .bindingCreated, .bindingDeleted, .methodReceived,
-            .relayWanted, .relayStarted, .relayStopped,
+            .relayWanted, .relayStarted, .relayStopped, .memberAdded, .memberDeleted,
             .stepBegan,
             .publishFailed, .consumerStarted, .queuePurged, .messageRecovered,
             .effectSkipped,

@@ -61,7 +61,8 @@ extension FactKind {
         case .linkSlowed, .diskSlowed: FactColumns(.nothing, .factor)
         case .workSlowed: FactColumns(.name, .factor)
         case .faultBegan, .faultEnded: FactColumns(.nothing, .fault)
-        case .errorRaised, .recordRead, .recordSettled, .consumerStarted:
+        case .errorRaised, .recordRead, .recordSettled, .consumerStarted, .memberAdded,
+            .memberDeleted:
             FactColumns(.node, .number)
         case .channelOpened, .channelClosed: FactColumns(.node, .channel)
         case .linkCut, .linkMended, .linkDisturbed, .peerLost, .peerFound, .consumerEnded,

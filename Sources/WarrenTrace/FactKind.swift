@@ -101,6 +101,13 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A node wants a relay, which begins to connect. subject: its name.
     case relayWanted = 52
 
+    /// A quorum queue has a member on another node. subject: the queue; peer: the member's node; detail: how many
+    /// members it has now.
+    case memberAdded = 53
+    /// A quorum queue has no member on a node any more. subject: the queue; peer: the node; detail: how many members
+    /// it has now.
+    case memberDeleted = 54
+
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; variant: 1 if it asks for a confirm;
     /// detail: ``Fact/bodySize`` and ``Fact/headers``.
@@ -200,6 +207,8 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .relayStarted: "relay.started"
         case .relayStopped: "relay.stopped"
         case .messageRelayed: "message.relayed"
+        case .memberAdded: "member.added"
+        case .memberDeleted: "member.deleted"
         case .bindingCreated: "binding.created"
         case .bindingDeleted: "binding.deleted"
         case .errorRaised: "error.raised"

@@ -157,6 +157,10 @@ public struct FactText: Sendable {
                 ? "\(here) and \(peer) are together"
                 : "\(here) finds that \(peer) went on without it: they are partitioned"
         case .leaderElected: return "\(here) leads \(subject), in term \(detail)"
+        case .memberAdded:
+            return "\(subject) has a member on \(peer), and \(detail) in all"
+        case .memberDeleted:
+            return "\(subject) has no member on \(peer) any more, and \(detail) in all"
         case .nodePaused: return "\(here) pauses: it sees only a minority of its cluster"
         case .nodeYielded:
             return

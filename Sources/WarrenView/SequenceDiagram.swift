@@ -174,6 +174,8 @@ public struct SequenceDiagram: Sendable {
             case .nodeStarted where fact.variant == 1: add(fact, .note(here), "back")
             case .leaderElected: add(fact, .note(here), "leads \(subject)")
             case .mirrorPromoted: add(fact, .note(here), "master of \(subject)")
+            case .memberAdded: add(fact, .note(here), "\(subject): a member more")
+            case .memberDeleted: add(fact, .note(here), "\(subject): a member less")
             case .nodePaused: add(fact, .note(here), "pauses")
             case .nodeYielded: add(fact, .note(here), "gives way")
             case .alarmRaised: add(fact, .note(here), "alarm")

@@ -94,7 +94,7 @@ struct SearchStory {
         switch fact.kind {
         case .faultBegan, .nodeCrashed, .nodeStopped, .nodeFrozen, .nodeThawed, .alarmRaised,
             .alarmCleared, .nodePaused, .nodeYielded, .mirrorPromoted, .errorRaised, .consumerEnded,
-            .queueDeleted:
+            .queueDeleted, .memberAdded, .memberDeleted:
             return true
         case .nodeStarted: return fact.variant == 1
         case .leaderElected: return fact.detail > 1

@@ -138,6 +138,7 @@ extension RealArm {
         case .setUpstream, .clearUpstream, .setUpstreamSet, .clearUpstreamSet, .setShovel,
             .clearShovel, .setActiveExchange:
             scope.giveUp("the plug-ins for shovels and federation are not enabled")
+        case .quorum: scope.giveUp("a broker of one node has no members to add")
         }
     }
 

@@ -67,7 +67,7 @@ import WarrenKernel
             } while !words.isEmpty
         }
 
-        func parcels(_ member: Int) -> [UInt32] { members[member].log.map(\.parcel.raw) }
+        func parcels(_ member: Int) -> [UInt32] { members[member].log.entries.map(\.parcel.raw) }
     }
 
     @Test func `commits an entry when a majority has it on its disk, and not before`() {
@@ -184,8 +184,8 @@ import WarrenKernel
         #expect(group.parcels(0) == [4])
         group.turn(0) { $0.probe(PeerIndex(2), &$1) }
         group.settle()
-        #expect(group.members[2].snapshotIndex == 3)
-        #expect(group.members[2].snapshot == ParcelID(99))
+        #expect(group.members[2].log.snapshotIndex == 3)
+        #expect(group.members[2].log.snapshot == ParcelID(99))
         #expect(group.parcels(2) == [4])
         #expect(group.members[2].commit >= 3)
     }
@@ -204,22 +204,25 @@ import WarrenKernel
 
     @Test func `comes back with what its disk kept, and has committed nothing of it`() {
         let back = Raft(
-            members: Self.three,
             me: PeerIndex(1),
             term: 3,
             votedFor: PeerIndex(2),
-            snapshot: (index: 2, term: 1, parcel: ParcelID(9)),
-            log: [
-                Raft.Entry(term: 2, parcel: ParcelID(4)), Raft.Entry(term: 3, parcel: ParcelID(5)),
-            ]
+            log: RaftLog(
+                members: Self.three,
+                snapshot: (index: 2, term: 1, parcel: ParcelID(9)),
+                entries: [
+                    Raft.Entry(term: 2, parcel: ParcelID(4)),
+                    Raft.Entry(term: 3, parcel: ParcelID(5)),
+                ]
+            )
         )
         back.checkInvariants()
         #expect(back.lastIndex == 4)
-        #expect(back.lastTerm == 3)
+        #expect(back.log.lastTerm == 3)
         #expect(back.durable == 4)
         #expect(back.commit == 2)
         #expect(back.leader == .none)
-        #expect(back[3]?.parcel == ParcelID(4))
-        #expect(back[2] == nil, "it is in the snapshot")
+        #expect(back.log[3]?.parcel == ParcelID(4))
+        #expect(back.log[2] == nil, "it is in the snapshot")
     }
 }

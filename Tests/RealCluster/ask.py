@@ -93,11 +93,27 @@ class Cluster:
             os.killpg(self.processes[node].pid, signal.SIGKILL)
             self.processes[node].wait()
 
-    def control(self, node, *words):
+    def control(self, node, *words, tool="rabbitmqctl"):
         """Runs rabbitmqctl, and returns what it prints."""
-        words = [SBIN + "/rabbitmqctl", "-n", "w%d@localhost" % node, *words]
+        words = [SBIN + "/" + tool, "-n", "w%d@localhost" % node, *words]
         done = subprocess.run(words, env=self.environment(node), cwd=self.folder, capture_output=True, text=True, timeout=90)
-        return done.stdout.strip()
+        return (done.stdout if tool == "rabbitmqctl" else done.stdout + done.stderr).strip()
+
+    def queues(self, node, *words):
+        """Runs rabbitmq-queues, and prints what it was asked, how long it took and what it said."""
+        began = time.time()
+        said = " ".join(self.control(node, *words, tool="rabbitmq-queues").split())
+        print("  %-40s %4.1f s  %s" % (" ".join(words), time.time() - began, said[-200:]), flush=True)
+
+    def group(self, node, queue):
+        """Who leads a queue, and who are its members."""
+        rows = self.control(node, "list_queues", "name", "leader", "members", "online", "--quiet", "--no-table-headers")
+        for row in rows.split("\n"):
+            name, leader, members, online = (row.split("\t") + ["", "", ""])[:4]
+            if name == queue:
+                short = lambda text: ", ".join(sorted(one.split("@")[0] for one in text.strip("[]").split(", ") if one))
+                return "%s leads %s; online %s" % (short(leader), short(members), short(online))
+        return "no such queue"
 
     def connect(self, node):
         return pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", 26670 + node, heartbeat=0))
@@ -354,7 +370,216 @@ def places(cluster):
         print("  %-12s %s%s" % (name, leader.split("@")[0], "  of " + ", ".join(members) if members else ""))
 
 
-SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect, places]
+class Subscriber(threading.Thread):
+    """Consumes with a prefetch, keeps what it gets unacknowledged or acknowledges it, and notes what happens."""
+
+    def __init__(self, node, queue, ack=True):
+        super().__init__(daemon=True)
+        self.parameters = pika.ConnectionParameters("127.0.0.1", 26670 + node, heartbeat=0)
+        self.queue, self.ack, self.got, self.redelivered, self.end = queue, ack, [], 0, ""
+
+    def run(self):
+        try:
+            channel = pika.BlockingConnection(self.parameters).channel()
+            channel.basic_qos(prefetch_count=5)
+            channel.basic_consume(self.queue, self.hear)
+            channel.start_consuming()
+            self.end = "cancelled"
+        except Exception as error:
+            self.end = "%s %s" % (type(error).__name__, error)
+
+    def hear(self, channel, method, properties, body):
+        self.got.append(time.time())
+        self.redelivered += method.redelivered
+        if self.ack:
+            channel.basic_ack(method.delivery_tag)
+
+    def __str__(self):
+        return "%d deliveries, %d again; %s" % (len(self.got), self.redelivered, self.end or "goes on")
+
+
+def grow(cluster):
+    """A quorum queue of one member grows, and its first node is killed."""
+    cluster.declare(1, "one", dict(QUORUM, **{"x-quorum-initial-group-size": 1}), 5)
+    cluster.declare(1, "clas", {"x-queue-type": "classic"})
+    one, two = Publisher(3, "one"), Subscriber(3, "one")
+    one.start()
+    two.start()
+    time.sleep(2)
+    cluster.queues(1, "add_member", "one", "w2@localhost")
+    print("  " + cluster.group(1, "one"))
+    cluster.queues(1, "add_member", "one", "w2@localhost")
+    cluster.queues(1, "add_member", "one", "w9@localhost")
+    cluster.queues(1, "add_member", "none", "w2@localhost")
+    cluster.queues(1, "add_member", "clas", "w2@localhost")
+    cluster.queues(1, "delete_member", "one", "w3@localhost")
+    cluster.queues(1, "grow", "w3@localhost", "even", "--queue-pattern", "^one$")
+    print("  " + cluster.group(1, "one"))
+    print("  publisher    longest time without a confirm %.3f s, nacks %d" % (one.longest(), len(one.nacks)))
+    print("  subscriber   %s" % two)
+    cluster.kill(1)
+    time.sleep(3)
+    print("  " + cluster.group(3, "one"))
+    print("  publisher    longest time without a confirm %.3f s, nacks %d" % (one.longest(), len(one.nacks)))
+    print("  subscriber   %s" % two)
+    cluster.start(1)
+    cluster.queues(1, "delete_member", "one", "w1@localhost")
+    cluster.queues(1, "delete_member", "one", "w2@localhost")
+    print("  " + cluster.group(3, "one"))
+    cluster.queues(1, "delete_member", "one", "w3@localhost")
+    print("  publisher    longest time without a confirm %.3f s, nacks %d" % (one.longest(), len(one.nacks)))
+    print("  subscriber   %s" % two)
+    cluster.queues(2, "add_member", "one", "w1@localhost")
+    print("  " + cluster.group(3, "one"))
+
+
+def leader_leaves(cluster):
+    """The leader's member is deleted while clients of all nodes are there."""
+    cluster.declare(1, "lea", QUORUM, 100)
+    publishers = [Publisher(node, "lea") for node in (1, 2)]
+    keeper, worker = Subscriber(1, "lea", ack=False), Subscriber(2, "lea")
+    for one in publishers + [keeper, worker]:
+        one.start()
+    time.sleep(2)
+    cluster.queues(1, "delete_member", "lea", "w1@localhost")
+    time.sleep(3)
+    print("  " + cluster.group(1, "lea"))
+    for node, one in zip((1, 2), publishers):
+        print("  publisher %d  longest time without a confirm %.3f s, nacks %d, acks in the last second %d" % (node, one.longest(), len(one.nacks), sum(one.acks[-1] - at < 1 for at in one.acks)))
+    print("  keeper 1     %s" % keeper)
+    print("  worker 2     %s" % worker)
+    cluster.queues(1, "delete_member", "lea", "w2@localhost")
+    time.sleep(3)
+    print("  " + cluster.group(1, "lea"))
+    for node, one in zip((1, 2), publishers):
+        print("  publisher %d  longest time without a confirm %.3f s, nacks %d" % (node, one.longest(), len(one.nacks)))
+    cluster.queues(1, "add_member", "lea", "w1@localhost")
+    cluster.queues(1, "add_member", "lea", "w2@localhost")
+    print("  " + cluster.group(1, "lea"))
+
+
+def rescued(cluster):
+    """One of two members is killed, and a third one is added to the one that is left."""
+    cluster.declare(1, "two", dict(QUORUM, **{"x-quorum-initial-group-size": 2}), 5)
+    print("  " + cluster.group(1, "two"))
+    gone = 2 if "w2" in cluster.group(1, "two") else 3
+    other = 5 - gone
+    one = Publisher(other, "two")
+    one.start()
+    time.sleep(2)
+    cluster.kill(gone)
+    time.sleep(5)
+    acks = len(one.acks)
+    cluster.queues(1, "add_member", "two", "w%d@localhost" % other)
+    time.sleep(3)
+    print("  " + cluster.group(1, "two"))
+    print("  publisher    longest time without a confirm %.3f s, nacks %d, acks after %d" % (one.longest(), len(one.nacks), len(one.acks) - acks))
+    cluster.queues(1, "delete_member", "two", "w%d@localhost" % gone)
+    print("  " + cluster.group(1, "two"))
+    cluster.start(gone)
+    time.sleep(3)
+    print("  " + cluster.group(1, "two"))
+    cluster.queues(1, "quorum_status", "two")
+    print("  publisher    longest time without a confirm %.3f s, nacks %d" % (one.longest(), len(one.nacks)))
+
+
+def no_majority(cluster):
+    """Two of three nodes are killed, and their members are to be deleted at the one that is left."""
+    cluster.declare(1, "nom", QUORUM, 5)
+    cluster.declare(2, "nol", QUORUM, 5)
+    cluster.kill(2, 3)
+    time.sleep(1)
+    print("  the leader is left:")
+    cluster.queues(1, "delete_member", "nom", "w2@localhost")
+    print("  " + cluster.group(1, "nom"))
+    cluster.queues(1, "delete_member", "nom", "w3@localhost")
+    cluster.queues(1, "add_member", "nom", "w3@localhost")
+    print("  it is not:")
+    cluster.queues(1, "delete_member", "nol", "w2@localhost")
+    cluster.queues(1, "shrink", "w2@localhost")
+    print("  " + cluster.group(1, "nol"))
+    cluster.queues(1, "rebalance", "quorum")
+    for node in (2, 3):
+        cluster.start(node)
+    time.sleep(3)
+    print("  " + cluster.group(1, "nom"))
+    print("  " + cluster.group(1, "nol"))
+
+
+def rebalance(cluster):
+    """Seven quorum queues that one node leads are rebalanced, while clients are there."""
+    names = ["b%d" % number for number in range(7)]
+    for number, name in enumerate(names):
+        cluster.declare(1, name, QUORUM, 10 * (7 - number))
+    publishers = [Publisher(1, name) for name in names]
+    subscribers = [Subscriber(2, name) for name in names]
+    for one in publishers + subscribers:
+        one.start()
+    time.sleep(3)
+    cluster.queues(1, "rebalance", "quorum", "--queue-pattern", "^b")
+    time.sleep(3)
+    for name, one, two in zip(names, publishers, subscribers):
+        print("  %s: %s; longest without a confirm %.3f s, nacks %d; %s" % (name, cluster.group(1, name), one.longest(), len(one.nacks), two))
+
+
+def rebalance_down(cluster):
+    """Six quorum queues that one node leads are rebalanced while another node is down."""
+    names = ["d%d" % number for number in range(6)]
+    for name in names:
+        cluster.declare(1, name, QUORUM, 5)
+    cluster.kill(3)
+    publishers = [Publisher(1, name) for name in names]
+    for one in publishers:
+        one.start()
+    time.sleep(3)
+    cluster.queues(1, "rebalance", "quorum", "--queue-pattern", "^d")
+    time.sleep(45)
+    for name, one in zip(names, publishers):
+        print("  %s: %s; longest without a confirm %.3f s, acks %d, nacks %d" % (name, cluster.group(1, name), one.longest(), len(one.acks), len(one.nacks)))
+    cluster.start(3)
+
+
+def behind(cluster):
+    """A follower is killed, 50,000 messages pass and are acknowledged, and it is back; then the two others are killed."""
+    cluster.declare(1, "beh", QUORUM, 5)
+    cluster.kill(3)
+    channel = cluster.connect(1).channel()
+    for round in range(5):
+        for _ in range(10_000):
+            channel.basic_publish("", "beh", b"x" * 100, properties=PERSISTENT)
+        two = Subscriber(2, "beh")
+        if round < 4:
+            two.start()
+            time.sleep(6)
+            print("  subscriber   %s" % two)
+    time.sleep(2)
+    cluster.queues(1, "quorum_status", "beh")
+    cluster.start(3)
+    for _ in range(5):
+        cluster.queues(3, "quorum_status", "beh")
+        time.sleep(1)
+
+
+def flapping(cluster):
+    """The link between the nodes of a leader and of a follower is lost every 3 s, ten times."""
+    cluster.declare(1, "fla", QUORUM, 5)
+    publishers = [Publisher(node, "fla") for node in (1, 2, 3)]
+    for one in publishers:
+        one.start()
+    time.sleep(2)
+    for _ in range(10):
+        cluster.control(1, "eval", "erlang:disconnect_node(w2@localhost).")
+        time.sleep(2)
+    time.sleep(3)
+    print("  " + cluster.group(1, "fla"))
+    for node, one in zip((1, 2, 3), publishers):
+        print("  publisher %d  longest time without a confirm %.3f s, acks %d, nacks %d" % (node, one.longest(), len(one.acks), len(one.nacks)))
+    for node in (1, 2, 3):
+        found = cluster.control(node, "eval", "{rabbit_node_monitor:partitions(), lists:sort(rabbit_nodes:all_running())}.")
+        print("  w%d           partitions and running: %s" % (node, "".join(found.split())))
+
+
+SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect, places, grow, leader_leaves, rescued, no_majority, rebalance, rebalance_down, behind, flapping]
 
 
 def main():

@@ -18,7 +18,8 @@ struct Hearing: Sendable {
     mutating func record(_ packet: Packet, _ turn: inout Turn) {
         guard let method = packet.method else { return }
         switch method {
-        case .basicAck, .basicNack, .heartbeat, .administered: return
+        case .basicAck, .basicNack, .heartbeat: return
+        case .administered: if packet.subject == .none { return }
         case .basicConsumeOk: tags[packet.c] = packet.key
         default: break
         }
@@ -71,6 +72,7 @@ struct Hearing: Sendable {
         case .channelClose, .connectionClose:
             text.add("code", number: UInt64(packet.c))
             text.add("text", names[packet.subject])
+        case .administered: text.add("text", names[packet.subject])
         case .connectionBlocked: text.add("reason", names[packet.subject])
         default: break
         }

@@ -10,7 +10,8 @@ import WarrenTrace
 struct ScriptClient: Machine {
     struct Plan: Sendable {
         var client: Symbol
-        var node: NodeID
+        /// Where it connects to: the first time, the second time and so on, from the beginning when they are over.
+        var hosts: [NodeID]
         var vhost: Symbol
         var user: Symbol
         var startAfter: Interval
@@ -72,6 +73,8 @@ struct ScriptClient: Machine {
     private var next = 0
     private var waiting = Waiting.nothing
     private var connection = ConnectionID.none
+    /// How often it has connected.
+    private var connects = 0
     private var channel: UInt16 = 1
     private var open: Set<UInt16> = []
     /// What waits for confirms, by channel that was asked for them.
@@ -239,7 +242,8 @@ struct ScriptClient: Machine {
     private mutating func connect(_ turn: inout Turn) {
         waiting = .connection
         channel = 1
-        connection = turn.connect(to: plan.node)
+        connection = turn.connect(to: plan.hosts[connects % plan.hosts.count])
+        connects += 1
     }
 
     private mutating func beat(_ turn: inout Turn) {

@@ -15,6 +15,8 @@ package struct MetadataLog: Sendable {
         case nothing
         /// Receive this packet of a channel again.
         case again(channel: ChannelIndex, Packet)
+        /// Go on with an order about quorum queues.
+        case order(UInt64)
         /// Say this, if it is a method.
         case say(Packet, ConnectionID, channel: ChannelIndex)
     }
@@ -116,7 +118,7 @@ package struct MetadataLog: Sendable {
         for one in wanted {
             holding.keep(one.parcel)
             switch one.then {
-            case .nothing: break
+            case .nothing, .order: break
             case .again(_, let packet), .say(let packet, _, _): holding.keep(packet.parcel)
             }
         }

@@ -76,6 +76,8 @@ package enum PeerWord: UInt16, Sendable, CaseIterable {
     case loss
     /// Who leads a quorum queue was heard; and is in the metadata of all nodes that are up.
     case heard, recorded
+    /// A member of a quorum queue is to come, to go or to lead; what came of it; it is gone.
+    case member, memberDone, memberGone
 }
 
 /// Another node of the cluster, as this one sees it.
@@ -156,6 +158,11 @@ package struct ClusterPlan: Sendable {
 
     /// Erlang's name of a node.
     func name(of peer: PeerIndex) -> String { names[peer.place] }
+
+    /// The node with a name in the file, or with Erlang's.
+    func peer(named name: String) -> PeerIndex? {
+        names.firstIndex { $0 == name || $0 == "rabbit@\(name)" }.map { PeerIndex($0) }
+    }
 }
 
 /// How a node stands.

@@ -169,6 +169,7 @@ extension RabbitMQNode {
         case .done, .filled, .answer, .fetched, .delivery, .leads, .heard, .recorded,
             .resume, .reached:
             receiveFromQuorum(packet, word, peer, &turn)
+        case .member, .memberDone, .memberGone: receiveAboutMember(packet, word, peer, &turn)
         case .tick: break
         case .loss: if let word = Words.Loss(packet) { receive(word, peer, &turn) }
         case .hello:

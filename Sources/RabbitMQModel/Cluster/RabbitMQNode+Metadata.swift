@@ -68,6 +68,7 @@ extension RabbitMQNode {
         guard let then = metadataLog.made(number) else { return }
         switch then {
         case .nothing: break
+        case .order(let number): endTask(of: number, "", &turn)
         case .again(let channel, let packet): resume(channel, with: packet, &turn)
         case .say(let packet, let connection, let channel):
             if packet.method != nil { turn.send(packet, on: connection) }

@@ -40,7 +40,7 @@ extension RabbitMQNode {
     }
 
     /// Nodes in the order of their names, in which the broker settles ties.
-    private func byName(_ nodes: [PeerIndex]) -> [PeerIndex] {
+    func byName(_ nodes: [PeerIndex]) -> [PeerIndex] {
         peers.isAlone ? nodes : nodes.sorted { peers.plan.name(of: $0) < peers.plan.name(of: $1) }
     }
 

@@ -74,6 +74,7 @@ extension RabbitMQNode {
             change(vhost, &turn) { $0.relays.active.replace(exchange, \.link) }
         case .deleteVirtualHost(let name):
             deleteVirtualHost(name, &turn)
+        case .quorum(let order): obey(order, for: .none, &turn)
         case .closeConnections(let reason):
             for session in sessions.indices
             where sessions[session].isOpen && !sessions[session].isProxy {

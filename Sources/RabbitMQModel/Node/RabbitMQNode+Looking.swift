@@ -80,6 +80,7 @@ extension RabbitMQNode {
             )
         }
         quorums.checkInvariants()
+        quorumOrders.checkInvariants()
         deadLetters.checkInvariants()
         metadataLog.checkInvariants()
         remoteUse.checkInvariants()

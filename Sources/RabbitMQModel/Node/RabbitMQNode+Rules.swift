@@ -361,6 +361,9 @@ enum NodeTimer {
     /// The sides of a partition have told of themselves.
     static let heal = TimerID(8)
 
+    /// Nodes have been asked in vain for what an operator wants.
+    static let orders = TimerID(9)
+
     private static let firstOfQueues: UInt32 = 16
 
     /// What a timer of a queue is for; the one of elections also ends the waiting of a queue that has no home, or is being

@@ -31,6 +31,7 @@ package struct RabbitMQNode: Machine {
     var copies = Copies()
     var remoteUse: RemoteUse
     var quorums = QuorumGroups()
+    var quorumOrders = QuorumOrders()
 
     package init(
         broker: Symbol,
@@ -110,6 +111,8 @@ package struct RabbitMQNode: Machine {
             finishBooting(&turn)
         } else if timer == NodeTimer.calls {
             expireCalls(&turn)
+        } else if timer == NodeTimer.orders {
+            expireOrders(&turn)
         } else if timer == NodeTimer.heal {
             heal(&turn)
         } else if timer == NodeTimer.tick {
@@ -308,9 +311,12 @@ package struct RabbitMQNode: Machine {
         } else if method == .connectionCloseOk {
             turn.close(connection)
         } else if method == .administer {
-            if let order: Administration = turn.parcels.get(packet.parcel) {
-                administer(order, &turn)
+            let order: Administration? = turn.parcels.get(packet.parcel)
+            if case .quorum(let order) = order {
+                obey(order, for: connection, &turn)
+                return
             }
+            if let order { administer(order, &turn) }
             reply(.administered, 0, connection, &turn)
         } else if method == .superviseRelays {
             relays.begin(connection)

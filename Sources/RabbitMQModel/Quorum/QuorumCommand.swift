@@ -73,10 +73,20 @@ struct QuorumBatch: ParcelBundle {
     var commands: ContiguousArray<QuorumCommand>
     /// By what the queue goes from here on, if that may have changed: the first entry of each leader says it.
     var configuration: QuorumConfiguration?
+    /// Which member comes or goes, if one does.
+    var change: MemberChange?
 
     func parcels(_ holding: inout ParcelMarks) {
         for command in commands { holding.keep(command.packet.parcel) }
     }
+}
+
+/// A member of a quorum queue comes or goes.
+struct MemberChange: BitwiseCopyable, Sendable {
+    var peer: PeerIndex
+    var isAdded: Bool
+    /// All members from here on.
+    var members: PeerSet
 }
 
 /// By what a quorum queue goes.

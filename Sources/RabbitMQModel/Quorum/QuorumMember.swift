@@ -60,7 +60,7 @@ struct QuorumMember: Sendable {
         self.raft = raft
         self.queue = snapshot?.queue ?? queue
         self.startedAt = startedAt
-        applied = snapshot == nil ? 0 : raft.snapshotIndex
+        applied = snapshot == nil ? 0 : raft.log.snapshotIndex
     }
 
     @inline(__always)
@@ -74,7 +74,9 @@ struct QuorumMember: Sendable {
     /// What has gathered, as the leader's next entry, and whether the entry must say by what the queue goes; nil unless
     /// there is something, and few enough are under way.
     mutating func nextBatch(at time: Instant) -> (batch: QuorumBatch, mustConfigure: Bool)? {
-        guard isLeader, !gathering.isEmpty, raft.uncommitted < Self.window else { return nil }
+        guard isLeader, !gathering.isEmpty, raft.uncommitted < Self.window, !raft.isYielding else {
+            return nil
+        }
         var commands = ContiguousArray<QuorumCommand>()
         swap(&commands, &gathering)
         defer { mustConfigure = false }
@@ -114,7 +116,20 @@ struct QuorumMember: Sendable {
         raft.probe(peer, &wishes)
     }
 
-    mutating func setMembers(_ members: [PeerIndex]) { raft.setMembers(members) }
+    /// Goes on with one member more or one less, as the leader, which it must be allowed.
+    mutating func change(
+        to members: [PeerIndex],
+        by parcel: ParcelID,
+        _ wishes: inout Raft.Wishes
+    ) {
+        raft.change(to: members, by: parcel, &wishes)
+    }
+
+    mutating func transfer(to peer: PeerIndex, _ wishes: inout Raft.Wishes) -> Raft.Transfer {
+        raft.transfer(to: peer, &wishes)
+    }
+
+    mutating func leadOn(_ wishes: inout Raft.Wishes) { raft.leadOn(&wishes) }
 
     mutating func tellCommit(_ wishes: inout Raft.Wishes) { raft.tellCommit(&wishes) }
 
@@ -139,7 +154,7 @@ struct QuorumMember: Sendable {
     /// The next entry that is committed and has not taken effect, which it does now.
     @inline(__always)
     mutating func nextStep(_ parcels: borrowing Parcels) -> Step? {
-        guard applied < raft.commit, let entry = raft[applied + 1],
+        guard applied < raft.commit, let entry = raft.log[applied + 1],
             let batch: QuorumBatch = parcels.get(entry.parcel)
         else { return nil }
         applied += 1
@@ -166,7 +181,7 @@ struct QuorumMember: Sendable {
 
     /// A snapshot, if one is worth it: the log is longer than what it would save.
     var snapshotIfWorth: QuorumSnapshot? {
-        let length = applied - raft.snapshotIndex
+        let length = applied - raft.log.snapshotIndex
         guard length >= UInt64(2 * (queue.presentCount + queue.unackedCount)),
             applied <= raft.durable
         else { return nil }
@@ -185,9 +200,9 @@ struct QuorumMember: Sendable {
 
     /// Takes over the leader's snapshot, if that is ahead.
     mutating func adopt(_ snapshot: QuorumSnapshot) {
-        guard raft.snapshotIndex > applied else { return }
+        guard raft.log.snapshotIndex > applied else { return }
         queue = snapshot.queue
-        applied = raft.snapshotIndex
+        applied = raft.log.snapshotIndex
     }
 
     // MARK: Chores
@@ -214,7 +229,7 @@ struct QuorumMember: Sendable {
     @inline(__always)
     mutating func chores() -> Chores {
         var chores: Chores = []
-        if applied &- raft.snapshotIndex >= Self.snapshotInterval { chores.insert(.snapshot) }
+        if applied &- raft.log.snapshotIndex >= Self.snapshotInterval { chores.insert(.snapshot) }
         guard isLeader else { return chores }
         if !knowsClients, applied > raft.inherited { chores.insert(.greeting) }
         if queue.nextExpiry != wakesAt { chores.insert(.alarm) }
@@ -264,8 +279,8 @@ struct QuorumMember: Sendable {
 
     func parcels(_ holding: inout ParcelMarks) {
         queue.parcels(&holding)
-        for entry in raft.log { holding.keep(entry.parcel) }
-        holding.keep(raft.snapshot)
+        for entry in raft.log.entries { holding.keep(entry.parcel) }
+        holding.keep(raft.log.snapshot)
         for command in gathering { holding.keep(command.packet.parcel) }
     }
 

@@ -44,14 +44,14 @@ package struct QuorumView: Sendable, Hashable {
         isLeader = member.raft.isLeader
         commit = member.raft.commit
         applied = member.applied
-        first = max(member.raft.snapshotIndex + 1, start)
+        first = max(member.raft.log.snapshotIndex + 1, start)
         violations = member.raft.violations
         ready = member.queue.readyCount
         unacked = member.queue.unackedCount
         var entries: [Entry] = []
         if first <= commit {
             for index in first...commit {
-                guard let entry = member.raft[index] else { break }
+                guard let entry = member.raft.log[index] else { break }
                 entries.append(Entry(term: entry.term, parcel: entry.parcel))
             }
         }

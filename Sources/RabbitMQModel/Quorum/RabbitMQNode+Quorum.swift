@@ -48,7 +48,7 @@ extension RabbitMQNode {
         return quorum
     }
 
-    private mutating func join(
+    mutating func join(
         _ quorum: QuorumIndex,
         _ raft: Raft,
         _ turn: inout Turn
@@ -58,7 +58,7 @@ extension RabbitMQNode {
             honoursPriority: settings.version >= .v4_0,
             createdAt: clock(turn.now)
         )
-        let snapshot: QuorumSnapshot? = turn.parcels.get(raft.snapshot)
+        let snapshot: QuorumSnapshot? = turn.parcels.get(raft.log.snapshot)
         quorums.join(
             quorum,
             QuorumMember(raft, empty, startedAt: turn.now, snapshot: snapshot)
@@ -210,7 +210,7 @@ extension RabbitMQNode {
 
     private mutating func write(_ quorum: QuorumIndex, _ turn: inout Turn) {
         for index in quorums.wishes.entries {
-            guard let entry = quorums[member: quorum].raft[index] else { continue }
+            guard let entry = quorums[member: quorum].raft.log[index] else { continue }
             turn.append(
                 Journal.Entry(parcel: entry.parcel, mark: entry.term),
                 to: symbol(quorum).raw,
@@ -239,20 +239,23 @@ extension RabbitMQNode {
         follow(leader, quorums[member: quorum].raft.term, quorum, &turn)
     }
 
-    private mutating func storeVote(_ quorum: QuorumIndex, _ turn: inout Turn) {
+    mutating func storeVote(_ quorum: QuorumIndex, _ turn: inout Turn) {
         var packet = Packet()
         packet.x = quorums[member: quorum].raft.term
         packet.y = UInt64(quorums[member: quorum].raft.votedFor.wire)
         packet.d = UInt32(truncatingIfNeeded: quorums[quorum].epoch)
+        packet.setMembers(quorums[member: quorum].raft.log.members.atSnapshot)
         turn.store(packet, at: DiskKey.vote(symbol(quorum)), as: numbers.nextWrite())
     }
 
     private mutating func storeSnapshot(_ quorum: QuorumIndex, _ turn: inout Turn) {
-        let parcel = quorums[member: quorum].raft.snapshot
+        let log = quorums[member: quorum].raft.log
+        let parcel = log.snapshot
         var packet = Packet()
         packet.parcel = parcel
-        packet.x = quorums[member: quorum].raft.snapshotIndex
-        packet.y = quorums[member: quorum].raft.snapshotTerm
+        packet.x = log.snapshotIndex
+        packet.y = log.snapshotTerm
+        packet.setMembers(log.members.atSnapshot)
         turn.store(packet, at: DiskKey.snapshot(symbol(quorum)), as: numbers.nextWrite())
         if let snapshot: QuorumSnapshot = turn.parcels.get(parcel) {
             quorums.act(quorum) { member, _ in member.adopt(snapshot) }
@@ -305,7 +308,9 @@ extension RabbitMQNode {
     mutating func holdElection(_ queue: QueueIndex, _ turn: inout Turn) {
         let quorum = queues[queue].quorum
         guard quorum != .none, quorums[quorum].hasMember else { return }
-        quorums.act(quorum) { $0.stand(&$1) }
+        quorums.act(quorum) { member, wishes in
+            if member.isLeader { member.leadOn(&wishes) } else { member.stand(&wishes) }
+        }
         carryOut(quorum, &turn)
     }
 
@@ -335,7 +340,7 @@ extension RabbitMQNode {
     mutating func tellCommits(_ turn: inout Turn) {
         guard isClustered else { return }
         for quorum in quorums.indices where quorums.leads(quorum) {
-            for peer in quorums[quorum].members
+            for peer in quorums[member: quorum].raft.members
             where peer != me && peers[peer].connection != .none {
                 quorums.act(quorum) { $0.probe(peer, &$1) }
             }
@@ -384,6 +389,7 @@ extension RabbitMQNode {
                 takeHearing(term, of: peer, quorum, &turn)
             }
             failCalls(to: peer, quorum, &turn)
+            failOrders(to: peer, quorum, &turn)
             guard let raft = quorums.member(of: quorum)?.raft else { continue }
             if raft.leader == peer {
                 quorums.act(quorum) { $0.loseLeader(&$1) }
@@ -414,33 +420,6 @@ extension RabbitMQNode {
         }
     }
 
-    /// Goes on with other members; one that is new begins empty and is brought up to date.
-    mutating func setMembers(of queue: QueueIndex, _ wanted: [PeerIndex], _ turn: inout Turn) {
-        let quorum = queues[queue].quorum
-        guard quorum != .none, quorums[quorum].members != wanted else { return }
-        quorums.setMembers(wanted, of: quorum)
-        let isMember = quorums[quorum].hasMember
-        if isMember, wanted.contains(me) {
-            quorums.act(quorum) { member, _ in member.setMembers(wanted) }
-            carryOut(quorum, &turn)
-        } else if isMember {
-            turn.disarm(NodeTimer.election(ofQueue: queue))
-            turn.erase(DiskKey.vote(symbol(quorum)))
-            quorums.leave(quorum)
-        } else if wanted.contains(me) {
-            let raft = Raft(
-                members: wanted,
-                me: me,
-                term: 0,
-                votedFor: .none,
-                snapshot: (0, 0, .none),
-                log: []
-            )
-            join(quorum, raft, &turn)
-            storeVote(quorum, &turn)
-        }
-    }
-
     // MARK: The disk
 
     /// Makes a member again from what its disk kept.
@@ -449,24 +428,32 @@ extension RabbitMQNode {
         guard let vote = recovery.record(DiskKey.vote(symbol)) else { return }
         let quorum = queues[queue].quorum
         var snapshot: (index: UInt64, term: UInt64, parcel: ParcelID) = (0, 0, .none)
+        var founders = vote.packet.members
         if let stored = recovery.record(DiskKey.snapshot(symbol)) {
             snapshot = (stored.packet.x, stored.packet.y, stored.packet.parcel)
+            founders = stored.packet.members
         }
-        var log = Deque<Raft.Entry>()
+        var entries = Deque<Raft.Entry>()
+        var changes: [(index: UInt64, members: PeerSet)] = []
         var index = snapshot.index + 1
         // A hole means that what lies behind it was never acknowledged.
         let journal = recovery.journal(symbol.raw)
         while let entry = journal[index] {
-            log.append(Raft.Entry(term: entry.mark, parcel: entry.parcel))
+            entries.append(Raft.Entry(term: entry.mark, parcel: entry.parcel))
+            let batch: QuorumBatch? = turn.parcels.get(entry.parcel)
+            if let change = batch?.change { changes.append((index, change.members)) }
             index += 1
         }
         let raft = Raft(
-            members: quorums[quorum].members,
             me: me,
             term: vote.packet.x,
             votedFor: PeerIndex(wire: UInt32(truncatingIfNeeded: vote.packet.y)),
-            snapshot: snapshot,
-            log: log
+            log: RaftLog(
+                members: founders.peers,
+                changes: changes,
+                snapshot: snapshot,
+                entries: entries
+            )
         )
         join(quorum, raft, &turn)
         quorums[quorum].client.forgetLeader()

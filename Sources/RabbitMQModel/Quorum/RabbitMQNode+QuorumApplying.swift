@@ -80,6 +80,7 @@ extension RabbitMQNode {
         if let configuration = batch.configuration {
             quorums.act(quorum) { member, _ in member.follow(configuration, at: batch.time) }
         }
+        if isNews, let change = batch.change { tell(change, quorum, &turn) }
         var effects = quorums.borrowEffects()
         for command in batch.commands {
             quorums.act(quorum) { member, _ in member.apply(command, at: batch.time, &effects) }

@@ -197,6 +197,7 @@ extension RabbitMQNode {
     ) {
         guard quorums[quorum].client.follow(leader, term) else { return }
         sayAgain(quorum, &turn)
+        goOnWithOrders(of: quorum, &turn)
     }
 
     mutating func sayAgain(_ quorum: QuorumIndex, _ turn: inout Turn) {

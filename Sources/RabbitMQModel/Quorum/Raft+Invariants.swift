@@ -7,26 +7,15 @@ extension Raft {
     package func checkInvariants() {
         precondition(commit <= lastIndex, "more is committed than there is")
         precondition(durable <= lastIndex, "more is on the disk than there is")
-        precondition(snapshotIndex <= commit, "a snapshot holds what is not committed")
-        precondition(snapshotIndex <= durable, "a snapshot holds what is not on the disk")
-        precondition((snapshotIndex == 0) == (snapshot == .none), "a snapshot of nothing")
+        precondition(log.snapshotIndex <= commit, "a snapshot holds what is not committed")
+        precondition(log.snapshotIndex <= durable, "a snapshot holds what is not on the disk")
+        precondition(log.lastTerm <= term, "a log has an entry of a term that has not begun")
+        log.checkInvariants()
         precondition(
-            lastIndex == snapshotIndex + UInt64(log.count),
-            "a log does not begin behind its snapshot"
+            role != .leader || progress.count == members.count,
+            "a leader knows of other members than there are"
         )
-        precondition(
-            zip(log, log.dropFirst()).allSatisfy { $0.term <= $1.term },
-            "terms run backwards in a log"
-        )
-        precondition(
-            log.first.map { snapshotTerm <= $0.term } ?? true,
-            "a log begins in a term before that of its snapshot"
-        )
-        precondition(
-            log.last.map { $0.term <= term } ?? (snapshotTerm <= term),
-            "a log has an entry of a term that has not begun"
-        )
-        precondition(Set(members).count == members.count, "a member is counted twice")
+        precondition(role == .leader || !isYielding, "a member hands over that does not lead")
         precondition(
             votedFor == .none || term > 0,
             "a vote was given before there was a term"

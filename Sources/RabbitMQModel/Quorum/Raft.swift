@@ -1,4 +1,4 @@
-package import DequeModule
+import DequeModule
 package import WarrenKernel
 import WarrenTrace
 
@@ -14,22 +14,15 @@ import WarrenTrace
 ///
 /// - Source: Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm*, with the pre-vote
 ///   of Ongaro's thesis, 9.6; rabbitmq/ra `ra_server.erl`. RMQ-QQ-25, -31, -34.
-/// - Differs: an entry is a batch of commands; a member that has been added or removed is known to all
-///   at once, through the metadata of the cluster.
+/// - Differs: an entry is a batch of commands, or a change of the members.
 package struct Raft: Sendable {
-    /// The members, by their number in the cluster.
-    package private(set) var members: [PeerIndex]
     package let me: PeerIndex
     package private(set) var role = Role.follower
     package private(set) var term: UInt64
     package private(set) var votedFor = PeerIndex.none
     /// Who leads, as far as it is known; none if it is not.
     package private(set) var leader = PeerIndex.none
-    /// The entries behind the snapshot.
-    package private(set) var log = Deque<Entry>()
-    package private(set) var snapshotIndex: UInt64 = 0
-    package private(set) var snapshotTerm: UInt64 = 0
-    package private(set) var snapshot = ParcelID.none
+    package private(set) var log: RaftLog
     /// The last entry that is on this member's disk.
     package private(set) var durable: UInt64 = 0
     package private(set) var commit: UInt64 = 0
@@ -37,12 +30,12 @@ package struct Raft: Sendable {
     private var verified: UInt64 = 0
     /// How often something happened that cannot happen unless a disk breaks its word.
     package private(set) var violations = 0
-    private var next: [UInt64] = []
-    private var match: [UInt64] = []
-    /// Whether a member is asked where it stands: nothing else goes to it before it answers.
-    private var isProbing: [Bool] = []
-    /// From where on entries are under way: what a member is taken to have.
-    private var base: [UInt64] = []
+    /// As the leader: how far each member is, in their order.
+    private(set) var progress: [Progress] = []
+    /// Whether it leads, and has asked another member to do so: it makes no entries meanwhile, and hears of none.
+    package private(set) var isYielding = false
+    /// Whether its leader wants it to lead.
+    private var isCalled = false
     /// How much is committed, as far as the others were told.
     private var told: UInt64 = 0
     private var votes: Set<PeerIndex> = []
@@ -54,7 +47,7 @@ package struct Raft: Sendable {
 
     /// A member of a new group, in which everybody knows who leads.
     package init(members: [PeerIndex], me: PeerIndex, leader: PeerIndex, term: UInt64) {
-        self.members = members
+        log = RaftLog(members: members)
         self.me = me
         self.term = term
         votedFor = leader
@@ -63,43 +56,24 @@ package struct Raft: Sendable {
     }
 
     /// A member that comes back with what its disk kept.
-    package init(
-        members: [PeerIndex],
-        me: PeerIndex,
-        term: UInt64,
-        votedFor: PeerIndex,
-        snapshot: (index: UInt64, term: UInt64, parcel: ParcelID),
-        log: Deque<Entry>
-    ) {
-        self.members = members
+    package init(me: PeerIndex, term: UInt64, votedFor: PeerIndex, log: RaftLog) {
         self.me = me
         self.term = term
         self.votedFor = votedFor
-        snapshotIndex = snapshot.index
-        snapshotTerm = snapshot.term
-        self.snapshot = snapshot.parcel
         self.log = log
-        commit = snapshot.index
-        verified = snapshot.index
-        durable = snapshot.index + UInt64(log.count)
+        commit = log.snapshotIndex
+        verified = log.snapshotIndex
+        durable = log.lastIndex
     }
 
-    package var lastIndex: UInt64 { snapshotIndex + UInt64(log.count) }
-    package var lastTerm: UInt64 { log.last?.term ?? snapshotTerm }
+    /// The members, by their number in the cluster.
+    package var members: [PeerIndex] { log.members.now }
+    @inline(__always)
+    package var lastIndex: UInt64 { log.lastIndex }
     package var majority: Int { members.count / 2 + 1 }
     package var isLeader: Bool { role == .leader }
     /// Entries that this leader appended and that are not committed.
     package var uncommitted: UInt64 { lastIndex - max(commit, inherited) }
-
-    /// The entry at an index behind the snapshot.
-    package subscript(index: UInt64) -> Entry? {
-        index > snapshotIndex && index <= lastIndex
-            ? log[Int(index - snapshotIndex - 1)] : nil
-    }
-
-    private func term(at index: UInt64) -> UInt64? {
-        index == snapshotIndex ? snapshotTerm : self[index]?.term
-    }
 
     private func place(of member: PeerIndex) -> Int? { members.firstIndex(of: member) }
 
@@ -111,18 +85,26 @@ package struct Raft: Sendable {
         leader = me
         votes = []
         inherited = lastIndex
-        next = members.map { _ in lastIndex + 1 }
-        match = members.map { $0 == me ? durable : 0 }
-        base = members.map { _ in lastIndex }
-        isProbing = members.map { _ in false }
+        isCalled = false
+        progress = members.map {
+            Progress(next: lastIndex + 1, match: $0 == me ? durable : 0, base: lastIndex)
+        }
         told = 0
     }
 
     /// Adds an entry, as the leader.
     package mutating func append(_ parcel: ParcelID, _ wishes: inout Wishes) {
+        append(parcel, members: .none, &wishes)
+    }
+
+    private mutating func append(
+        _ parcel: ParcelID,
+        members wanted: PeerSet,
+        _ wishes: inout Wishes
+    ) {
         assert(role == .leader, "only the leader makes entries")
         precondition(isLeader, "only a leader appends to its log")
-        log.append(Entry(term: term, parcel: parcel))
+        log.append(Entry(term: term, parcel: parcel), members: wanted)
         wishes.entries.append(lastIndex)
         wishes.syncs.append(.entry(index: lastIndex, term: term))
         for place in members.indices where members[place] != me { feed(place, &wishes) }
@@ -131,48 +113,48 @@ package struct Raft: Sendable {
     /// Sends a member what it lacks, as far as the window allows.
     private mutating func feed(_ place: Int, _ wishes: inout Wishes) {
         assert(role == .leader, "only the leader feeds its followers")
-        while !isProbing[place], next[place] <= lastIndex, next[place] <= base[place] + Self.window
-        {
-            guard next[place] > snapshotIndex else { return sendSnapshot(place, &wishes) }
-            wishes.sends.append((members[place], word(at: next[place])))
-            next[place] += 1
+        while progress[place].mayBeSent(upTo: lastIndex), !isYielding {
+            let next = progress[place].next
+            guard next > log.snapshotIndex else { return sendSnapshot(place, &wishes) }
+            wishes.sends.append((members[place], word(at: next)))
+            progress[place].next += 1
         }
     }
 
     private mutating func sendSnapshot(_ place: Int, _ wishes: inout Wishes) {
-        assert(snapshot != .none, "a snapshot is sent that is not there")
+        assert(log.snapshot != .none, "a snapshot is sent that is not there")
         let word = Message(
             kind: .snapshot,
             term: term,
-            index: snapshotIndex,
-            logTerm: snapshotTerm,
+            index: log.snapshotIndex,
+            logTerm: log.snapshotTerm,
             commit: commit,
-            parcel: snapshot
+            parcel: log.snapshot,
+            members: log.members.atSnapshot
         )
         wishes.sends.append((members[place], word))
-        next[place] = snapshotIndex + 1
+        progress[place].next = log.snapshotIndex + 1
     }
 
     /// The word that carries the entry at `index`, or none if there is none.
     private func word(at index: UInt64) -> Message {
-        let entry = self[index]
+        let entry = log[index]
         return Message(
             kind: .append,
             term: term,
             index: index,
-            logTerm: term(at: index - 1) ?? 0,
+            logTerm: log.term(at: index - 1) ?? 0,
             entryTerm: entry?.term ?? 0,
             commit: commit,
-            parcel: entry?.parcel ?? .none
+            parcel: entry?.parcel ?? .none,
+            members: log.members.change(at: index)
         )
     }
 
     /// Asks a member where it stands: it was away, or is to hear what is committed.
     package mutating func probe(_ member: PeerIndex, _ wishes: inout Wishes) {
         guard isLeader, member != me, let place = place(of: member) else { return }
-        next[place] = lastIndex + 1
-        base[place] = lastIndex
-        isProbing[place] = true
+        progress[place].probe(behind: lastIndex)
         wishes.sends.append((member, word(at: lastIndex + 1)))
     }
 
@@ -181,10 +163,10 @@ package struct Raft: Sendable {
     /// - Source: rabbitmq/ra `ra_server.erl`, `make_pipelined_rpc_effects`: a peer that was told of an earlier
     ///   commit index gets a word without entries.
     package mutating func tellCommit(_ wishes: inout Wishes) {
-        guard isLeader, told < commit, commit == lastIndex else { return }
+        guard isLeader, told < commit, commit == lastIndex, !isYielding else { return }
         told = commit
         for place in members.indices
-        where members[place] != me && !isProbing[place] && next[place] > lastIndex {
+        where members[place] != me && progress[place].hasAll(upTo: lastIndex) {
             var notice = word(at: lastIndex + 1)
             notice.granted = true
             wishes.sends.append((members[place], notice))
@@ -193,21 +175,24 @@ package struct Raft: Sendable {
 
     /// A member has everything up to an index on its disk.
     private mutating func matched(_ member: PeerIndex, _ index: UInt64) {
-        guard let place = place(of: member), match[place] < index else { return }
-        match[place] = index
-        guard isLeader else { return }
+        guard isLeader, let place = place(of: member), progress[place].match < index else {
+            return
+        }
+        progress[place].match = index
+        guard !isYielding else { return }
         let agreed = agreedIndex
         // Only entries of its own term are committed by counting; the rest comes with them.
-        if agreed > commit, term(at: agreed) == term { commit = agreed }
+        if agreed > commit, log.term(at: agreed) == term { commit = agreed }
     }
 
     /// The last entry that a majority has.
     private var agreedIndex: UInt64 {
-        switch match.count {
-        case 1: match[0]
-        case 2: min(match[0], match[1])
-        case 3: max(min(match[0], match[1]), min(max(match[0], match[1]), match[2]))
-        default: match.sorted(by: >)[majority - 1]
+        func match(_ place: Int) -> UInt64 { progress[place].match }
+        return switch progress.count {
+        case 1: match(0)
+        case 2: min(match(0), match(1))
+        case 3: max(min(match(0), match(1)), min(max(match(0), match(1)), match(2)))
+        default: progress.map(\.match).sorted(by: >)[majority - 1]
         }
     }
 
@@ -217,7 +202,7 @@ package struct Raft: Sendable {
     package mutating func stored(_ sync: Wishes.Sync, _ wishes: inout Wishes) {
         switch sync {
         case .entry(let index, let entryTerm):
-            guard term(at: index) == entryTerm, index > durable else { return }
+            guard log.term(at: index) == entryTerm, index > durable else { return }
             durable = index
             if isLeader {
                 matched(me, index)
@@ -243,7 +228,8 @@ package struct Raft: Sendable {
 
     /// Asks all others for their votes in a term.
     private func ask(_ kind: Message.Kind, _ wanted: UInt64, _ wishes: inout Wishes) {
-        let word = Message(kind: kind, term: wanted, index: lastIndex, logTerm: lastTerm)
+        var word = Message(kind: kind, term: wanted, index: lastIndex, logTerm: log.lastTerm)
+        word.granted = isCalled
         for member in members where member != me { wishes.sends.append((member, word)) }
     }
 
@@ -280,6 +266,7 @@ package struct Raft: Sendable {
     private mutating func follow(_ newer: UInt64, _ wishes: inout Wishes) {
         if role == .leader { wishes.lostLeadership = true }
         role = .follower
+        (isYielding, isCalled) = (false, false)
         leader = .none
         term = newer
         votedFor = .none
@@ -310,13 +297,14 @@ package struct Raft: Sendable {
         case .preVote:
             var answer = Message(kind: .preVoted, term: word.term)
             answer.granted =
-                word.term > term && isUpToDate(word) && role != .leader
-                && (leader == .none || leader == member || !leaderIsAlive)
+                word.term > term && isUpToDate(word) && (role != .leader || isYielding)
+                && (leader == .none || leader == member || !leaderIsAlive || word.granted
+                    || isYielding)
             // One that is behind may not even know the term.
             if !answer.granted { answer.term = term }
             wishes.sends.append((member, answer))
             // Who does not lead any more learns it from the one who leads.
-            if role == .leader { probe(member, &wishes) }
+            if role == .leader, !isYielding { probe(member, &wishes) }
         case .preVoted:
             if word.granted, role == .preCandidate, word.term == term + 1 {
                 votes.insert(member)
@@ -344,11 +332,15 @@ package struct Raft: Sendable {
         case .append: receiveEntry(word, member, &wishes)
         case .snapshot: receiveSnapshot(word, member, &wishes)
         case .appended: receiveAnswer(word, member, &wishes)
+        case .lead:
+            guard word.term == term, role == .follower else { return }
+            isCalled = true
+            stand(&wishes)
         }
     }
 
     private func isUpToDate(_ word: Message) -> Bool {
-        word.logTerm > lastTerm || word.logTerm == lastTerm && word.index >= lastIndex
+        word.logTerm > log.lastTerm || word.logTerm == log.lastTerm && word.index >= lastIndex
     }
 
     /// Whether `member` may lead in the term that it names; it does from now on.
@@ -365,6 +357,7 @@ package struct Raft: Sendable {
             return false
         }
         role = .follower
+        isCalled = false
         leader = member
         wishes.election = false
         return true
@@ -377,7 +370,7 @@ package struct Raft: Sendable {
     ) {
         guard accept(word, member, &wishes) else { return }
         let before = word.index - 1
-        guard before < snapshotIndex || term(at: before) == word.logTerm else {
+        guard before < log.snapshotIndex || log.term(at: before) == word.logTerm else {
             // What the leader takes for known is not: it goes back to what certainly is.
             let known = max(min(lastIndex, before - 1), commit)
             wishes.sends.append((member, appended(known, false)))
@@ -386,9 +379,10 @@ package struct Raft: Sendable {
         var last = before
         if word.parcel != .none {
             last = word.index
-            if word.index > snapshotIndex, term(at: word.index) != word.entryTerm {
+            if word.index > log.snapshotIndex, log.term(at: word.index) != word.entryTerm {
                 truncate(from: word.index, &wishes)
-                log.append(Entry(term: word.entryTerm, parcel: word.parcel))
+                let entry = Entry(term: word.entryTerm, parcel: word.parcel)
+                log.append(entry, members: word.members)
                 wishes.entries.append(word.index)
                 wishes.syncs.append(.entry(index: word.index, term: word.entryTerm))
             }
@@ -407,7 +401,7 @@ package struct Raft: Sendable {
         }
         verified = min(verified, index - 1)
         wishes.erased.append((index, lastIndex + 1))
-        log.removeLast(Int(lastIndex - index + 1))
+        log.truncate(from: index)
         durable = min(durable, index - 1)
     }
 
@@ -418,11 +412,10 @@ package struct Raft: Sendable {
     ) {
         guard accept(word, member, &wishes) else { return }
         if word.index > commit {
-            if lastIndex > snapshotIndex {
-                wishes.erased.append((snapshotIndex + 1, lastIndex + 1))
+            if lastIndex > log.snapshotIndex {
+                wishes.erased.append((log.snapshotIndex + 1, lastIndex + 1))
             }
-            log.removeAll()
-            install(word.index, word.logTerm, word.parcel)
+            log.install(word)
             wishes.snapshot = true
             durable = word.index
             commit = word.index
@@ -439,57 +432,76 @@ package struct Raft: Sendable {
         if word.term > term {
             return follow(word.term, &wishes)
         }
-        guard isLeader, word.term == term, let place = place(of: member) else { return }
+        guard isLeader, !isYielding, word.term == term, let place = place(of: member),
+            !progress[place].isStale(word)
+        else { return }
         if word.granted {
             matched(member, word.index)
-            if !isProbing[place] || word.index + 1 >= next[place] {
-                isProbing[place] = false
-                next[place] = max(next[place], word.index + 1)
-                base[place] = max(base[place], word.index)
-            }
+            progress[place].grant(word.index)
             feed(place, &wishes)
             return
         }
         // Of all that was under way, each word is refused: the first refusal counts, and lower ones.
-        guard word.index + 1 < next[place] else { return }
-        if word.index < match[place] {
-            violations += 1
-            match[place] = word.index
-        }
-        next[place] = word.index + 1
-        base[place] = word.index
-        isProbing[place] = true
-        if next[place] > snapshotIndex {
-            wishes.sends.append((member, self.word(at: next[place])))
+        guard word.index + 1 < progress[place].next else { return }
+        if progress[place].refuse(word.index) { violations += 1 }
+        if progress[place].next > log.snapshotIndex {
+            wishes.sends.append((member, self.word(at: progress[place].next)))
         } else {
-            isProbing[place] = false
+            progress[place].isProbing = false
             sendSnapshot(place, &wishes)
         }
     }
 
     // MARK: Snapshots and members
 
-    private mutating func install(_ index: UInt64, _ term: UInt64, _ parcel: ParcelID) {
-        (snapshotIndex, snapshotTerm, snapshot) = (index, term, parcel)
-    }
-
     /// Replaces all entries up to `index`, which is applied, by a snapshot.
     package mutating func compact(upTo index: UInt64, _ parcel: ParcelID, _ wishes: inout Wishes) {
-        guard index > snapshotIndex, index <= durable, let term = term(at: index) else { return }
-        wishes.erased.append((snapshotIndex + 1, index + 1))
+        guard index > log.snapshotIndex, index <= durable else { return }
+        wishes.erased.append((log.snapshotIndex + 1, index + 1))
         wishes.snapshot = true
-        log.removeFirst(Int(index - snapshotIndex))
-        install(index, term, parcel)
+        log.compact(upTo: index, parcel)
     }
 
-    /// Goes on with other members.
-    package mutating func setMembers(_ wanted: [PeerIndex]) {
-        let places = wanted.map { members.firstIndex(of: $0) }
-        isProbing = wanted.map { _ in false }
-        members = wanted
-        guard role == .leader else { return }
-        next = places.map { $0.map { next[$0] } ?? max(1, snapshotIndex) }
-        base = places.map { $0.map { base[$0] } ?? snapshotIndex }
-        match = places.map { $0.map { match[$0] } ?? 0 }
+    /// Whether this leader may have other members: what it inherited is committed, and so is the last change.
+    ///
+    /// - Source: rabbitmq/ra `ra_server.erl`, `cluster_change_permitted`.
+    package var mayChangeMembers: Bool {
+        isLeader && !isYielding && commit > inherited && log.members.lastChange <= commit
+    }
+
+    /// Goes on with one member more or one less, by an entry of its log, as the leader.
+    package mutating func change(
+        to wanted: [PeerIndex],
+        by parcel: ParcelID,
+        _ wishes: inout Wishes
+    ) {
+        precondition(mayChangeMembers, "members change one after the other")
+        let wanted = PeerSet(wanted)
+        progress = wanted.peers.map { member in
+            place(of: member).map { progress[$0] }
+                ?? Progress(next: lastIndex + 1, match: 0, base: lastIndex, isNew: true)
+        }
+        append(parcel, members: wanted, &wishes)
+    }
+
+    // MARK: Another leader
+
+    /// Asks another member to lead, as the leader; until it does, this one makes no entries.
+    ///
+    /// - Source: rabbitmq/ra `ra_server.erl`, `transfer_leadership` and `await_condition`.
+    package mutating func transfer(to member: PeerIndex, _ wishes: inout Wishes) -> Transfer {
+        assert(role == .leader, "only the leader hands over")
+        guard member != me else { return .alreadyLeader }
+        guard members.contains(member) else { return .unknownMember }
+        isYielding = true
+        wishes.sends.append((member, Message(kind: .lead, term: term)))
+        return .asked
+    }
+
+    /// Nobody took over: it leads on, and asks where the others stand.
+    package mutating func leadOn(_ wishes: inout Wishes) {
+        guard isLeader, isYielding else { return }
+        isYielding = false
+        for member in members { probe(member, &wishes) }
     }
 }

@@ -22,6 +22,8 @@ extension Raft {
         /// What a message asks or answers.
         package enum Kind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
             case append, appended, preVote, preVoted, vote, voted, snapshot
+            /// The leader wants a member to lead.
+            case lead
         }
 
         package var kind: Kind
@@ -33,8 +35,10 @@ extension Raft {
         package var entryTerm: UInt64 = 0
         package var commit: UInt64 = 0
         package var parcel = ParcelID.none
-        /// appended, voted: yes; append without an entry: no answer is wanted.
+        /// appended, voted: yes; append without an entry: no answer is wanted; preVote, vote: the leader wants it.
         package var granted = false
+        /// append: who is a member from this entry on, if it changes that; snapshot: who was a member.
+        package var members = PeerSet.none
 
         package init(
             kind: Kind,
@@ -44,7 +48,8 @@ extension Raft {
             entryTerm: UInt64 = 0,
             commit: UInt64 = 0,
             parcel: ParcelID = .none,
-            granted: Bool = false
+            granted: Bool = false,
+            members: PeerSet = .none
         ) {
             self.kind = kind
             self.term = term
@@ -54,8 +59,12 @@ extension Raft {
             self.commit = commit
             self.parcel = parcel
             self.granted = granted
+            self.members = members
         }
     }
+
+    /// What becomes of the wish that another member lead.
+    package enum Transfer: Sendable, Hashable { case asked, alreadyLeader, unknownMember }
 
     /// What the owner is to do.
     package struct Wishes: Sendable {
@@ -128,6 +137,15 @@ extension Packet {
         y = message.term << 40 | message.commit
         c = UInt32(message.logTerm)
         d = UInt32(message.entryTerm)
+        setMembers(message.members)
+    }
+
+    /// The set of nodes that a packet between nodes carries beside its numbers.
+    var members: PeerSet { PeerSet(bits: UInt64(key.raw) << 32 | UInt64(port)) }
+
+    mutating func setMembers(_ members: PeerSet) {
+        port = UInt32(truncatingIfNeeded: members.bits)
+        key = Symbol(UInt32(truncatingIfNeeded: members.bits >> 32))
     }
 }
 
@@ -144,7 +162,8 @@ extension Raft.Message {
             entryTerm: UInt64(packet.d),
             commit: packet.y & 0xFF_FFFF_FFFF,
             parcel: packet.parcel,
-            granted: packet.flags & 1 != 0
+            granted: packet.flags & 1 != 0,
+            members: packet.members
         )
     }
 }

@@ -217,4 +217,103 @@ extension Words {
             return packet
         }
     }
+
+    /// Something is to be done about the members of a queue; the answer names the number of the order.
+    package struct Member: Word {
+        /// What is to be done.
+        package enum Kind: UInt8, Sendable, CaseIterable {
+            /// The node that hears it gets a member that knows nothing, and loses it again.
+            case start, stop
+            /// The leader adds a member, or takes one out.
+            case add, delete
+            /// The leader has another one lead.
+            case lead
+        }
+
+        package static let name = PeerWord.member
+        package var queue: Symbol
+        package var kind: Kind
+        /// Whose member it is about.
+        package var node: PeerIndex
+        package var number: UInt64
+
+        package init(_ kind: Kind, of queue: Symbol, node: PeerIndex, number: UInt64) {
+            (self.kind, self.queue, self.node, self.number) = (kind, queue, node, number)
+        }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet), let kind = Kind(rawValue: packet.flags) else { return nil }
+            self.init(
+                kind,
+                of: packet.subject,
+                node: PeerIndex(wire: packet.c),
+                number: packet.x
+            )
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.subject = queue
+            packet.flags = kind.rawValue
+            packet.c = node.wire
+            packet.x = number
+            return packet
+        }
+    }
+
+    /// What came of it.
+    package struct MemberDone: Word {
+        /// Done, or why not.
+        package enum Outcome: UInt8, Sendable, CaseIterable {
+            case done
+            /// An earlier change is not committed.
+            case notPermitted
+            case alreadyMember, notMember
+            /// It leads already; it has no such member.
+            case alreadyLeader, unknownMember
+            /// Whoever was asked does not lead.
+            case notLeader
+        }
+
+        package static let name = PeerWord.memberDone
+        package var number: UInt64
+        package var outcome: Outcome
+
+        package init(number: UInt64, _ outcome: Outcome) {
+            (self.number, self.outcome) = (number, outcome)
+        }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet), let outcome = Outcome(rawValue: packet.flags) else {
+                return nil
+            }
+            self.init(number: packet.x, outcome)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.flags = outcome.rawValue
+            packet.x = number
+            return packet
+        }
+    }
+
+    /// The member of a node is gone for good, though the node is there.
+    package struct MemberGone: Word {
+        package static let name = PeerWord.memberGone
+        package var queue: Symbol
+
+        package init(queue: Symbol) { self.queue = queue }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            self.init(queue: packet.subject)
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.subject = queue
+            return packet
+        }
+    }
 }

@@ -64,7 +64,7 @@ struct Lanes {
             if depth > deepest { (deepest, deepestAt) = (depth, fact.time.nanoseconds) }
         case .faultBegan, .faultEnded, .nodeCrashed, .nodeStopped, .nodeStarted, .nodeFrozen,
             .nodeThawed, .leaderElected, .mirrorPromoted, .nodeYielded, .nodePaused, .alarmRaised,
-            .alarmCleared:
+            .alarmCleared, .memberAdded, .memberDeleted:
             guard marks.count < Self.mostMarks else { break }
             marks.append(
                 Mark(

@@ -27,7 +27,8 @@ struct QueueStory: Encodable {
         name = open.names[queue]
         let kinds: Set<FactKind> = [
             .queueDeclared, .queueDeleted, .queuePurged, .consumerStarted, .consumerEnded,
-            .leaderElected, .mirrorPromoted, .mirrorSynchronised,
+            .leaderElected, .mirrorPromoted, .mirrorSynchronised, .memberAdded,
+            .memberDeleted,
         ]
         happened = facts.filter { $0.subject == queue && kinds.contains($0.kind) }
             .map { StoryLine($0, open.text.sentence($0)) }

@@ -75,7 +75,7 @@ struct Timeline: Encodable {
         let kindsOfMarks: Set<FactKind> = [
             .faultBegan, .faultEnded, .nodeCrashed, .nodeStopped, .nodeFrozen, .nodePaused,
             .nodeYielded, .leaderElected, .mirrorPromoted, .alarmRaised, .alarmCleared,
-            .queueDeleted, .errorRaised,
+            .queueDeleted, .errorRaised, .memberAdded, .memberDeleted,
         ]
         marks = try open.reader.rareFacts(of: open.run).filter {
             kindsOfMarks.contains($0.kind) || $0.kind == .nodeStarted && $0.variant == 1
