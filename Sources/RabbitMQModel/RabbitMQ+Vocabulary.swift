@@ -154,7 +154,11 @@ extension RabbitMQ {
         ] + recovering,
         script: [
             heartbeat,
-            Field("hosts", .list(.text), "the nodes that it connects to, one after the other; the first"),
+            Field(
+                "hosts",
+                .list(.text),
+                "the nodes that it connects to, one after the other; the first"
+            ),
         ],
         steps: ScriptReader.steps,
         foreign: DefinitionsText.foreign

@@ -398,7 +398,7 @@ public struct Ledger: Sendable {
             .linkSlowed, .workSlowed, .alarmRaised, .alarmCleared, .channelOpened,
             .channelClosed, .bindingCreated, .bindingDeleted, .methodReceived,
             .relayWanted, .relayStarted, .relayStopped, .memberAdded, .memberDeleted,
-            .stepBegan,
+            .snapshotInstalled, .stepBegan,
             .publishFailed, .consumerStarted, .queuePurged, .messageRecovered,
             .effectSkipped,
             .answerDiscarded:

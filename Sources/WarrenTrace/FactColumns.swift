@@ -62,7 +62,7 @@ extension FactKind {
         case .workSlowed: FactColumns(.name, .factor)
         case .faultBegan, .faultEnded: FactColumns(.nothing, .fault)
         case .errorRaised, .recordRead, .recordSettled, .consumerStarted, .memberAdded,
-            .memberDeleted:
+            .memberDeleted, .snapshotInstalled:
             FactColumns(.node, .number)
         case .channelOpened, .channelClosed: FactColumns(.node, .channel)
         case .linkCut, .linkMended, .linkDisturbed, .peerLost, .peerFound, .consumerEnded,

@@ -107,6 +107,9 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// A quorum queue has no member on a node any more. subject: the queue; peer: the node; detail: how many members
     /// it has now.
     case memberDeleted = 54
+    /// A member of a quorum queue was so far behind that it got a snapshot. subject: the queue; peer: the leader's
+    /// node; detail: the last entry that the snapshot stands for.
+    case snapshotInstalled = 55
 
     // A message and its publisher.
     /// A client published. subject: where to; peer: the routing key's symbol; variant: 1 if it asks for a confirm;
@@ -209,6 +212,7 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
         case .messageRelayed: "message.relayed"
         case .memberAdded: "member.added"
         case .memberDeleted: "member.deleted"
+        case .snapshotInstalled: "snapshot.installed"
         case .bindingCreated: "binding.created"
         case .bindingDeleted: "binding.deleted"
         case .errorRaised: "error.raised"

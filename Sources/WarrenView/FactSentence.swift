@@ -159,6 +159,9 @@ public struct FactText: Sendable {
         case .leaderElected: return "\(here) leads \(subject), in term \(detail)"
         case .memberAdded:
             return "\(subject) has a member on \(peer), and \(detail) in all"
+        case .snapshotInstalled:
+            return
+                "the member of \(subject) on \(here) gets a snapshot of \(peer), up to entry \(detail)"
         case .memberDeleted:
             return "\(subject) has no member on \(peer) any more, and \(detail) in all"
         case .nodePaused: return "\(here) pauses: it sees only a minority of its cluster"

@@ -2,6 +2,7 @@ import DequeModule
 import RabbitMQModel
 import Testing
 import WarrenKernel
+import WarrenTrace
 
 /// What a node remembers of a quorum queue that it uses: commands that are not done, deliveries that came.
 @Suite("A client of a quorum queue") struct QuorumClientTests {
@@ -17,6 +18,10 @@ import WarrenKernel
             defer { client.checkInvariants() }
             return body(&client)
         }
+    }
+
+    private static func at(_ seconds: UInt64) -> Instant {
+        Instant(nanoseconds: seconds * 1_000_000_000)
     }
 
     @Test func `numbers its commands, and forgets them in order when they are done`() {
@@ -37,9 +42,12 @@ import WarrenKernel
     @Test func `says what is not done again to a new leader, and to no old one`() {
         let bench = Bench()
         _ = bench.say { $0.remember(QuorumCommand(kind: .enqueue), slot: ConfirmSlot(7)) }
-        #expect(bench.say { $0.follow(Self.second, 2) }, "another node leads in a later term")
-        #expect(!bench.say { $0.follow(Self.second, 2) }, "that is known")
-        #expect(!bench.say { $0.follow(Self.first, 1) }, "whoever led before is void")
+        #expect(
+            bench.say { $0.follow(Self.second, 2) } == .leader,
+            "another node leads in a later term"
+        )
+        #expect(bench.say { $0.follow(Self.second, 2) } == .none, "that is known")
+        #expect(bench.say { $0.follow(Self.first, 1) } == .none, "whoever led before is void")
         #expect(bench.client.leader == Self.second)
         #expect(bench.client.undone.map(\.slot) == [ConfirmSlot(7)])
     }
@@ -51,9 +59,25 @@ import WarrenKernel
         bench.say { $0.lose(Self.first) }
         #expect(bench.client.leader == .none)
         #expect(
-            bench.say { $0.follow(Self.first, 0) },
-            "it is back, and must hear everything again"
+            bench.say { $0.follow(Self.first, 0) } == .link,
+            "it is back, and what was said to it may be lost"
         )
+    }
+
+    @Test func `RMQ-QQ-63 waits once a channel has said 32 things in vain`() {
+        let bench = Bench()
+        let (one, other) = (ChannelIndex(1), ChannelIndex(2))
+        bench.say { $0.lose(Self.first) }
+        for second in 1...31 {
+            bench.say { $0.hold(one, at: Self.at(UInt64(second))) }
+            bench.say { $0.hold(other, at: Self.at(UInt64(second))) }
+        }
+        #expect(bench.client.stuckSince == nil, "each channel by itself")
+        bench.say { $0.hold(one, at: Self.at(40)) }
+        bench.say { $0.hold(other, at: Self.at(50)) }
+        #expect(bench.client.stuckSince == Self.at(40), "the first")
+        bench.say { $0.forgetLoss() }
+        #expect(bench.client.stuckSince == nil)
     }
 
     @Test func `takes each delivery once, and in order`() {

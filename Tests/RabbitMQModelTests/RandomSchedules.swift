@@ -10,7 +10,7 @@ import WarrenTrace
 /// A topology of three nodes and one queue with a random schedule of kills, partitions, restarts and freezes.
 struct RandomSchedule {
     /// What the queue is.
-    enum Kind: String, CaseIterable { case quorum, mirrored, stream }
+    enum Kind: String, CaseIterable { case quorum, mirrored, stream, members }
 
     let seed: UInt64
     let kind: Kind
@@ -20,9 +20,13 @@ struct RandomSchedule {
     init(seed: UInt64, _ kind: Kind = .quorum) {
         self.seed = seed
         self.kind = kind
+        if kind == .members {
+            text = Self.members(seed)
+            return
+        }
         let queue =
             switch kind {
-            case .quorum: "{ type: quorum }"
+            case .quorum, .members: "{ type: quorum }"
             case .mirrored: "{ durable: true, node: r1 }"
             case .stream: "{ type: stream }"
             }
@@ -32,7 +36,7 @@ struct RandomSchedule {
         // A mirrored queue may lose what was confirmed, but every node knows it; a stream keeps what was read.
         let lost =
             switch kind {
-            case .quorum: "confirmed and not handled and not in queue(q)"
+            case .quorum, .members: "confirmed and not handled and not in queue(q)"
             case .mirrored: "returned"
             case .stream: "confirmed and not in queue(q)"
             }
@@ -83,7 +87,7 @@ struct RandomSchedule {
         // wait for ever for one that was the last to stop and bears another name now: then at least all is published.
         let ending =
             switch kind {
-            case .quorum: mayLoseName ? "depth(q) == 0" : "published == 40"
+            case .quorum, .members: mayLoseName ? "depth(q) == 0" : "published == 40"
             case .mirrored: "published == 40"
             case .stream: "depth(q) >= 40"
             }
@@ -117,6 +121,71 @@ struct RandomSchedule {
             """
     }
 
+    /// Four nodes of which the members of a queue change while some of them fail.
+    private static func members(_ seed: UInt64) -> String {
+        var dice = Dice(seed: seed)
+        let nodes = ["r1", "r2", "r3", "r4"]
+        var faults: [String] = []
+        for _ in 0..<dice.below(4) {
+            let node = "main/\(dice.pick(nodes))"
+            let others = nodes.map { "main/\($0)" }.filter { $0 != node }
+            let word = dice.pick([
+                "do: kill, node: \(node)", "do: kill, leader_of: q", "do: restart, node: \(node)",
+                "do: pause, node: \(node)", "do: cut, from: [\(node)], to: [\(dice.pick(others))]",
+                "do: partition, groups: [[\(node)], [\(others.joined(separator: ", "))]]",
+                "do: slow, node: \(node), factor: 200",
+            ])
+            let (start, length) = (100 + dice.below(2500), 50 + dice.below(1200))
+            faults.append("  - { at: \(start)ms, \(word), for: \(length)ms }")
+        }
+        var scripts = ""
+        for number in 0..<1 + dice.below(6) {
+            let node = dice.pick(nodes)
+            let order = dice.pick([
+                "add_member: { queue: q, node: \(node) }",
+                "add_member: { queue: q, node: \(node) }",
+                "delete_member: { queue: q, node: \(node) }",
+                "grow: { node: \(node) }", "shrink: { node: \(node) }", "rebalance: {}",
+            ])
+            scripts += """
+                  op\(number): { hosts: [\(dice.pick(nodes))], start: \(50 + dice.below(3000))ms, steps: [{ administer: { \(order) } }] }
+
+                """
+        }
+        let size = 1 + dice.below(4)
+        func hosts() -> String { "[\(dice.pick(nodes)), r1, r2, r3, r4]" }
+        return """
+            warren: 1
+            name: members-\(seed)
+            seed: \(seed)
+            brokers:
+              main:
+                kind: rabbitmq
+                version: "3.10"
+                nodes: [r1, r2, r3, r4]
+                boot_time: 150ms
+                net_ticktime: 1s
+                disk: { sync: { law: lognormal, median: 1ms, p99: 8ms } }
+                queues: { q: { type: quorum, initial_group_size: \(size) } }
+            network:
+              default: { latency: { law: lognormal, median: 300us, p99: 3ms } }
+            producers:
+              one: { to: q, mandatory: true, persistent: true, arrivals: 40ms, count: 80, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: \(hosts()) }
+              two: { to: q, mandatory: true, persistent: true, arrivals: { law: poisson, rate: 50/s }, count: 100, confirms: { timeout: 2s, retries: 9 }, reconnect: 100ms, hosts: \(hosts()) }
+            consumers:
+              worker: { from: q, instances: 2, prefetch: \(1 + dice.below(4)), service: \(5 + dice.below(30))ms, reconnect: 100ms, hosts: \(hosts()) }
+            scripts:
+            \(scripts)
+            faults:
+            \(faults.isEmpty ? "  []" : faults.joined(separator: "\n"))
+            expect:
+              never: { lost: "confirmed and not handled and not in queue(q)" }
+              eventually: { published: "published == 180" }
+            run: { for: 60s }
+
+            """
+    }
+
     /// A schedule that was kept, by its path; its name says of which kind it is.
     init(kept path: String) throws {
         let name = path.split(separator: "/").last?.split(separator: ".").first ?? ""
@@ -128,8 +197,9 @@ struct RandomSchedule {
 
     /// What is wrong with the run, or nil.
     func fault() throws -> String? {
+        if kind == .members { try? text.write(toFile: "/tmp/w/m-\(seed).yaml", atomically: true, encoding: .utf8) }
         var simulation = try Simulate.make(text)
-        if kind != .quorum {
+        if kind == .mirrored || kind == .stream {
             simulation.run()
             return verdict(simulation)
         }
@@ -139,7 +209,7 @@ struct RandomSchedule {
         while simulation.advance(facts: 1, events: 1) == .running {
             // Only who had its turn can have changed.
             let number = simulation.world.lastNode.raw
-            if number < 3 {
+            if number < (kind == .members ? 4 : 3) {
                 guard simulation.world.isUp(NodeID(number)),
                     let view = QuorumView(
                         simulation.world.machine(NodeID(number)),
@@ -220,6 +290,19 @@ struct RandomScheduleTests {
         let first = UInt64(ProcessInfo.processInfo.environment["WARREN_SEED"] ?? "") ?? 1
         for number in 0..<count / 16 {
             let schedule = RandomSchedule(seed: first + part * (count / 16) + number, kind)
+            if let fault = try schedule.fault() {
+                Issue.record(try schedule.story(fault))
+                return
+            }
+        }
+    }
+
+    @Test(arguments: 0..<4)
+    func `keeps its promises while members come and go`(part: UInt64) throws {
+        let count = UInt64(ProcessInfo.processInfo.environment["WARREN_SCHEDULES"] ?? "") ?? 2000
+        let first = UInt64(ProcessInfo.processInfo.environment["WARREN_SEED"] ?? "") ?? 1
+        for number in 0..<count / 16 {
+            let schedule = RandomSchedule(seed: first + part * (count / 16) + number, .members)
             if let fault = try schedule.fault() {
                 Issue.record(try schedule.story(fault))
                 return

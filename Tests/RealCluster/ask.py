@@ -567,13 +567,17 @@ def flapping(cluster):
     for one in publishers:
         one.start()
     time.sleep(2)
-    for _ in range(10):
+    began = time.time()
+    for turn in range(10):
         cluster.control(1, "eval", "erlang:disconnect_node(w2@localhost).")
-        time.sleep(2)
-    time.sleep(3)
+        time.sleep(max(0, began + 3 * (turn + 1) - time.time()))
+    ended = time.time()
+    time.sleep(30)
     print("  " + cluster.group(1, "fla"))
     for node, one in zip((1, 2, 3), publishers):
-        print("  publisher %d  longest time without a confirm %.3f s, acks %d, nacks %d" % (node, one.longest(), len(one.acks), len(one.nacks)))
+        gaps = ["%.1f to %.1f s" % (sooner - began, later - began) for sooner, later in zip(one.acks, one.acks[1:]) if later - sooner > 0.5]
+        last = one.acks[-1] - ended
+        print("  publisher %d  acks %d, nacks %d, the last %.1f s after the end; without a confirm: %s" % (node, len(one.acks), len(one.nacks), last, "; ".join(gaps) or "never for 0.5 s"))
     for node in (1, 2, 3):
         found = cluster.control(node, "eval", "{rabbit_node_monitor:partitions(), lists:sort(rabbit_nodes:all_running())}.")
         print("  w%d           partitions and running: %s" % (node, "".join(found.split())))

@@ -51,6 +51,8 @@ struct Membership: Sendable {
 
     /// After how much silence a leader is doubted: the poll of Ra's failure detector.
     private static let doubt = Interval.seconds(5)
+    /// How long a node that leaves another one stays away from it.
+    private static let leave = Interval.seconds(1)
     /// How long a run goes on for a node that looks for one that it lost, though nothing else happens.
     private static let search = Interval.seconds(30)
 
@@ -250,6 +252,14 @@ struct Membership: Sendable {
 
     /// Each of the two went on without the other.
     mutating func part(from peer: PeerIndex) { peers[peer].isPartitioned = true }
+
+    /// A peer has lost another node, which it may be that this one can see.
+    mutating func hearLoss(from peer: PeerIndex, at now: Instant) { peers[peer].askedAt = now }
+
+    /// Whether a peer that breaks its connection leaves this node, because this one sees whom it has lost.
+    func isLeaving(_ peer: PeerIndex, at now: Instant) -> Bool {
+        peers[peer].askedAt.map { (now - $0).nanoseconds < Self.leave.nanoseconds } ?? false
+    }
 
     // MARK: Silence
 

@@ -110,6 +110,8 @@ package struct Peer: Sendable {
     /// With whom it was together in a partition, a bit for each, and how many connections it had.
     var side: (nodes: UInt64, connections: UInt64) = (0, 0)
     var alarms: UInt8 = 0
+    /// When it asked this node about another one that it had lost.
+    var askedAt: Instant?
     /// Whether it said that it stops.
     var saidGoodbye = false
 
@@ -208,7 +210,8 @@ enum MetadataChange: Hashable, Sendable {
     case addBinding(BindingDeclaration, scope: Symbol)
     case removeBinding(BindingDeclaration, scope: Symbol)
     case setVirtualHost(VirtualHostState)
-    case setMembers(queue: String, scope: Symbol, [PeerIndex])
+    /// A quorum queue has a member more, or one less: others may change at the same time.
+    case changeMembers(queue: String, scope: Symbol, PeerIndex, isAdded: Bool)
     case setPlace(queue: String, scope: Symbol, QueuePlace)
 }
 

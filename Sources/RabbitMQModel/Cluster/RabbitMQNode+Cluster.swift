@@ -144,6 +144,15 @@ extension RabbitMQNode {
         if peers.disconnect(peer, how) { losePeer(peer, &turn) }
     }
 
+    /// A connection to a peer was broken, and may be mended at once: what is said next opens another one, unless the peer
+    /// wants none because it leaves this node, or both wait for that.
+    ///
+    /// - Source: RMQ-PART-09; Erlang's `dist_auto_connect`.
+    mutating func dialAgain(_ peer: PeerIndex, _ turn: inout Turn) {
+        guard me > peer, phase == .running, !peers.isLeaving(peer, at: turn.now) else { return }
+        dial(peer, &turn)
+    }
+
     /// Says something to a peer, or forgets it if the peer is out of reach.
     func send(_ packet: Packet, toPeer peer: PeerIndex, _ turn: inout Turn) {
         turn.send(packet, on: peers[peer].connection)

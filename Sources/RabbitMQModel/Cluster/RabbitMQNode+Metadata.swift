@@ -125,9 +125,11 @@ extension RabbitMQNode {
         case .addBinding(let binding, let scope): restore(binding, scope, &turn)
         case .removeBinding(let binding, let scope): removeBinding(binding, scope, &turn)
         case .setVirtualHost(let state): setVirtualHost(state, &turn)
-        case .setMembers(let name, let scope, let members):
+        case .changeMembers(let name, let scope, let peer, let isAdded):
             let queue = queueIndex(name, scope, turn.names)
-            if queue != .none { setMembers(of: queue, members, &turn) }
+            guard queue != .none, queues[queue].quorum != .none else { return }
+            let others = quorums[queues[queue].quorum].members.filter { $0 != peer }
+            setMembers(of: queue, PeerSet(others + (isAdded ? [peer] : [])).peers, &turn)
         case .setPlace(let name, let scope, let place):
             let queue = queueIndex(name, scope, turn.names)
             if queue != .none { relocate(queue, place, &turn) }

@@ -36,6 +36,7 @@ extension RabbitMQNode {
         guard peers.indices.contains(other), phase == .running else { return }
         switch word.step {
         case .lost:
+            peers.hearLoss(from: peer, at: turn.now)
             // Who has lost whom is found out once for the two.
             guard other != me, peer < other, peers[other].isRunning else { return }
             send(Words.Loss(.checked, peer), toPeer: other, &turn)
@@ -45,7 +46,7 @@ extension RabbitMQNode {
             guard other != me, peers[other].isRunning else { return }
             send(Words.Loss(.found, peer), toPeer: other, &turn)
         case .found:
-            if !peers[other].isConnected { leave(peer, &turn) }
+            if !peers[other].isRunning { leave(peer, &turn) }
         }
     }
 

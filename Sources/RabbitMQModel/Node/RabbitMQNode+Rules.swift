@@ -368,20 +368,23 @@ enum NodeTimer {
 
     /// What a timer of a queue is for; the one of elections also ends the waiting of a queue that has no home, or is being
     /// copied.
-    enum OfQueue: UInt32 { case expiry, end, election }
+    enum OfQueue: UInt32 { case expiry, end, election, repetition }
 
     static func expiry(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .expiry) }
     static func end(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .end) }
     static func election(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .election) }
 
+    /// Channels say again what they have published.
+    static func repetition(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .repetition) }
+
     private static func timer(_ queue: QueueIndex, _ what: OfQueue) -> TimerID {
-        TimerID(firstOfQueues + queue.wire * 3 + what.rawValue)
+        TimerID(firstOfQueues + queue.wire * 4 + what.rawValue)
     }
 
     /// The queue of a timer, and what it is for; nil for the node's own.
     static func queue(of timer: TimerID) -> (queue: QueueIndex, what: OfQueue)? {
         guard timer.raw >= firstOfQueues else { return nil }
         let number = timer.raw - firstOfQueues
-        return (Index(Int(number / 3)), OfQueue(rawValue: number % 3) ?? .expiry)
+        return (Index(Int(number / 4)), OfQueue(rawValue: number % 4) ?? .expiry)
     }
 }

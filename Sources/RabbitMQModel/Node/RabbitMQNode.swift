@@ -72,7 +72,9 @@ package struct RabbitMQNode: Machine {
             case .client(let session):
                 relays.end(connection)
                 lose(session, how, &turn)
-            case .peer(let peer): endPeer(connection, peer, how, &turn)
+            case .peer(let peer):
+                endPeer(connection, peer, how, &turn)
+                if how == .reset { dialAgain(peer, &turn) }
             }
         case .stopping:
             shutDown(&turn)
@@ -99,6 +101,7 @@ package struct RabbitMQNode: Machine {
                 tireOfWaiting(for: queue, &turn)
                 lookForWriter(of: queue, &turn)
             case .election: holdElection(queue, &turn)
+            case .repetition: repeatPublications(to: queue, &turn)
             case .expiry where queues[queue].quorum != .none:
                 expire(quorum: queues[queue].quorum, &turn)
             case .expiry:

@@ -1,4 +1,5 @@
 package import DequeModule
+package import WarrenTrace
 
 /// A quorum queue as a node uses it on behalf of its channels: what its leader is to do, and what has come of it.
 ///
@@ -51,6 +52,9 @@ package struct QuorumClient: Sendable {
     /// The channels here that publish to it.
     private var publishers = Publishers()
 
+    /// What was said on a link that was lost, if anything was.
+    private var link = LostLink()
+
     /// A client that knows who leads, or not.
     package init(leader: PeerIndex) {
         self.leader = leader
@@ -97,17 +101,40 @@ package struct QuorumClient: Sendable {
 
     // MARK: The leader
 
+    /// What it means that a node says it leads.
+    package enum News: Sendable {
+        /// It was known.
+        case none
+        /// There is another leader: everything that was not done must be said again.
+        case leader
+        /// The leader is in reach again, and what was said meanwhile, or before, may be lost.
+        case link
+    }
+
     /// A node leads in a term, as one says that knows; what an earlier leader says is void.
-    ///
-    /// - Returns: whether that is news, and everything that was not done must be said again.
-    package mutating func follow(_ peer: PeerIndex, _ term: UInt64) -> Bool {
-        guard term >= leaderTerm else { return false }
-        let isNews = leader != peer || leaderTerm != term
+    package mutating func follow(_ peer: PeerIndex, _ term: UInt64) -> News {
+        guard term >= leaderTerm else { return .none }
+        let isSame = heard == peer && leaderTerm == term
+        guard leader != peer || !isSame else { return .none }
         leader = peer
         heard = peer
         leaderTerm = term
-        return isNews
+        return isSame ? .link : .leader
     }
+
+    // MARK: A lost link
+
+    /// Since when a channel waits in vain for what it has published; nil if none does.
+    @inline(__always)
+    package var stuckSince: Instant? { link.stuckSince }
+
+    /// A channel publishes while nobody leads that is in reach.
+    package mutating func hold(_ channel: ChannelIndex, at time: Instant) {
+        link.hold(channel, at: time)
+    }
+
+    /// Everything that is not done is said again.
+    package mutating func forgetLoss() { link = LostLink() }
 
     /// A node is out of reach; if it led, nobody does.
     package mutating func lose(_ peer: PeerIndex) {
@@ -242,6 +269,24 @@ package struct QuorumClient: Sendable {
             "the last command for a quorum queue is forgotten"
         )
         publishers.checkInvariants()
+    }
+}
+
+/// What a node has said of a queue while its leader was out of reach.
+///
+/// - Source: `rabbit_fifo_client:enqueue`, `seq_applied`: a channel with 32 publications that are not done reads nothing
+///   more, and says them again after 10 s; RMQ-QQ-63.
+private struct LostLink: Sendable {
+    /// How many publications make a channel wait.
+    private static let softLimit = 32
+
+    private(set) var stuckSince: Instant?
+    private var held: [ChannelIndex: Int] = [:]
+
+    mutating func hold(_ channel: ChannelIndex, at time: Instant) {
+        guard stuckSince == nil else { return }
+        held[channel, default: 0] += 1
+        if held[channel] == Self.softLimit { stuckSince = time }
     }
 }
 

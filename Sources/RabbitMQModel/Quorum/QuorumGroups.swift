@@ -110,6 +110,7 @@ struct QuorumGroups: Sendable {
         precondition(groups[quorum].hasMember, "a node leaves a group that it has no member of")
         free.append(groups[quorum].member)
         groups[quorum].member = .none
+        pending.removeAll { $0.quorum == quorum }
     }
 
     /// The group has other members.

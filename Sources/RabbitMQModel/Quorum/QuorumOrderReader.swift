@@ -34,7 +34,11 @@ enum QuorumOrderReader {
             .record([Field("node", .text, "a node of the broker", required: true)]),
             "takes the members of all quorum queues from a node"
         ),
-        Field("rebalance", .record(patterns), "spreads the leaders of quorum queues over the nodes"),
+        Field(
+            "rebalance",
+            .record(patterns),
+            "spreads the leaders of quorum queues over the nodes"
+        ),
     ]
 
     /// The order that a word of a script says; nil if it is none of these.

@@ -81,6 +81,7 @@ extension RabbitMQNode {
         turn.erase(DiskKey.snapshot(symbol))
         turn.disarm(NodeTimer.election(ofQueue: queue))
         turn.disarm(NodeTimer.expiry(ofQueue: queue))
+        turn.disarm(NodeTimer.repetition(ofQueue: queue))
         // A deletion that went through the log has emptied it; any other is told once, by a member that
         // has all that is known.
         guard turn.outside.end(quorums[quorum].history, index: member.applied) else { return }
@@ -257,9 +258,16 @@ extension RabbitMQNode {
         packet.y = log.snapshotTerm
         packet.setMembers(log.members.atSnapshot)
         turn.store(packet, at: DiskKey.snapshot(symbol(quorum)), as: numbers.nextWrite())
-        if let snapshot: QuorumSnapshot = turn.parcels.get(parcel) {
-            quorums.act(quorum) { member, _ in member.adopt(snapshot) }
-        }
+        guard log.snapshotIndex > quorums[member: quorum].applied,
+            let snapshot: QuorumSnapshot = turn.parcels.get(parcel)
+        else { return }
+        quorums.act(quorum) { member, _ in member.adopt(snapshot) }
+        turn.record(
+            .snapshotInstalled,
+            subject: symbol(quorum),
+            peer: peers[quorums[member: quorum].raft.leader].node.raw,
+            detail: log.snapshotIndex
+        )
     }
 
     // MARK: Raft
@@ -286,10 +294,13 @@ extension RabbitMQNode {
         carryOut(quorum, &turn)
     }
 
-    /// - Source: RMQ-QQ-31: about a quarter of a second after a kill.
-    private mutating func setElection(
+    /// `isAtOnce` says that the leader's process is gone while its node is there.
+    ///
+    /// - Source: RMQ-QQ-31: about a quarter of a second after a kill; RMQ-QQ-59; `ra_server_proc`, its timeouts.
+    mutating func setElection(
         _ quorum: QuorumIndex,
         _ isWanted: Bool,
+        isAtOnce: Bool = false,
         _ turn: inout Turn
     ) {
         let timer = NodeTimer.election(ofQueue: quorums[quorum].queue)
@@ -299,8 +310,9 @@ extension RabbitMQNode {
         }
         let role = quorums[member: quorum].raft.role
         let stream = turn.chance.stream("elections \(peers.plan.name(of: me))")
-        let least: UInt64 = role == .follower ? 100 : 300
-        let delay = Interval.milliseconds(least + turn.chance.below(least, stream))
+        let least: UInt64 = isAtOnce ? 1 : role == .follower ? 100 : 300
+        let span: UInt64 = isAtOnce ? 100 : least
+        let delay = Interval.milliseconds(least + turn.chance.below(span, stream))
         // Those who cannot win go on trying; nobody waits for that.
         turn.arm(timer, after: delay, background: role != .follower)
     }

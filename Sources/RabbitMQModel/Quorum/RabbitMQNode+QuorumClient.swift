@@ -20,7 +20,7 @@ extension RabbitMQNode {
         var command = command
         command.client = clientKey
         command = quorums[quorum].client.remember(command, slot: slot, channel: channel)
-        pass(command, quorum, &turn)
+        if quorums[quorum].client.stuckSince == nil { pass(command, quorum, &turn) }
     }
 
     mutating func pass(_ command: QuorumCommand, _ quorum: QuorumIndex, _ turn: inout Turn) {
@@ -88,7 +88,11 @@ extension RabbitMQNode {
         packet.port = 0
         packet.d = 0
         packet.flags &= Flag.persistent
-        tell(queues[queue].quorum, enqueueCommand(packet, &turn), slot: slot, &turn)
+        let quorum = queues[queue].quorum
+        if quorums[quorum].client.leader == .none {
+            quorums[quorum].client.hold(channel, at: turn.now)
+        }
+        tell(quorum, enqueueCommand(packet, &turn), slot: slot, &turn)
     }
 
     /// The leader has done everything up to a number.
@@ -195,13 +199,49 @@ extension RabbitMQNode {
         _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
-        guard quorums[quorum].client.follow(leader, term) else { return }
-        sayAgain(quorum, &turn)
+        switch quorums[quorum].client.follow(leader, term) {
+        case .none: return
+        case .leader: sayAgain(quorum, &turn)
+        case .link: doubtLink(quorum, &turn)
+        }
         goOnWithOrders(of: quorum, &turn)
     }
 
+    /// The leader is in reach again that was lost, and what was said to it may be lost as well: a channel that has much to
+    /// say again does so 10 s after it had.
+    ///
+    /// - Source: RMQ-QQ-63.
+    /// - Differs: a real channel waits by itself; here all of a node do, for the queue. One that has little to say again
+    ///   does so at once, and a real one with its next publication.
+    private mutating func doubtLink(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        guard let since = quorums[quorum].client.stuckSince else { return sayAgain(quorum, &turn) }
+        askForMissing(quorum, &turn)
+        let due = since + .seconds(10)
+        let timer = NodeTimer.repetition(ofQueue: quorums[quorum].queue)
+        turn.arm(timer, after: due > turn.now ? due - turn.now : Interval(nanoseconds: 0))
+    }
+
+    /// Channels that wait for what they have published say it again.
+    mutating func repeatPublications(to queue: QueueIndex, _ turn: inout Turn) {
+        let quorum = queues[queue].quorum
+        guard quorum != .none, quorums[quorum].client.stuckSince != nil else { return }
+        if quorums[quorum].client.leader == .none {
+            turn.arm(NodeTimer.repetition(ofQueue: queue), after: .seconds(10))
+        } else {
+            sayAgain(quorum, &turn)
+        }
+    }
+
     mutating func sayAgain(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        if quorums[quorum].client.stuckSince != nil {
+            turn.disarm(NodeTimer.repetition(ofQueue: quorums[quorum].queue))
+        }
+        quorums[quorum].client.forgetLoss()
         for waiting in quorums[quorum].client.undone { pass(waiting.command, quorum, &turn) }
+        askForMissing(quorum, &turn)
+    }
+
+    private mutating func askForMissing(_ quorum: QuorumIndex, _ turn: inout Turn) {
         quorums[quorum].client.forgetQuestions()
         for consumer in quorums[quorum].client.consumers where !consumer.isFetching {
             askAgain(consumer, quorum, &turn)

@@ -1,4 +1,3 @@
-import DequeModule
 package import WarrenKernel
 import WarrenTrace
 
@@ -41,9 +40,6 @@ package struct Raft: Sendable {
     private var votes: Set<PeerIndex> = []
     /// The last entry that was there when this member began to lead.
     package private(set) var inherited: UInt64 = 0
-
-    /// How many entries go out to a member before it answers.
-    private static let window: UInt64 = 16
 
     /// A member of a new group, in which everybody knows who leads.
     package init(members: [PeerIndex], me: PeerIndex, leader: PeerIndex, term: UInt64) {

@@ -28,7 +28,7 @@ struct QueueStory: Encodable {
         let kinds: Set<FactKind> = [
             .queueDeclared, .queueDeleted, .queuePurged, .consumerStarted, .consumerEnded,
             .leaderElected, .mirrorPromoted, .mirrorSynchronised, .memberAdded,
-            .memberDeleted,
+            .memberDeleted, .snapshotInstalled,
         ]
         happened = facts.filter { $0.subject == queue && kinds.contains($0.kind) }
             .map { StoryLine($0, open.text.sentence($0)) }

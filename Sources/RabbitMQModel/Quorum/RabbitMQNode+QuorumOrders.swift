@@ -1,10 +1,10 @@
 import WarrenKernel
 import WarrenTrace
 
-/// Members of quorum queues come and go, and leaders move, as an operator wants it.
+/// Members of quorum queues come and go, and leaders move, as an operator wants it: at the node that the operator asks.
 ///
-/// The node that is asked has a new member started, asks the leader, and has all nodes know: a change counts as done when
-/// the leader has it in its log, committed or not.
+/// It has a new member started, asks the leader, and has all nodes know: a change counts as done when the leader has it in
+/// its log, committed or not.
 ///
 /// - Source: `rabbit_quorum_queue` and `rabbit_amqqueue` of 3.10.8, and `ra_server`; RMQ-QQ-57 to -62.
 extension RabbitMQNode {
@@ -18,7 +18,8 @@ extension RabbitMQNode {
         var rebalance: Rebalance?
         var namesQueues = true
         switch order {
-        case .addMember(let name, let vhost, let node), .deleteMember(let name, let vhost, let node):
+        case .addMember(let name, let vhost, let node),
+            .deleteMember(let name, let vhost, let node):
             namesQueues = false
             var kind = Words.Member.Kind.add
             if case .deleteMember = order { kind = .delete }
@@ -80,7 +81,6 @@ extension RabbitMQNode {
             return .said(kind == .add ? "Error: node_not_running" : "ok")
         }
         guard members.contains(peer) == (kind == .delete) else { return .said("ok") }
-        if members == [peer], kind == .delete { return .said("Error: last_node") }
         return .task(QuorumOrders.Task(kind: kind, queue: queues[queue].symbol, node: peer))
     }
 
@@ -146,9 +146,13 @@ extension RabbitMQNode {
         guard var order = quorumOrders[number], let task = order.tasks.first else { return }
         let quorum = quorum(of: task.queue)
         guard quorum != .none else { return endTask(of: number, "Error: not_found", &turn) }
+        if task.kind == .delete, quorums[quorum].members == [task.node] {
+            return endTask(of: number, "Error: last_node", &turn)
+        }
         let first = quorums[quorum].client.recorded
-        order.servers = [first] + quorums[quorum].members.filter { $0 != first }
-        if task.kind == .lead { order.servers = [first] }
+        order.servers = (first == .none ? [] : [first])
+        order.servers += quorums[quorum].members.filter { $0 != first }
+        if task.kind == .lead { order.servers = [first].filter { $0 != .none } }
         order.errors = []
         order.stage = task.kind == .add ? .starting : .none
         quorumOrders[number] = order
@@ -159,7 +163,7 @@ extension RabbitMQNode {
         }
     }
 
-    private func quorum(of queue: Symbol) -> QuorumIndex {
+    func quorum(of queue: Symbol) -> QuorumIndex {
         let index = queueIndex(queue)
         return index == .none ? .none : queues[index].quorum
     }
@@ -223,7 +227,9 @@ extension RabbitMQNode {
         if !error.isEmpty, task.kind == .add {
             // What was started for it goes.
             let word = Words.Member(.stop, of: task.queue, node: task.node, number: number)
-            if task.node == me { _ = take(word, &turn) } else {
+            if task.node == me {
+                _ = take(word, &turn)
+            } else {
                 send(word, toPeer: task.node, &turn)
             }
         }
@@ -311,16 +317,15 @@ extension RabbitMQNode {
         let quorum = quorum(of: task.queue)
         guard quorum != .none else { return endTask(of: number, "Error: not_found", &turn) }
         let index = quorums[quorum].queue
-        var members = PeerSet(quorums[quorum].members.filter { $0 != task.node })
-        if task.kind == .add { members = PeerSet(members.peers + [task.node]) }
         quorumOrders[number]?.stage = .recording
         quorumOrders[number]?.due = nil
         watchOrders(&turn)
         propose(
-            .setMembers(
+            .changeMembers(
                 queue: queues[index].declaration.name,
                 scope: queues[index].scope,
-                members.peers
+                task.node,
+                isAdded: task.kind == .add
             ),
             then: .order(number),
             &turn
@@ -376,7 +381,10 @@ extension RabbitMQNode {
 
     private func watchOrders(_ turn: inout Turn) {
         guard let due = quorumOrders.nextDue else { return turn.disarm(NodeTimer.orders) }
-        turn.arm(NodeTimer.orders, after: due > turn.now ? due - turn.now : Interval(nanoseconds: 0))
+        turn.arm(
+            NodeTimer.orders,
+            after: due > turn.now ? due - turn.now : Interval(nanoseconds: 0)
+        )
     }
 
     /// A member's process, as Elixir writes it.
@@ -385,130 +393,6 @@ extension RabbitMQNode {
         let vhost = vhostName(of: queues[index].scope)
         let name = "\(vhost == "/" ? "%2F" : vhost)_\(queues[index].declaration.name)"
         return "{:\"\(name)\", :\"\(peers.plan.name(of: peer))\"}"
-    }
-
-    // MARK: As a member
-
-    /// Does what an order wants of this node; nil if it does not answer.
-    private mutating func take(_ word: Words.Member, _ turn: inout Turn)
-        -> Words.MemberDone.Outcome?
-    {
-        let quorum = quorum(of: word.queue)
-        guard quorum != .none else { return .notLeader }
-        switch word.kind {
-        case .start:
-            guard !quorums[quorum].hasMember else { return .alreadyMember }
-            startMember(of: quorum, &turn)
-            return .done
-        case .stop:
-            dropMember(of: quorum, &turn)
-            return nil
-        case .add, .delete: return change(word, quorum, &turn)
-        case .lead:
-            guard quorums.leads(quorum) else { return .notLeader }
-            var outcome = Raft.Transfer.asked
-            quorums.act(quorum) { outcome = $0.transfer(to: word.node, &$1) }
-            carryOut(quorum, &turn)
-            switch outcome {
-            case .alreadyLeader: return .alreadyLeader
-            case .unknownMember: return .unknownMember
-            case .asked: break
-            }
-            let timer = NodeTimer.election(ofQueue: quorums[quorum].queue)
-            turn.arm(timer, after: .seconds(30))
-            return .done
-        }
-    }
-
-    /// As the leader, goes on with one member more or one less.
-    private mutating func change(
-        _ word: Words.Member,
-        _ quorum: QuorumIndex,
-        _ turn: inout Turn
-    ) -> Words.MemberDone.Outcome? {
-        guard quorums.leads(quorum) else { return .notLeader }
-        let raft = quorums[member: quorum].raft
-        guard !raft.isYielding else { return nil }
-        guard raft.mayChangeMembers else { return .notPermitted }
-        let isAdded = word.kind == .add
-        guard raft.members.contains(word.node) != isAdded else {
-            return isAdded ? .alreadyMember : .notMember
-        }
-        let members = raft.members.filter { $0 != word.node } + (isAdded ? [word.node] : [])
-        var batch = QuorumBatch(time: clock(turn.now), commands: [])
-        batch.change = MemberChange(
-            peer: word.node,
-            isAdded: isAdded,
-            members: PeerSet(members)
-        )
-        let parcel = turn.parcels.put(batch)
-        quorums.act(quorum) { $0.change(to: members, by: parcel, &$1) }
-        carryOut(quorum, &turn)
-        return .done
-    }
-
-    private mutating func startMember(of quorum: QuorumIndex, _ turn: inout Turn) {
-        join(
-            quorum,
-            Raft(me: me, term: 0, votedFor: .none, log: RaftLog(members: [])),
-            &turn
-        )
-        storeVote(quorum, &turn)
-    }
-
-    /// This node's member is no more; if it led, the others hear of it.
-    private mutating func dropMember(of quorum: QuorumIndex, _ turn: inout Turn) {
-        guard quorums[quorum].hasMember else { return }
-        let led = quorums.leads(quorum)
-        let queue = quorums[quorum].queue
-        let symbol = symbol(quorum)
-        turn.disarm(NodeTimer.election(ofQueue: queue))
-        turn.disarm(NodeTimer.expiry(ofQueue: queue))
-        turn.truncate(symbol.raw, from: 0)
-        turn.erase(DiskKey.vote(symbol))
-        turn.erase(DiskKey.snapshot(symbol))
-        quorums.leave(quorum)
-        guard led else { return }
-        loseMember(of: me, quorum, &turn)
-        for peer in peers.indices where peer != me && peers[peer].connection != .none {
-            send(Words.MemberGone(queue: symbol), toPeer: peer, &turn)
-        }
-    }
-
-    /// The member of a node is gone: if it led, nobody does.
-    private mutating func loseMember(
-        of peer: PeerIndex,
-        _ quorum: QuorumIndex,
-        _ turn: inout Turn
-    ) {
-        quorums[quorum].client.lose(peer)
-        guard quorums[quorum].hasMember, quorums[member: quorum].raft.leader == peer else { return }
-        quorums.act(quorum) { $0.loseLeader(&$1) }
-        carryOut(quorum, &turn)
-    }
-
-    /// All nodes know that a queue has other members.
-    mutating func setMembers(of queue: QueueIndex, _ wanted: [PeerIndex], _ turn: inout Turn) {
-        let quorum = queues[queue].quorum
-        guard quorum != .none, quorums[quorum].members != wanted else { return }
-        quorums.setMembers(wanted, of: quorum)
-        storeQueue(queue, &turn)
-        let isMember = quorums[quorum].hasMember
-        if isMember, !wanted.contains(me) {
-            dropMember(of: quorum, &turn)
-        } else if !isMember, wanted.contains(me) {
-            startMember(of: quorum, &turn)
-        }
-    }
-
-    /// Tells that a member came or went, once that is committed.
-    func tell(_ change: MemberChange, _ quorum: QuorumIndex, _ turn: inout Turn) {
-        turn.record(
-            change.isAdded ? .memberAdded : .memberDeleted,
-            subject: symbol(quorum),
-            peer: peers[change.peer].node.raw,
-            detail: UInt64(change.members.peers.count)
-        )
     }
 }
 
