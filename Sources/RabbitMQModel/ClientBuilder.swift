@@ -156,23 +156,7 @@ struct ClientBuilder {
     private func hosts(_ blueprint: inout Blueprint) -> [NodeID] {
         let all = blueprint.brokerNodes[client.broker] ?? []
         guard let wanted = client.tree["hosts"]?.elements, !wanted.isEmpty else { return all }
-        return wanted.compactMap { element in
-            let name = element.text ?? ""
-            if let node = blueprint.nodesByPath["\(client.broker)/\(name)"] { return node }
-            let known = blueprint.nodesByPath.keys.sorted().compactMap { path in
-                path.hasPrefix("\(client.broker)/")
-                    ? String(path.dropFirst(client.broker.count + 1)) : nil
-            }
-            blueprint.findings.append(
-                Finding(
-                    "unknown-name",
-                    "'\(client.broker)' has no node '\(name)'",
-                    at: element.place,
-                    label: DidYouMean.hint(name, in: known)
-                )
-            )
-            return nil
-        }
+        return wanted.compactMap { blueprint.node($0, of: client.broker) }
     }
 
     /// The queue and its bindings as the file has them, for a client that declares what it uses.
@@ -285,7 +269,7 @@ struct ClientBuilder {
         _ scope: Symbol,
         _ blueprint: inout Blueprint
     ) {
-        let reader = ScriptReader(scope: scope)
+        let reader = ScriptReader(scope: scope, broker: client.broker)
         let written = client.tree["steps"]?.elements ?? []
         var steps: [ScriptClient.Step] = []
         var labels: [Symbol] = []
@@ -470,5 +454,25 @@ struct ClientBuilder {
             )
             return { _ in Caller(plan) }
         }
+    }
+}
+
+extension Blueprint {
+    /// The node of a broker that a tree names; it is a finding if there is none.
+    mutating func node(_ tree: Tree, of broker: String) -> NodeID? {
+        let name = tree.text ?? ""
+        if let node = nodesByPath["\(broker)/\(name)"] { return node }
+        let known = nodesByPath.keys.sorted().compactMap { path in
+            path.hasPrefix("\(broker)/") ? String(path.dropFirst(broker.count + 1)) : nil
+        }
+        findings.append(
+            Finding(
+                "unknown-name",
+                "'\(broker)' has no node '\(name)'",
+                at: tree.place,
+                label: DidYouMean.hint(name, in: known)
+            )
+        )
+        return nil
     }
 }

@@ -6,6 +6,8 @@ import WarrenTrace
 /// Makes the steps of a script: exact actions in an exact order.
 struct ScriptReader {
     let scope: Symbol
+    /// The broker that it is a client of.
+    let broker: String
 
     /// The step that a tree says.
     func step(_ tree: Tree, _ blueprint: inout Blueprint) -> ScriptClient.Step? {
@@ -217,7 +219,10 @@ struct ScriptReader {
         case "clear_shovel": return .clearShovel(text, vhost: vhost)
         case "close_connections": return .closeConnections(reason: text)
         case "delete_vhost": return .deleteVirtualHost(text)
-        default: return QuorumOrderReader.order(order.key, value, vhost).map { .quorum($0) }
+        default:
+            guard let order = QuorumOrderReader.order(order.key, value, vhost) else { return nil }
+            if let node = value["node"] { _ = blueprint.node(node, of: broker) }
+            return .quorum(order)
         }
     }
 

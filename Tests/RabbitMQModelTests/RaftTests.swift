@@ -28,6 +28,27 @@ import WarrenKernel
             )
         }
 
+        /// A group of one, and others that know nothing.
+        convenience init(alone count: Int) {
+            self.init(
+                (0..<count).map { place in
+                    place == 0
+                        ? Raft(
+                            members: [PeerIndex(0)],
+                            me: PeerIndex(0),
+                            leader: PeerIndex(0),
+                            term: 1
+                        )
+                        : Raft(
+                            me: PeerIndex(place),
+                            term: 0,
+                            votedFor: .none,
+                            log: RaftLog(members: [])
+                        )
+                }
+            )
+        }
+
         /// Has a member do something, and notes what it wants.
         func turn(_ member: Int, _ body: (inout Raft, inout Raft.Wishes) -> Void) {
             wishes.clear()
@@ -224,5 +245,148 @@ import WarrenKernel
         #expect(back.leader == .none)
         #expect(back.log[3]?.parcel == ParcelID(4))
         #expect(back.log[2] == nil, "it is in the snapshot")
+    }
+
+    // MARK: Members
+
+    @Test func `RMQ-QQ-57 goes on with a member more as soon as that is in its log`() {
+        let group = Group(alone: 3)
+        group.append(7)
+        group.settle()
+        #expect(group.members[0].commit == 1)
+        group.turn(0) { $0.change(to: [PeerIndex(0), PeerIndex(1)], by: ParcelID(8), &$1) }
+        #expect(group.members[0].members == [PeerIndex(0), PeerIndex(1)])
+        group.sync(0)
+        #expect(group.members[0].commit == 1, "one of two is no majority")
+        #expect(!group.members[0].mayChangeMembers, "the change is not committed")
+        group.settle()
+        #expect(group.members[0].commit == 2)
+        #expect(group.parcels(1) == [7, 8], "it gets what it lacks")
+        #expect(group.members[1].members == [PeerIndex(0), PeerIndex(1)])
+        #expect(group.members[0].mayChangeMembers)
+    }
+
+    @Test func `RMQ-QQ-60 a member that is added makes a majority with a leader that has none`() {
+        let two = [PeerIndex(0), PeerIndex(1)]
+        let group = Group(
+            [0, 1].map { Raft(members: two, me: PeerIndex($0), leader: PeerIndex(0), term: 1) }
+                + [Raft(me: PeerIndex(2), term: 0, votedFor: .none, log: RaftLog(members: []))]
+        )
+        group.append(7)
+        group.settle()
+        group.append(8)
+        group.settle(without: [1])
+        #expect(group.members[0].commit == 1)
+        group.turn(0) { $0.change(to: Self.three, by: ParcelID(9), &$1) }
+        group.settle(without: [1])
+        #expect(group.members[0].commit == 3)
+    }
+
+    @Test func `takes a change back that a later leader does not have`() {
+        let group = Group()
+        group.append(1)
+        group.settle()
+        group.turn(0) { $0.change(to: [PeerIndex(0), PeerIndex(2)], by: ParcelID(2), &$1) }
+        group.words = []
+        group.sync(0)
+        #expect(group.members[0].members.count == 2)
+        group.turn(1) { $0.stand(&$1) }
+        group.settle(without: [0], leaderIsAlive: false)
+        group.append(3, to: 1)
+        group.settle()
+        group.turn(1) { $0.probe(PeerIndex(0), &$1) }
+        group.settle()
+        #expect(group.parcels(0) == [1, 3])
+        #expect(group.members[0].members == Self.three)
+        #expect(group.members.allSatisfy { $0.violations == 0 })
+    }
+
+    @Test func `believes no answer of a member that was there before`() {
+        let group = Group()
+        group.append(1)
+        group.settle()
+        group.turn(0) { $0.change(to: [PeerIndex(0), PeerIndex(1)], by: ParcelID(2), &$1) }
+        group.settle()
+        group.turn(0) { $0.change(to: Self.three, by: ParcelID(3), &$1) }
+        group.words = []
+        // What the old member said of its log arrives late.
+        var stale = Raft.Message(kind: .appended, term: 1, index: 3)
+        stale.granted = true
+        group.turn(0) { $0.receive(stale, from: PeerIndex(2), leaderIsAlive: true, &$1) }
+        group.sync(0)
+        #expect(group.members[0].commit == 2, "only the leader has the third")
+        group.members[2] = Raft(
+            me: PeerIndex(2),
+            term: 0,
+            votedFor: .none,
+            log: RaftLog(members: [])
+        )
+        group.turn(0) { $0.probe(PeerIndex(2), &$1) }
+        group.settle(without: [1])
+        #expect(group.members[0].commit == 3)
+        #expect(group.parcels(2) == [1, 2, 3])
+    }
+
+    @Test func `a snapshot says who the members are`() {
+        let group = Group()
+        group.append(1)
+        group.settle(without: [2])
+        group.turn(0) { $0.change(to: [PeerIndex(0), PeerIndex(1)], by: ParcelID(2), &$1) }
+        group.settle(without: [2])
+        group.turn(0) { $0.change(to: Self.three, by: ParcelID(3), &$1) }
+        group.settle(without: [2])
+        group.turn(0) { $0.compact(upTo: 2, ParcelID(99), &$1) }
+        #expect(group.members[0].log.entries.count == 1)
+        group.members[2] = Raft(
+            me: PeerIndex(2),
+            term: 0,
+            votedFor: .none,
+            log: RaftLog(members: [])
+        )
+        group.turn(0) { $0.probe(PeerIndex(2), &$1) }
+        group.settle()
+        #expect(group.members[2].log.snapshot == ParcelID(99))
+        #expect(group.members[2].members == Self.three)
+        #expect(group.members[2].log.lastIndex == 3)
+    }
+
+    // MARK: Another leader
+
+    @Test func `RMQ-QQ-61 asks another member to lead, and does nothing meanwhile`() {
+        let group = Group()
+        group.append(1)
+        group.settle()
+        group.turn(0) {
+            let outcome = $0.transfer(to: PeerIndex(2), &$1)
+            #expect(outcome == .asked)
+        }
+        #expect(group.members[0].isYielding)
+        #expect(!group.members[0].mayChangeMembers)
+        // The others hear their leader, and vote all the same: it wants it.
+        group.settle(leaderIsAlive: true)
+        #expect(group.members[2].isLeader)
+        #expect(group.members[2].term == 2)
+        #expect(group.members[0].role == .follower)
+        #expect(!group.members[0].isYielding)
+    }
+
+    @Test func `RMQ-QQ-62 leads on if nobody takes over`() {
+        let group = Group()
+        group.turn(0) { _ = $0.transfer(to: PeerIndex(2), &$1) }
+        group.settle(without: [2])
+        #expect(group.members[0].isYielding)
+        group.turn(0) { $0.leadOn(&$1) }
+        #expect(!group.members[0].isYielding)
+        group.append(1)
+        group.settle(without: [2])
+        #expect(group.members[0].commit == 1)
+        group.turn(0) {
+            let (own, unknown) = (
+                $0.transfer(to: PeerIndex(0), &$1), $0.transfer(to: PeerIndex(7), &$1)
+            )
+            #expect(own == .alreadyLeader)
+            #expect(unknown == .unknownMember)
+        }
+        #expect(!group.members[0].isYielding)
     }
 }

@@ -224,6 +224,27 @@ import RabbitMQModel
         return command
     }
 
+    @Test func `about members come back as they were said`() {
+        for seed in Self.seeds {
+            var v = Values(seed: seed)
+            for kind in Words.Member.Kind.allCases {
+                expectBack(
+                    Words.Member(
+                        kind,
+                        of: v.symbol(),
+                        node: PeerIndex(wire: v.word()),
+                        number: v.number()
+                    ),
+                    seed
+                )
+            }
+            for outcome in Words.MemberDone.Outcome.allCases {
+                expectBack(Words.MemberDone(number: v.number(), outcome), seed)
+            }
+            expectBack(Words.MemberGone(queue: v.symbol()), seed)
+        }
+    }
+
     @Test func `of Raft come back as they were said`() {
         for seed in Self.seeds {
             var v = Values(seed: seed)
@@ -235,6 +256,7 @@ import RabbitMQModel
                 message.commit = v.number(40)
                 message.parcel = ParcelID(v.word())
                 message.granted = v.yes()
+                message.members = PeerSet(bits: v.number())
                 let queue = v.symbol()
                 let packet = Packet(message, queue)
                 #expect(packet.subject == queue, "seed \(seed)")
