@@ -14,8 +14,6 @@ package struct PeerSet: BitwiseCopyable, Hashable, Sendable {
 
     package var isEmpty: Bool { bits == 0 }
 
-    package func contains(_ peer: PeerIndex) -> Bool { bits & peer.bit != 0 }
-
     /// The nodes by their number.
     package var peers: [PeerIndex] {
         (0..<64).filter { bits >> UInt64($0) & 1 != 0 }.map { PeerIndex($0) }

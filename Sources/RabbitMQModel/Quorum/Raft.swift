@@ -30,7 +30,7 @@ package struct Raft: Sendable {
     /// How often something happened that cannot happen unless a disk breaks its word.
     package private(set) var violations = 0
     /// As the leader: how far each member is, in their order.
-    private(set) var progress: [Progress] = []
+    private(set) var progress: ContiguousArray<Progress> = []
     /// Whether it leads, and has asked another member to do so: it makes no entries meanwhile, and hears of none.
     package private(set) var isYielding = false
     /// Whether its leader wants it to lead.
@@ -82,9 +82,11 @@ package struct Raft: Sendable {
         votes = []
         inherited = lastIndex
         isCalled = false
-        progress = members.map {
-            Progress(next: lastIndex + 1, match: $0 == me ? durable : 0, base: lastIndex)
-        }
+        progress = ContiguousArray(
+            members.map {
+                Progress(next: lastIndex + 1, match: $0 == me ? durable : 0, base: lastIndex)
+            }
+        )
         told = 0
     }
 
@@ -176,20 +178,9 @@ package struct Raft: Sendable {
         }
         progress[place].match = index
         guard !isYielding else { return }
-        let agreed = agreedIndex
+        let agreed = progress.agreed
         // Only entries of its own term are committed by counting; the rest comes with them.
         if agreed > commit, log.term(at: agreed) == term { commit = agreed }
-    }
-
-    /// The last entry that a majority has.
-    private var agreedIndex: UInt64 {
-        func match(_ place: Int) -> UInt64 { progress[place].match }
-        return switch progress.count {
-        case 1: match(0)
-        case 2: min(match(0), match(1))
-        case 3: max(min(match(0), match(1)), min(max(match(0), match(1)), match(2)))
-        default: progress.map(\.match).sorted(by: >)[majority - 1]
-        }
     }
 
     // MARK: Disks
@@ -473,10 +464,12 @@ package struct Raft: Sendable {
     ) {
         precondition(mayChangeMembers, "members change one after the other")
         let wanted = PeerSet(wanted)
-        progress = wanted.peers.map { member in
-            place(of: member).map { progress[$0] }
-                ?? Progress(next: lastIndex + 1, match: 0, base: lastIndex, isNew: true)
-        }
+        progress = ContiguousArray(
+            wanted.peers.map { member in
+                place(of: member).map { progress[$0] }
+                    ?? Progress(next: lastIndex + 1, match: 0, base: lastIndex, isNew: true)
+            }
+        )
         append(parcel, members: wanted, &wishes)
     }
 

@@ -63,3 +63,20 @@ extension Raft {
         }
     }
 }
+
+extension ContiguousArray<Raft.Progress> {
+    /// The last entry that a majority has.
+    @inline(__always)
+    var agreed: UInt64 {
+        switch count {
+        case 1: self[0].match
+        case 2: Swift.min(self[0].match, self[1].match)
+        case 3:
+            Swift.max(
+                Swift.min(self[0].match, self[1].match),
+                Swift.min(Swift.max(self[0].match, self[1].match), self[2].match)
+            )
+        default: map(\.match).sorted(by: >)[count / 2]
+        }
+    }
+}
