@@ -105,7 +105,7 @@ struct RunSums {
 
     /// Takes in one fact.
     mutating func take(_ fact: Fact) {
-        guard fact.kind.rawValue >= FactKind.messagePublished.rawValue else {
+        if fact.kind.isRare {
             ledger.take(fact)
             return
         }

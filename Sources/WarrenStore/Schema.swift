@@ -6,7 +6,7 @@ import WarrenTrace
 /// `application_id` is 0x57617272 ("Warr"), `user_version` is the number of the last migration.
 enum Schema {
     static let applicationID = 0x5761_7272
-    static let version = 3
+    static let version = 4
 
     /// Brings a file up to date.
     ///
@@ -26,6 +26,7 @@ enum Schema {
             try database.execute(sql: meanings)
         }
         if version < 3 { try database.execute(sql: sums) }
+        if version < 4 { try database.execute(sql: index) }
         try database.execute(sql: views)
         try database.execute(sql: "PRAGMA user_version = \(Self.version)")
     }
@@ -115,9 +116,21 @@ enum Schema {
             deepest_ns INTEGER NOT NULL,
             PRIMARY KEY (run, subject, start_ns)
         ) WITHOUT ROWID;
-        CREATE INDEX rare_facts ON fact_rows (kind) WHERE kind < \(FactKind.messagePublished.rawValue);
         CREATE INDEX derived_facts ON fact_rows (detail)
             WHERE kind = \(FactKind.messageDerived.rawValue);
+        """
+
+    /// Which facts are rare, as a condition.
+    ///
+    /// A query says it in the same words, or the index is of no use to it.
+    static let rare =
+        "(kind < \(FactKind.messagePublished.rawValue) OR kind >= \(FactKind.relayStarted.rawValue) "
+        + "AND kind < \(FactKind.messageRouted.rawValue))"
+
+    /// The fourth version: relays and members are rare facts as well.
+    private static let index = """
+        DROP INDEX IF EXISTS rare_facts;
+        CREATE INDEX rare_facts ON fact_rows (kind) WHERE \(rare);
         """
 
     /// The numbers of kinds, as a list.

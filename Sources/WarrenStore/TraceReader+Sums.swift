@@ -84,7 +84,7 @@ extension TraceReader {
     public func rareFacts(of run: Run, until end: Instant = .never) throws -> [Fact] {
         try facts(
             of: run,
-            where: "kind < \(FactKind.messagePublished.rawValue) AND time_ns <= ?",
+            where: "\(Schema.rare) AND time_ns <= ?",
             [Int64(clamping: end.nanoseconds)]
         )
     }

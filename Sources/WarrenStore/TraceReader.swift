@@ -263,7 +263,7 @@ public final class TraceReader: Sendable {
         try facts(
             of: run,
             // In the words of the index of rare facts.
-            where: "kind < \(FactKind.messagePublished.rawValue) "
+            where: "\(Schema.rare) "
                 + "AND kind = \(FactKind.nodeCrashed.rawValue) AND node = ?",
             [Int64(node.raw)]
         )

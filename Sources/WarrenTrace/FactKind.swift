@@ -193,6 +193,12 @@ public enum FactKind: UInt8, BitwiseCopyable, Sendable, Hashable, CaseIterable {
     /// An answer came that nobody waits for any more. peer: the caller's symbol.
     case answerDiscarded = 87
 
+    /// Whether it tells of no message, but of nodes, connections, queues, relays, members, errors or faults.
+    public var isRare: Bool {
+        rawValue < Self.messagePublished.rawValue
+            || rawValue >= Self.relayStarted.rawValue && rawValue < Self.messageRouted.rawValue
+    }
+
     /// The name in text and SQL: `noun.verb`.
     public var name: String {
         switch self {

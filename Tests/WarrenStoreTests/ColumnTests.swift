@@ -117,7 +117,7 @@ import WarrenTrace
             """
         #expect(try query(path, old + ";;SELECT count(*) FROM runs") == "1")
         try record(path)
-        #expect(try query(path, "PRAGMA user_version") == "3")
+        #expect(try query(path, "PRAGMA user_version") == "4")
         #expect(try query(path, "SELECT count(*) > 0 FROM sums WHERE run = 2") == "1")
         #expect(
             try query(path, "SELECT detail FROM fact_kinds WHERE name = 'delivery.sent'")

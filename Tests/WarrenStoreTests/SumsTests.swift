@@ -104,8 +104,17 @@ import WarrenTrace
         }
     }
 
+    @Test func `rare is what tells of no message, relays and members among it`() {
+        let rare: [FactKind] = [.nodeStarted, .bindingDeleted, .relayWanted, .snapshotInstalled]
+        #expect(rare.allSatisfy { $0.isRare })
+        let others: [FactKind] = [
+            .messagePublished, .messageRelayed, .messageRouted, .deliverySent,
+        ]
+        #expect(others.allSatisfy { !$0.isRare })
+    }
+
     @Test func `count what happened, and find the rare things`() throws {
-        let rare = facts.filter { $0.kind.rawValue < FactKind.messagePublished.rawValue }
+        let rare = facts.filter(\.kind.isRare)
         for reader in try readers() {
             let run = try reader.run(nil)
             let sums = try reader.sums(of: run)

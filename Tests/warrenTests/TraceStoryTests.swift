@@ -330,4 +330,17 @@ import Testing
             #expect(isTold, "\(moment) \(event): \(told)")
         }
     }
+
+    @Test func `tells of a queue which members came and went`() throws {
+        try record("rabbitmq/cluster/grow", "g.sqlite")
+        let told = try warren("trace", "queue", "orders", "g.sqlite").output
+        for sentence in [
+            "the member of orders on main/rabbit-2 gets a snapshot of main/rabbit-1, up to entry ",
+            "orders has a member on main/rabbit-2, and 2 in all",
+            "orders has a member on main/rabbit-3, and 3 in all",
+            "orders has no member on main/rabbit-1 any more, and 2 in all",
+        ] { #expect(told.contains(sentence), "\(sentence): \(told)") }
+        let marks = try warren("trace", "timeline", "g.sqlite").output
+        #expect(marks.contains("orders has no member on main/rabbit-1 any more"), "\(marks)")
+    }
 }

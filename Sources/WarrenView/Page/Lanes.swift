@@ -10,11 +10,13 @@ struct Lanes {
         var subject: UInt32
         var detail: UInt64
         var variant: UInt8
+        var peer: UInt32
 
         var json: JSONText {
             .list([
                 .number(Double(time)), .int(Int(kind.rawValue)), .number(Double(node)),
                 .number(Double(subject)), .number(Double(detail)), .int(Int(variant)),
+                .number(Double(peer)),
             ])
         }
     }
@@ -73,7 +75,8 @@ struct Lanes {
                     node: fact.node.raw,
                     subject: fact.subject.raw,
                     detail: fact.detail,
-                    variant: fact.variant
+                    variant: fact.variant,
+                    peer: fact.peer
                 )
             )
         default: break

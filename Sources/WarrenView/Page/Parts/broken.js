@@ -22,7 +22,7 @@ const broken = {
     const from = facts[0]?.time ?? 0;
     const nodes = new Set(facts.flatMap(f => [f.node, f.peer]));
     const marks = run.marks.filter(([time, kind, node]) => time <= end && (kind === KIND["fault.began"] ? time >= from || timeline.faults.some(b => b.from === time && b.to >= from) : time >= from && nodes.has(node) && (kind !== KIND["node.started"] || time > 0)))
-      .map(([time, kind, node, subject, detail, variant]) => ({ time, kind, node, subject, detail, variant, peer: 0, event: 0 }));
+      .map(([time, kind, node, subject, detail, variant, peer]) => ({ time, kind, node, subject, detail, variant, peer, event: 0 }));
     const all = [...facts, ...marks].sort((a, b) => a.time - b.time || (a.event || 0) - (b.event || 0));
     const seen = new Map();
     return all.filter(f => { const words = sentence(f), times = (seen.get(words) ?? 0) + 1; seen.set(words, times); return times <= 2; }).slice(0, 40);

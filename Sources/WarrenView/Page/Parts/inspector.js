@@ -39,8 +39,8 @@ const inspector = {
     const place = marks.findLastIndex(([time]) => time <= player.time);
     const near = marks.slice(Math.max(place - 5, 0), place + 4);
     if (!near.length) return [make("h3", {}, "What happened"), make("p", { class: "second" }, "No fault, crash or change of leader.")];
-    return [make("h3", {}, "What happened", make("span", {}, "near here")), make("div", { class: "rows" }, near.map(([time, kind, node, subject, detail, variant]) =>
-      this.row(exact(time), sentence({ kind, node, subject, detail, variant, peer: 0 }), "", { onclick: () => player.toTime(time), "data-now": String(time === player.time), "data-future": String(time > player.time) })))];
+    return [make("h3", {}, "What happened", make("span", {}, "near here")), make("div", { class: "rows" }, near.map(([time, kind, node, subject, detail, variant, peer]) =>
+      this.row(exact(time), sentence({ kind, node, subject, detail, variant, peer }), "", { onclick: () => player.toTime(time), "data-now": String(time === player.time), "data-future": String(time > player.time) })))];
   },
   async object(object, world) {
     const one = player.chosen.symbol;

@@ -47,7 +47,7 @@ const spaceTime = {
       if (time !== last) svg.append(make("text", { class: mark ? "bad" : "note", x: left - 14, y: at + 4, "text-anchor": "end", style: "font-size:11px" }, exact(time)));
       last = time;
       if (mark) {
-        const [, kind, node, subject, detail, variant] = mark, words = sentence({ kind, node, subject, detail, variant, peer: 0 });
+        const [, kind, node, subject, detail, variant, peer] = mark, words = sentence({ kind, node, subject, detail, variant, peer });
         if (kind === KIND["fault.began"]) svg.append(make("line", { x1: left - 10, x2: width, y1: at, y2: at, stroke: "var(--bad)", "stroke-dasharray": "5 4" }), make("text", { class: "bad", x: width - 12, y: at - 4, "text-anchor": "end", style: "font-size:11px;font-weight:550" }, shortened(words, 60)));
         else svg.append(make("path", { d: `M${x(node) - 5} ${at - 5}l10 10m0 -10l-10 10`, stroke: "var(--bad)", "stroke-width": 2, fill: "none" }), make("text", { class: "bad", x: x(node) + 10, y: at + 4, style: "font-size:11px" }, words));
         continue;
