@@ -7,6 +7,11 @@ import WarrenKernel
 @Suite("A member of a Raft group") struct RaftTests {
     private static let three = [PeerIndex(0), PeerIndex(1), PeerIndex(2)]
 
+    /// A member that was started for a group and knows nothing of it.
+    private static func newcomer(_ place: Int) -> Raft {
+        Raft(me: PeerIndex(place), term: 0, votedFor: .none, log: RaftLog(members: []))
+    }
+
     /// Three members whose words and disks go as the test says.
     private final class Group {
         var members: [Raft]
@@ -39,12 +44,7 @@ import WarrenKernel
                             leader: PeerIndex(0),
                             term: 1
                         )
-                        : Raft(
-                            me: PeerIndex(place),
-                            term: 0,
-                            votedFor: .none,
-                            log: RaftLog(members: [])
-                        )
+                        : newcomer(place)
                 }
             )
         }
@@ -270,7 +270,7 @@ import WarrenKernel
         let two = [PeerIndex(0), PeerIndex(1)]
         let group = Group(
             [0, 1].map { Raft(members: two, me: PeerIndex($0), leader: PeerIndex(0), term: 1) }
-                + [Raft(me: PeerIndex(2), term: 0, votedFor: .none, log: RaftLog(members: []))]
+                + [Self.newcomer(2)]
         )
         group.append(7)
         group.settle()
@@ -315,12 +315,7 @@ import WarrenKernel
         group.turn(0) { $0.receive(stale, from: PeerIndex(2), leaderIsAlive: true, &$1) }
         group.sync(0)
         #expect(group.members[0].commit == 2, "only the leader has the third")
-        group.members[2] = Raft(
-            me: PeerIndex(2),
-            term: 0,
-            votedFor: .none,
-            log: RaftLog(members: [])
-        )
+        group.members[2] = Self.newcomer(2)
         group.turn(0) { $0.probe(PeerIndex(2), &$1) }
         group.settle(without: [1])
         #expect(group.members[0].commit == 3)
@@ -337,12 +332,7 @@ import WarrenKernel
         group.settle(without: [2])
         group.turn(0) { $0.compact(upTo: 2, ParcelID(99), &$1) }
         #expect(group.members[0].log.entries.count == 1)
-        group.members[2] = Raft(
-            me: PeerIndex(2),
-            term: 0,
-            votedFor: .none,
-            log: RaftLog(members: [])
-        )
+        group.members[2] = Self.newcomer(2)
         group.turn(0) { $0.probe(PeerIndex(2), &$1) }
         group.settle()
         #expect(group.members[2].log.snapshot == ParcelID(99))
