@@ -224,8 +224,8 @@ extension RabbitMQNode {
         order.tasks.removeFirst()
         order.due = nil
         let quorum = quorum(of: task.queue)
-        if !error.isEmpty, task.kind == .add {
-            // What was started for it goes.
+        if !error.isEmpty, task.kind == .add, order.stage != .starting {
+            // What was started for it goes; but not what was there, and may be a member by now.
             let word = Words.Member(.stop, of: task.queue, node: task.node, number: number)
             if task.node == me {
                 _ = take(word, &turn)
