@@ -147,17 +147,19 @@ import WarrenTrace
 
     @Test func `RMQ-QQ-58 members are deleted but for the last one, each once`() throws {
         let run = try Run(
+            queues: "s: { type: stream }",
             operator: "r3",
             [
                 "at: 5s", Self.delete("r2"), "wait: 1s", Self.delete("r2"), Self.delete("r1"),
                 "wait: 1s", Self.delete("r3"), "administer: { shrink: { node: r3 } }",
-                Self.delete("r3", from: "c"), Self.add("r1"),
+                Self.delete("r3", from: "c"), Self.delete("r3", from: "s"), Self.add("r1"),
             ]
         )
         #expect(
             run.texts == [
                 "ok", "ok", "ok", "Error: last_node", "q has 1: Error: last_node",
-                "Error: Cannot delete members from a classic queue", "ok",
+                "Error: Cannot add members to a classic queue",
+                "Error: {{:case_clause, {:ok, {:amqqueue, ...}}}, ...}", "ok",
             ]
         )
         #expect(run.changes(.memberDeleted) == ["main/r2", "main/r1"])
@@ -297,6 +299,18 @@ import WarrenTrace
                 == ["main/r2"]
         )
         #expect(run.longest < 0.6)
+    }
+
+    @Test func `RMQ-QQ-57 an answer that comes too late is not taken for the next one`() throws {
+        let run = try Run(
+            size: 1,
+            queues: "r: { type: quorum, initial_group_size: 1 }",
+            faults: ["{ at: 9s, do: slow, between: [main/r1, main/r2], factor: 80000, for: 40s }"],
+            ["at: 10s", "administer: { grow: { node: r2 } }"]
+        )
+        #expect(run.texts == ["q has 1: Error: timeout; r has 1: Error: timeout"])
+        #expect(run.answers.map { $0.at.rounded() } == [20], "five seconds for each")
+        #expect(run.changes(.memberAdded) == [])
     }
 
     @Test func `a node that the broker does not have is a finding`() {

@@ -2,7 +2,7 @@
 """Asks a real RabbitMQ cluster of three nodes on this machine what "How true is it?" says of clusters.
 
     apt-get install rabbitmq-server python3-pika
-    python3 Tests/RealCluster/ask.py                  # all scenarios, about ten minutes
+    python3 Tests/RealCluster/ask.py                  # all scenarios, about twenty minutes
     python3 Tests/RealCluster/ask.py minority disconnect
 
 The nodes w1, w2 and w3 live in a new folder under the temporary one and listen on the loopback interface, on ports
@@ -412,6 +412,10 @@ def grow(cluster):
     cluster.queues(1, "add_member", "one", "w9@localhost")
     cluster.queues(1, "add_member", "none", "w2@localhost")
     cluster.queues(1, "add_member", "clas", "w2@localhost")
+    cluster.queues(1, "delete_member", "clas", "w2@localhost")
+    cluster.declare(1, "stre", STREAM)
+    cluster.queues(1, "add_member", "stre", "w2@localhost")
+    cluster.queues(1, "delete_member", "stre", "w2@localhost")
     cluster.queues(1, "delete_member", "one", "w3@localhost")
     cluster.queues(1, "grow", "w3@localhost", "even", "--queue-pattern", "^one$")
     print("  " + cluster.group(1, "one"))
@@ -479,7 +483,9 @@ def rescued(cluster):
     cluster.start(gone)
     time.sleep(3)
     print("  " + cluster.group(1, "two"))
-    cluster.queues(1, "quorum_status", "two")
+    # What its member left behind is on its disk still.
+    cluster.queues(1, "add_member", "two", "w%d@localhost" % gone)
+    print("  " + cluster.group(1, "two"))
     print("  publisher    longest time without a confirm %.3f s, nacks %d" % (one.longest(), len(one.nacks)))
 
 
@@ -540,7 +546,7 @@ def rebalance_down(cluster):
 
 
 def behind(cluster):
-    """A follower is killed, 50,000 messages pass and are acknowledged, and it is back; then the two others are killed."""
+    """A follower is killed, 50,000 messages pass and are acknowledged, and it is back; then it is frozen while a publisher goes on."""
     cluster.declare(1, "beh", QUORUM, 5)
     cluster.kill(3)
     channel = cluster.connect(1).channel()
@@ -553,11 +559,18 @@ def behind(cluster):
             time.sleep(6)
             print("  subscriber   %s" % two)
     time.sleep(2)
-    cluster.queues(1, "quorum_status", "beh")
+    cluster.queues(1, "quorum_status", "beh", "--formatter", "json")
     cluster.start(3)
-    for _ in range(5):
-        cluster.queues(3, "quorum_status", "beh")
-        time.sleep(1)
+    cluster.queues(3, "quorum_status", "beh", "--formatter", "json")
+    one = Publisher(1, "beh")
+    one.start()
+    time.sleep(2)
+    os.killpg(cluster.processes[3].pid, signal.SIGSTOP)
+    time.sleep(10)
+    os.killpg(cluster.processes[3].pid, signal.SIGCONT)
+    time.sleep(3)
+    print("  frozen       longest time without a confirm %.3f s, nacks %d" % (one.longest(), len(one.nacks)))
+    cluster.queues(3, "quorum_status", "beh", "--formatter", "json")
 
 
 def flapping(cluster):

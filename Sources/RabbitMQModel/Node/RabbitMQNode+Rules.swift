@@ -367,7 +367,7 @@ enum NodeTimer {
     private static let firstOfQueues: UInt32 = 16
 
     /// What a timer of a queue is for; the one of elections also ends the waiting of a queue that has no home, or is being
-    /// copied.
+    /// copied, or whose leader has asked another one to lead.
     enum OfQueue: UInt32 { case expiry, end, election, repetition }
 
     static func expiry(ofQueue queue: QueueIndex) -> TimerID { timer(queue, .expiry) }

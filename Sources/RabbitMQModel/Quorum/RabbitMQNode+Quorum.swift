@@ -74,13 +74,7 @@ extension RabbitMQNode {
         let quorum = queues[queue].quorum
         for waiting in quorums[quorum].client.abandon() { abandon(waiting, of: queue, &turn) }
         guard let member = quorums.member(of: quorum) else { return }
-        quorums.leave(quorum)
-        let symbol = symbol(quorum)
-        turn.truncate(symbol.raw, from: 0)
-        turn.erase(DiskKey.vote(symbol))
-        turn.erase(DiskKey.snapshot(symbol))
-        turn.disarm(NodeTimer.election(ofQueue: queue))
-        turn.disarm(NodeTimer.expiry(ofQueue: queue))
+        eraseMember(of: quorum, &turn)
         turn.disarm(NodeTimer.repetition(ofQueue: queue))
         // A deletion that went through the log has emptied it; any other is told once, by a member that
         // has all that is known.
@@ -91,6 +85,17 @@ extension RabbitMQNode {
         for held in member.queue.heldCopies {
             recordGone(held.copy.packet.message, queue, .queueDeleted, .unacked, &turn)
         }
+    }
+
+    /// This node has no member any more, and nothing of it on its disk.
+    mutating func eraseMember(of quorum: QuorumIndex, _ turn: inout Turn) {
+        let symbol = symbol(quorum)
+        quorums.leave(quorum)
+        turn.truncate(symbol.raw, from: 0)
+        turn.erase(DiskKey.vote(symbol))
+        turn.erase(DiskKey.snapshot(symbol))
+        turn.disarm(NodeTimer.election(ofQueue: quorums[quorum].queue))
+        turn.disarm(NodeTimer.expiry(ofQueue: quorums[quorum].queue))
     }
 
     func recordGone(

@@ -5,6 +5,9 @@ import WarrenTrace
 ///
 /// - Source: `ra_server` of 3.10.8, `append_cluster_change`, `transfer_leadership`; RMQ-QQ-57 to -62.
 extension RabbitMQNode {
+    /// How long a leader waits for another one to lead: ra's await_condition_timeout.
+    private static var handover: Interval { .seconds(30) }
+
     /// Does what an order wants of this node; nil if it does not answer.
     mutating func take(_ word: Words.Member, _ turn: inout Turn)
         -> Words.MemberDone.Outcome?
@@ -31,7 +34,7 @@ extension RabbitMQNode {
             case .asked: break
             }
             let timer = NodeTimer.election(ofQueue: quorums[quorum].queue)
-            turn.arm(timer, after: .seconds(30))
+            turn.arm(timer, after: Self.handover)
             return .done
         }
     }
@@ -78,18 +81,11 @@ extension RabbitMQNode {
     private mutating func dropMember(of quorum: QuorumIndex, _ turn: inout Turn) {
         guard quorums[quorum].hasMember else { return }
         let led = quorums.leads(quorum)
-        let queue = quorums[quorum].queue
-        let symbol = symbol(quorum)
-        turn.disarm(NodeTimer.election(ofQueue: queue))
-        turn.disarm(NodeTimer.expiry(ofQueue: queue))
-        turn.truncate(symbol.raw, from: 0)
-        turn.erase(DiskKey.vote(symbol))
-        turn.erase(DiskKey.snapshot(symbol))
-        quorums.leave(quorum)
+        eraseMember(of: quorum, &turn)
         guard led else { return }
         loseMember(of: me, quorum, &turn)
         for peer in peers.indices where peer != me && peers[peer].connection != .none {
-            send(Words.MemberGone(queue: symbol), toPeer: peer, &turn)
+            send(Words.MemberGone(queue: symbol(quorum)), toPeer: peer, &turn)
         }
     }
 

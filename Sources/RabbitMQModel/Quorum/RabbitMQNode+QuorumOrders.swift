@@ -73,8 +73,12 @@ extension RabbitMQNode {
         let queue = queueIndex(name, scope, names)
         guard queue != .none else { return .said("Error: not_found") }
         guard queues[queue].quorum != .none else {
-            let verb = kind == .add ? "add members to" : "delete members from"
-            return .said("Error: Cannot \(verb) a classic queue")
+            // The tool says so of a member that is to go, too, and knows nothing of streams.
+            return .said(
+                queues[queue].rules.kind == .stream
+                    ? "Error: {{:case_clause, {:ok, {:amqqueue, ...}}}, ...}"
+                    : "Error: Cannot add members to a classic queue"
+            )
         }
         let members = quorums[queues[queue].quorum].members
         guard let peer = peers.plan.peer(named: node), kind == .delete || isInReach(peer) else {
@@ -176,13 +180,14 @@ extension RabbitMQNode {
         _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
-        let word = Words.Member(kind, of: task.queue, node: task.node, number: number)
-        quorumOrders[number]?.due = turn.now + QuorumOrders.patience
+        let due = turn.now + QuorumOrders.patience
+        let question = quorumOrders.ask(for: number, until: due)
+        let word = Words.Member(kind, of: task.queue, node: task.node, number: question)
         watchOrders(&turn)
         if peer != me {
             send(word, toPeer: peer, &turn)
         } else if let outcome = take(word, &turn) {
-            hear(Words.MemberDone(number: number, outcome), from: me, &turn)
+            hear(Words.MemberDone(number: question, outcome), &turn)
         }
     }
 
@@ -212,8 +217,7 @@ extension RabbitMQNode {
         guard var order = quorumOrders[number] else { return }
         if !order.servers.isEmpty { order.servers.removeFirst() }
         order.errors.insert(error, at: 0)
-        order.stage = .none
-        order.due = nil
+        (order.stage, order.question, order.due) = (.none, 0, nil)
         quorumOrders[number] = order
         seekLeader(number, &turn)
     }
@@ -222,11 +226,11 @@ extension RabbitMQNode {
     mutating func endTask(of number: UInt64, _ error: String, _ turn: inout Turn) {
         guard var order = quorumOrders[number], let task = order.tasks.first else { return }
         order.tasks.removeFirst()
-        order.due = nil
+        (order.question, order.due) = (0, nil)
         let quorum = quorum(of: task.queue)
         if !error.isEmpty, task.kind == .add, order.stage != .starting {
             // What was started for it goes; but not what was there, and may be a member by now.
-            let word = Words.Member(.stop, of: task.queue, node: task.node, number: number)
+            let word = Words.Member(.stop, of: task.queue, node: task.node, number: 0)
             if task.node == me {
                 _ = take(word, &turn)
             } else {
@@ -273,7 +277,7 @@ extension RabbitMQNode {
             guard let word = Words.Member(packet), let outcome = take(word, &turn) else { return }
             send(Words.MemberDone(number: word.number, outcome), toPeer: peer, &turn)
         case .memberDone:
-            if let word = Words.MemberDone(packet) { hear(word, from: peer, &turn) }
+            if let word = Words.MemberDone(packet) { hear(word, &turn) }
         default:
             guard let word = Words.MemberGone(packet) else { return }
             let quorum = quorum(of: word.queue)
@@ -281,23 +285,19 @@ extension RabbitMQNode {
         }
     }
 
-    private mutating func hear(
-        _ word: Words.MemberDone,
-        from peer: PeerIndex,
-        _ turn: inout Turn
-    ) {
-        guard let order = quorumOrders[word.number], let task = order.tasks.first else { return }
+    private mutating func hear(_ word: Words.MemberDone, _ turn: inout Turn) {
+        guard let order = quorumOrders.order(asking: word.number), let task = order.tasks.first
+        else { return }
+        let number = order.number
         switch (order.stage, word.outcome) {
-        case (.starting, .done): seekLeader(word.number, &turn)
-        case (.starting, _): endTask(of: word.number, "Error: already_started", &turn)
-        case (.asking(_, let leader), .done) where leader == peer:
-            accept(task, word.number, leader, &turn)
-        case (.asking(let server, let leader), .notLeader) where leader == peer:
+        case (.starting, .done): seekLeader(number, &turn)
+        case (.starting, _): endTask(of: number, "Error: already_started", &turn)
+        case (.asking(_, let leader), .done): accept(task, number, leader, &turn)
+        case (.asking(let server, _), .notLeader):
             // It has heard of another one, or soon will; so does this node.
-            quorumOrders[word.number]?.stage = .seeking(server: server)
-        case (.asking(_, let leader), let outcome) where leader == peer:
-            fail(word.number, "error: :\(outcome.name)", &turn)
-        default: break
+            quorumOrders[number]?.stage = .seeking(server: server)
+        case (.asking, let outcome): fail(number, "error: :\(outcome.name)", &turn)
+        case (.none, _), (.seeking, _), (.yielding, _), (.recording, _): break
         }
     }
 

@@ -420,7 +420,7 @@ package struct Raft: Sendable {
             return follow(word.term, &wishes)
         }
         guard isLeader, !isYielding, word.term == term, let place = place(of: member),
-            !progress[place].isStale(word)
+            progress[place].takes(word)
         else { return }
         if word.granted {
             matched(member, word.index)

@@ -35,11 +35,10 @@ extension Raft {
             isProbing = true
         }
 
-        /// Whether an answer is of no use.
-        mutating func isStale(_ answer: Message) -> Bool {
-            guard isNew else { return false }
-            isNew = answer.granted || answer.index > 0
-            return isNew
+        /// Takes an answer, unless it is of no use.
+        mutating func takes(_ answer: Message) -> Bool {
+            if isNew { isNew = answer.granted || answer.index > 0 }
+            return !isNew
         }
 
         /// It has all up to `index`.

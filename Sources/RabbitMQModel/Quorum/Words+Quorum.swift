@@ -218,7 +218,7 @@ extension Words {
         }
     }
 
-    /// Something is to be done about the members of a queue; the answer names the number of the order.
+    /// Something is to be done about the members of a queue; the answer names the number of the question.
     package struct Member: Word {
         /// What is to be done.
         package enum Kind: UInt8, Sendable, CaseIterable {
