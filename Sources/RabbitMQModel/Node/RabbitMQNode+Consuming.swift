@@ -146,6 +146,8 @@ extension RabbitMQNode {
     {
         let options: ConsumeOptions = turn.parcels.get(packet.parcel) ?? ConsumeOptions()
         let queue = try findQueue(turn.names[packet.subject], channel, turn.names)
+        // It has moved meanwhile: the consumer's node will hear where to, and attach it there.
+        guard queues[queue].isHere else { return }
         let isExclusive = packet.has(Flag.exclusive)
         let noAck = packet.has(Flag.noAck)
         channels[channel].prefetch = packet.d
