@@ -198,6 +198,7 @@ public struct Ledger: Sendable {
         add(fact)
         let change = Int(queues[index].depth) - Int(before)
         masters.change(fact.subject, at: fact.node.raw, by: change)
+        if masters.sides[fact.subject] == nil { return queues[index].unite() }
         noteSides(of: fact.subject)
     }
 

@@ -34,6 +34,10 @@ struct RunSums {
         var messages: [UInt8] = []
         /// ``RunState``, after the last fact.
         var state: [UInt8]
+        /// How many facts of the run came before.
+        var start = 0
+        /// What each master of a queue that has several has ready, whenever that changes.
+        var sides: [SideDepths.Row] = []
     }
 
     private var ledger = Ledger()
@@ -42,6 +46,8 @@ struct RunSums {
     /// Where the sum of a key was that had this number: most facts are like one that came not long before.
     private var lately = [Int32](repeating: 0, count: 1024)
     private(set) var slices = Slices()
+    private var sides = SideDepths()
+    private var taken = 0
 
     /// What happened, in an order that does not depend on the run.
     var factSums: [FactSum] {
@@ -56,6 +62,7 @@ struct RunSums {
     /// Takes in facts, in their order, and says what they hold; nil of none.
     mutating func take(_ facts: [Fact]) -> Chunk? {
         guard let first = facts.first, let last = facts.last else { return nil }
+        let start = taken
         for fact in facts { take(fact) }
         var chunk = Chunk(
             first: first.time,
@@ -63,6 +70,8 @@ struct RunSums {
             state: RunState(ledger).bytes
         )
         chunk.messages = Self.steps(facts)
+        chunk.start = start
+        chunk.sides = sides.takeRows()
         return chunk
     }
 
@@ -105,15 +114,22 @@ struct RunSums {
 
     /// Takes in one fact.
     mutating func take(_ fact: Fact) {
+        defer { taken += 1 }
         if fact.kind.isRare {
-            ledger.take(fact)
+            takeRare(fact)
             return
         }
         count(fact)
         let change: Slices.Change
         switch fact.kind {
         case .messageRouted: change = fact.variant != 1 ? .came : .other
-        case .messageRecovered where fact.variant == 1: change = .came
+        case .messageRecovered where fact.variant == 1:
+            change = .came
+            sides.recover(
+                taken,
+                isFirst: ledger.masters.isFirstBack(fact),
+                slice: slices.last(of: fact.subject, at: fact.time)
+            )
         case .messagePublished: change = .published
         case .deliverySent: change = .sent
         case .deliveryAcked: change = .acked
@@ -123,14 +139,41 @@ struct RunSums {
             return
         }
         let before = ledger.held(in: fact.subject).depth
+        let wasParted =
+            !ledger.masters.sides.isEmpty && ledger.masters.sides[fact.subject] != nil
         ledger.take(fact)
         slices.take(
             change,
             fact.subject,
             at: fact.time,
             before: before,
-            depth: ledger.held(in: fact.subject).depth
+            depth: ledger.held(in: fact.subject).depth,
+            deepest: ledger.masters.deepest(fact.subject).map { UInt64(max($0, 0)) }
         )
+        guard wasParted else { return }
+        if ledger.masters.sides[fact.subject] == nil {
+            sides.unite(fact.subject, taken, depth: ledger.held(in: fact.subject).depth)
+        } else {
+            sides.change(fact, taken, ledger.masters)
+        }
+    }
+
+    /// Takes in what may part a queue, or unite it.
+    private mutating func takeRare(_ fact: Fact) {
+        let parted = ledger.masters.sides
+        ledger.take(fact)
+        let masters = ledger.masters
+        guard !parted.isEmpty || !masters.sides.isEmpty else { return }
+        if fact.kind == .mirrorPromoted, let deepest = masters.deepest(fact.subject) {
+            let isNew = parted[fact.subject] == nil
+            let before = sides.part(fact, taken, masters, isNew: isNew)
+            slices.part(fact.subject, before: before, deepest: UInt64(max(deepest, 0)), fact.time)
+        }
+        for queue in parted.keys.sorted(by: { $0.raw < $1.raw }) where masters.sides[queue] == nil {
+            let depth = ledger.held(in: queue).depth
+            sides.unite(queue, taken, depth: depth)
+            slices.unite(queue, depth: depth)
+        }
     }
 
     private mutating func count(_ fact: Fact) {

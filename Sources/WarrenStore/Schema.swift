@@ -6,7 +6,7 @@ import WarrenTrace
 /// `application_id` is 0x57617272 ("Warr"), `user_version` is the number of the last migration.
 enum Schema {
     static let applicationID = 0x5761_7272
-    static let version = 4
+    static let version = 5
 
     /// Brings a file up to date.
     ///
@@ -27,6 +27,7 @@ enum Schema {
         }
         if version < 3 { try database.execute(sql: sums) }
         if version < 4 { try database.execute(sql: index) }
+        if version < 5 { try database.execute(sql: sides) }
         try database.execute(sql: views)
         try database.execute(sql: "PRAGMA user_version = \(Self.version)")
     }
@@ -133,6 +134,16 @@ enum Schema {
         CREATE INDEX rare_facts ON fact_rows (kind) WHERE \(rare);
         """
 
+    /// The fifth version: what each of several masters of a queue has ready, by the row of the fact that changed it.
+    ///
+    /// Node -1 has all: the queue has one master again.
+    private static let sides = """
+        CREATE TABLE side_rows (
+            fact INTEGER NOT NULL, subject INTEGER NOT NULL, node INTEGER NOT NULL,
+            depth INTEGER NOT NULL, PRIMARY KEY (fact, subject, node)
+        ) WITHOUT ROWID;
+        """
+
     /// The numbers of kinds, as a list.
     private static func kinds(_ isOne: (FactColumns) -> Bool) -> String {
         FactKind.allCases.filter { isOne($0.columns) }.map { "\($0.rawValue)" }
@@ -207,21 +218,35 @@ enum Schema {
                 detail AS waited_ns, variant & 1 AS redelivered, (variant >> 1) & 1 AS settled
             FROM facts WHERE kind = 'delivery.sent';
         CREATE VIEW queue_depths AS
-            SELECT r.run AS run, f.time_ns AS time_ns, s.text AS queue,
+            WITH summed AS (SELECT r.run AS run, f.time_ns AS time_ns, f.subject AS subject,
                 sum(CASE WHEN f.kind = 63 OR (f.kind = 60 AND f.variant <> 1)
                             OR (f.kind = 67 AND f.variant = 1) THEN 1
                          WHEN f.kind = 61 THEN -1
                          WHEN f.kind = 64 AND f.variant < 64 THEN -1
                          WHEN f.kind = 65 AND f.detail = 0 THEN -1 ELSE 0 END)
                     OVER (PARTITION BY r.run, f.subject ORDER BY f.rowid) AS depth,
-                f.rowid - r.first_fact + 1 AS fact
+                f.rowid AS fact, r.first_fact AS first_fact
             FROM fact_rows f
             JOIN run_ranges r ON f.rowid BETWEEN r.first_fact AND r.last_fact
-            JOIN symbols s ON s.run = r.run AND s.symbol = f.subject
             WHERE f.kind IN (61, 63) OR (f.kind = 60 AND f.variant <> 1)
                 OR (f.kind = 67 AND f.variant = 1)
                 OR (f.kind = 64 AND f.variant < 64)
-                OR (f.kind = 65 AND f.detail = 0);
+                OR (f.kind = 65 AND f.detail = 0)),
+            told AS (SELECT run, time_ns, subject, depth, fact, first_fact, NULL AS node FROM summed
+                WHERE NOT EXISTS
+                    (SELECT 1 FROM side_rows d
+                        WHERE d.fact = summed.fact AND d.subject = summed.subject)
+            UNION ALL
+            SELECT r.run, f.time_ns, d.subject, d.depth, d.fact, r.first_fact, d.node
+            FROM side_rows d
+            JOIN fact_rows f ON f.rowid = d.fact
+            JOIN run_ranges r ON d.fact BETWEEN r.first_fact AND r.last_fact)
+            SELECT t.run AS run, t.time_ns AS time_ns, s.text AS queue, t.depth AS depth,
+                t.fact - t.first_fact + 1 AS fact, n.name AS node
+            FROM told t
+            JOIN symbols s ON s.run = t.run AND s.symbol = t.subject
+            LEFT JOIN nodes n ON n.run = t.run AND n.node = t.node
+            ORDER BY t.fact;
         CREATE VIEW faults AS
             SELECT run, fact, time_ns, kind, node, detail AS number FROM facts
             WHERE kind IN ('fault.began', 'fault.ended', 'node.crashed', 'node.stopped',

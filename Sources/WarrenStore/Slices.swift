@@ -10,7 +10,7 @@ public struct Slice: Sendable, Hashable {
     public var sent: UInt64 = 0
     /// Copies that were acknowledged.
     public var acked: UInt64 = 0
-    /// Copies that were ready at its end.
+    /// Copies that were ready at its end; of a queue with several masters, those of the fullest.
     public var depth: UInt64 = 0
     /// The most that were ready at once, and when they were first.
     public var deepest: UInt64 = 0
@@ -44,18 +44,48 @@ struct Slices: Sendable {
     /// What a fact does to a slice.
     enum Change { case came, published, sent, acked, other }
 
-    /// Takes in a fact about a queue that holds `depth` ready copies after it and held `before`.
+    /// Takes in a fact about a queue that holds `depth` ready copies after it and held `before`; if it has several
+    /// masters, the fullest of them holds `deepest`.
     mutating func take(
         _ change: Change,
         _ queue: Symbol,
         at time: Instant,
         before: UInt64,
-        depth: UInt64
+        depth: UInt64,
+        deepest: UInt64? = nil
     ) {
         while time.nanoseconds / width >= Self.most { double() }
         ready = ready &+ depth &- before
-        if queue != .none, change != .published { note(change, queue, time, depth) }
+        if queue != .none, change != .published { note(change, queue, time, deepest ?? depth) }
         note(change == .came ? .other : change, .none, time, ready)
+    }
+
+    /// The slice of a queue in which a moment lies.
+    mutating func last(of queue: Symbol, at time: Instant) -> Slice? {
+        while time.nanoseconds / width >= Self.most { double() }
+        guard Int(queue.raw) < rows.count, let last = rows[Int(queue.raw)].last else { return nil }
+        let start = Instant(nanoseconds: time.nanoseconds / width * width)
+        return last.start == start ? last : Slice(start: start, depth: last.depth)
+    }
+
+    /// A queue has several masters, the fullest of which holds `deepest`.
+    ///
+    /// `before`: its slice before copies came back to life at the second one, if any did.
+    mutating func part(_ queue: Symbol, before: Slice?, deepest: UInt64, _ time: Instant) {
+        guard Int(queue.raw) < rows.count, var last = rows[Int(queue.raw)].popLast() else { return }
+        if let before {
+            last.deepest = before.deepest
+            last.deepestAt = before.deepestAt
+        }
+        last.depth = deepest
+        if deepest > last.deepest { (last.deepest, last.deepestAt) = (deepest, time) }
+        rows[Int(queue.raw)].append(last)
+    }
+
+    /// A queue has one master again, with `depth` ready copies.
+    mutating func unite(_ queue: Symbol, depth: UInt64) {
+        guard Int(queue.raw) < rows.count, !rows[Int(queue.raw)].isEmpty else { return }
+        rows[Int(queue.raw)][rows[Int(queue.raw)].count - 1].depth = depth
     }
 
     private mutating func note(_ change: Change, _ row: Symbol, _ time: Instant, _ depth: UInt64) {

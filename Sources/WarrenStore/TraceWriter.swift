@@ -269,6 +269,15 @@ public final class TraceWriter: Sendable {
                 Int64(clamping: chunk.last.nanoseconds), Data(chunk.messages), Data(chunk.state),
             ]
         )
+        for side in chunk.sides {
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO side_rows VALUES (?, ?, ?, ?)",
+                arguments: [
+                    last - Int64(count) + 1 + Int64(side.place - chunk.start), Int(side.queue.raw),
+                    side.node.map { Int64($0) } ?? -1, side.depth,
+                ]
+            )
+        }
     }
 
     private static func write(_ sums: RunSums, _ run: Int64, _ database: Database) throws {

@@ -1,10 +1,11 @@
 /// Who leads each queue, as facts tell it, and which queues have several masters, each with messages of its own.
 ///
-/// A mirror that becomes master while the one before is up parts a queue: what each of the two has is counted by itself from then on,
-/// until one of them is down or yields.
+/// A mirror that becomes master while the one before is up parts a queue: what each of the two has is counted by itself from then on.
+/// A master that is down or yields leaves what it had to the mirror of its side that is promoted, or it lies there until it is
+/// dropped; then the queue has one master again.
 public struct Masters: Sendable {
-    /// A master of several, and what it has ready.
-    public typealias Side = (node: UInt32, depth: Int)
+    /// A master of several, and what it has ready; whether it has gone, so that nobody serves that.
+    public typealias Side = (node: UInt32, depth: Int, isGone: Bool)
 
     /// Nodes that are down.
     public private(set) var down: Set<UInt32> = []
@@ -50,23 +51,48 @@ public struct Masters: Sendable {
     private mutating func promote(_ fact: Fact, _ depth: Int) {
         let (symbol, node) = (fact.subject, fact.node.raw)
         promoted[symbol] = homes[symbol]
+        succeed(symbol, node)
         if let before = leaders[symbol] ?? homes[symbol], before != node, !down.contains(before),
             sides[symbol] == nil
         {
             // Its own copies came back to life just before, in the same event.
             let own = isFirstBack(fact) ? 0 : back.count
-            sides[symbol] = [(before, depth - own), (node, own)]
+            sides[symbol] = [(before, depth - own, false), (node, own, false)]
         }
         leaders[symbol] = node
     }
 
-    /// What a node had is no side any more.
+    /// What a master that has gone had is a new master's, if it is the one that led last, or no other one has gone.
+    private mutating func succeed(_ symbol: Symbol, _ node: UInt32) {
+        guard var found = sides[symbol] else { return }
+        let gone = found.indices.filter { found[$0].isGone }
+        guard let place = gone.first(where: { found[$0].node == leaders[symbol] }) ?? gone.first
+        else { return }
+        found[place].node = node
+        found[place].isGone = false
+        // What came back to life with it was counted before it was master.
+        if let other = found.indices.first(where: { $0 != place && found[$0].node == node }) {
+            found[place].depth += found[other].depth
+            found.remove(at: other)
+        }
+        sides[symbol] = found
+    }
+
+    /// Nobody serves what a node had.
     private mutating func endSides(of node: UInt32) {
         // In any order: each is changed by itself.
-        for (symbol, found) in sides {
-            let left = found.filter { $0.node != node }
-            sides[symbol] = left.count < 2 ? nil : left
+        for (symbol, var found) in sides {
+            for place in found.indices where found[place].node == node {
+                found[place].isGone = true
+            }
+            keep(found, of: symbol)
         }
+    }
+
+    /// Sides that have gone and have nothing are none.
+    private mutating func keep(_ found: [Side], of symbol: Symbol) {
+        let left = found.filter { !$0.isGone || $0.depth > 0 }
+        sides[symbol] = left.count < 2 ? nil : left
     }
 
     /// A queue that has several masters has more or less ready at one of them.
@@ -75,9 +101,9 @@ public struct Masters: Sendable {
         if let place = found.firstIndex(where: { $0.node == node }) {
             found[place].depth += change
         } else {
-            found.append((node, change))
+            found.append((node, change, false))
         }
-        sides[symbol] = found
+        keep(found, of: symbol)
     }
 
     /// The most that one master of a queue has ready; nil if it has no two.

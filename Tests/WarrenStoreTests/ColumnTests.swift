@@ -112,12 +112,13 @@ import WarrenTrace
         let old = """
             ALTER TABLE fact_kinds DROP COLUMN peer; ALTER TABLE fact_kinds DROP COLUMN detail;
             DROP VIEW sums; DROP VIEW slices; DROP INDEX rare_facts; DROP INDEX derived_facts;
-            DROP TABLE chunks; DROP TABLE sum_rows; DROP TABLE slice_rows;
+            DROP TABLE chunks; DROP TABLE sum_rows; DROP TABLE slice_rows; DROP TABLE side_rows;
+            DROP VIEW queue_depths;
             PRAGMA user_version = 1
             """
         #expect(try query(path, old + ";;SELECT count(*) FROM runs") == "1")
         try record(path)
-        #expect(try query(path, "PRAGMA user_version") == "4")
+        #expect(try query(path, "PRAGMA user_version") == "5")
         #expect(try query(path, "SELECT count(*) > 0 FROM sums WHERE run = 2") == "1")
         #expect(
             try query(path, "SELECT detail FROM fact_kinds WHERE name = 'delivery.sent'")

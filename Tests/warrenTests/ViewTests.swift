@@ -276,6 +276,47 @@ struct ViewTests {
         #expect("\(values[2])" != both)
     }
 
+    @Test("passes on what a master had that is killed, and forgets it where it gives way")
+    func mastersThatGo() throws {
+        let file = Repository.root.appending(path: "Topologies/rabbitmq/cluster/split-brain.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+            .replacing("start: 40s", with: "start: 70s")
+        let kill = "faults:\n  - { at: 50s, do: kill, node: main/rabbit-2, for: 100s }"
+        let both = #"[["main/rabbit-1", 500], ["main/rabbit-2", 500]]"#
+        let cases = [
+            (
+                "kill", text.replacing("faults:", with: kill),
+                #"[["main/rabbit-1", 500], ["main/rabbit-3", 500]]"#
+            ),
+            (
+                "heal",
+                text.replacing("ignore", with: "autoheal").replacing("for: 60s", with: "for: 25s"),
+                "[]"
+            ),
+        ]
+        for (name, text, end) in cases {
+            let path = scratch.path("\(name).yaml")
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            let seen = try Chromium.drive(
+                try page(path, name: name).html,
+                """
+                const symbol = run.scene.objects.find(o => o.name === "orders").symbols[0];
+                const sides = () => [...player.world.sides.get(symbol) ?? []].map(([node, n]) => [nodeName(node), n]);
+                player.show("flow");
+                for (const time of [30e9, 65e9]) { await player.toTime(time); out.push(sides()); }
+                await player.to(run.facts); player.world = null; await player.toTime(65e9);
+                out.push(sides(), player.world.gone.size);
+                """
+            )
+            #expect(seen.problems == [])
+            let values = try #require(seen.value as? [Any])
+            #expect("\(values[0])" == both)
+            #expect("\(values[1])" == end)
+            #expect("\(values[2])" == end)
+            #expect(values[3] as? Int == 0)
+        }
+    }
+
     @Test("shows two runs beside each other, and the one fact in which they part") func comparing()
         throws
     {

@@ -210,6 +210,7 @@ public struct RunPage {
             for side in sides {
                 packing.add(UInt64(side.node))
                 packing.add(UInt64(max(side.depth, 0)))
+                packing.add(side.isGone ? 1 : 0)
             }
         }
         return packing.text

@@ -77,7 +77,7 @@ const inspector = {
     return [
       ...this.head(single ? `Queue, ${object.note || "declared by a client"}` : `Group of ${object.symbols.length} queues, ${object.note}`, object.name),
       this.numbers([[count(depth), single ? "wait" : "wait in all"], [count(held.length), "held, unacked"], ...(oldest !== undefined ? [[length(player.time - oldest), "age of the oldest"]] : []), ...(leader !== undefined ? [[nodeName(leader).split("/").pop(), "leads"]] : []), ...(came === undefined ? [] : [[`${count(came)} / ${count(went)}`, "in / out per s"]])]),
-      ...this.sides(single ? world.sides.get(object.symbols[0]) : null),
+      ...this.sides(single ? world.sides.get(object.symbols[0]) : null, node => world.gone.has(`${object.symbols[0]} ${node}`)),
       make("h3", {}, "Why", make("span", {}, "at " + clock(player.time))),
       make("div", { class: "rows" }, this.reasons(object, world, depth, held)),
       single ? null : make("h3", {}, "The deepest", make("span", {}, `by depth, of ${object.symbols.length}`)),
@@ -93,9 +93,9 @@ const inspector = {
     ];
   },
   /// A queue that two nodes lead after a partition: what each of them has.
-  sides(sides) {
+  sides(sides, gone) {
     if (!sides) return [];
-    return [make("h3", {}, "Two masters", make("span", {}, "each with messages of its own")), make("div", { class: "rows" }, [...sides].map(([node, n]) => this.row(nodeName(node).split("/").pop(), many(n, "message") + " wait", "", { onclick: () => player.choose({ node }) }, true)))];
+    return [make("h3", {}, "Two masters", make("span", {}, "each with messages of its own")), make("div", { class: "rows" }, [...sides].map(([node, n]) => this.row(nodeName(node).split("/").pop(), gone(node) ? `${many(n, "message")}, and it has gone` : many(n, "message") + " wait", "", { onclick: () => player.choose({ node }) }, true)))];
   },
   holders(held) {
     const by = new Map();

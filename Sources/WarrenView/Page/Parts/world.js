@@ -47,7 +47,7 @@ class Queue {
 }
 
 class World {
-  constructor() { this.queues = new Map(); this.down = new Set(); this.frozen = new Set(); this.leaders = new Map(); this.faults = new Set(); this.connections = new Map(); this.sides = new Map(); this.time = 0; this.event = 0; }
+  constructor() { this.queues = new Map(); this.down = new Set(); this.frozen = new Set(); this.leaders = new Map(); this.faults = new Set(); this.connections = new Map(); this.sides = new Map(); this.gone = new Set(); this.time = 0; this.event = 0; }
   queue(symbol) {
     let queue = this.queues.get(symbol);
     if (!queue) this.queues.set(symbol, queue = new Queue());
@@ -73,8 +73,9 @@ class World {
     for (let left = packed.next(); left > 0; left--) world.connections.set(packed.next(), { client: packed.next(), node: packed.next() });
     for (let left = packed.next(); left > 0; left--) {
       const sides = new Map();
-      world.sides.set(packed.next(), sides);
-      for (let nodes = packed.next(); nodes > 0; nodes--) sides.set(packed.next(), packed.next());
+      const symbol = packed.next();
+      world.sides.set(symbol, sides);
+      for (let nodes = packed.next(); nodes > 0; nodes--) { const node = packed.next(); sides.set(node, packed.next()); if (packed.next()) world.gone.add(`${symbol} ${node}`); }
     }
     return world;
   }
@@ -84,18 +85,35 @@ class World {
     const sides = this.sides.get(w.subject[i]), before = sides && this.queue(w.subject[i]).depth;
     this.change(w, i);
     const more = sides ? this.queue(w.subject[i]).depth - before : 0;
-    if (more) sides.set(w.node[i], (sides.get(w.node[i]) ?? 0) + more);
+    if (more) { sides.set(w.node[i], (sides.get(w.node[i]) ?? 0) + more); this.keep(w.subject[i], sides); }
   }
   /// A mirror becomes master while the one before is up: from now on each side counts what it has.
   part(symbol, node) {
     // Its own copies came back to life just before, in the same event.
     const { back } = this, own = back?.event === this.event && back.symbol === symbol && back.node === node ? back.count : 0;
     const before = this.leaders.get(symbol) ?? run.homes[symbol];
+    this.succeed(symbol, node);
     if (before !== undefined && before !== node && !this.down.has(before) && !this.sides.has(symbol)) this.sides.set(symbol, new Map([[before, this.queue(symbol).depth - own], [node, own]]));
     this.leaders.set(symbol, node);
   }
-  /// What a node had is no side any more.
-  end(node) { for (const [symbol, sides] of this.sides) if (sides.delete(node) && sides.size < 2) this.sides.delete(symbol); }
+  /// What a master that has gone had is a new master's, if it is the one that led last, or no other one has gone.
+  succeed(symbol, node) {
+    const sides = this.sides.get(symbol), gone = [...sides?.keys() ?? []].filter(one => this.gone.has(`${symbol} ${one}`));
+    if (!gone.length) return;
+    const heir = gone.find(one => one === this.leaders.get(symbol)) ?? gone[0];
+    this.gone.delete(`${symbol} ${heir}`);
+    const all = [...sides].filter(([one]) => one !== node).map(([one, n]) => one === heir ? [node, n + (sides.get(node) ?? 0)] : [one, n]);
+    this.sides.set(symbol, new Map(all));
+  }
+  /// Nobody serves what a node had.
+  end(node) {
+    for (const [symbol, sides] of this.sides) if (sides.has(node)) { this.gone.add(`${symbol} ${node}`); this.keep(symbol, sides); }
+  }
+  /// Sides that have gone and have nothing are none.
+  keep(symbol, sides) {
+    for (const [node, n] of sides) if (n <= 0 && this.gone.delete(`${symbol} ${node}`)) sides.delete(node);
+    if (sides.size < 2) { for (const node of sides.keys()) this.gone.delete(`${symbol} ${node}`); this.sides.delete(symbol); }
+  }
   change(w, i) {
     const message = w.message[i], variant = w.variant[i], subject = w.subject[i];
     switch (w.kind[i]) {
