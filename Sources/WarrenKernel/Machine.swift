@@ -162,7 +162,7 @@ public struct Recovery: Sendable {
 }
 
 /// What the machines of a world hold at a moment, told by themselves.
-public struct Inventory: Sendable {
+public struct Inventory {
     /// What one queue holds.
     public struct Line: Sendable, Hashable {
         /// The queue.
@@ -199,8 +199,11 @@ public struct Inventory: Sendable {
     /// Publications that asked for a confirm and wait for it.
     public var unconfirmed: UInt64 = 0
 
+    /// What packets and logs carry, for a machine that has to look there.
+    public let parcels: Parcels
+
     /// An empty report.
-    public init() {}
+    init(_ parcels: Parcels) { self.parcels = parcels }
 
     /// Adds a replica of a queue: what it holds after the entry with this index of the history with this
     /// epoch.

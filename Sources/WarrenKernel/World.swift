@@ -117,7 +117,7 @@ public struct World {
 
     /// What all machines hold, and what lies on the disks of those that are down.
     public func inventory() -> Inventory {
-        var report = Inventory()
+        var report = Inventory(turn.parcels)
         for index in nodes.indices {
             if nodes[index].up {
                 turn.owner.machines[index].machine.inventory(&report)

@@ -255,14 +255,14 @@ import WarrenKernel
         group.settle()
         #expect(group.members[0].commit == 1)
         group.turn(0) { $0.change(to: [PeerIndex(0), PeerIndex(1)], by: ParcelID(8), &$1) }
-        #expect(group.members[0].members == [PeerIndex(0), PeerIndex(1)])
+        #expect(group.members[0].members.peers == [PeerIndex(0), PeerIndex(1)])
         group.sync(0)
         #expect(group.members[0].commit == 1, "one of two is no majority")
         #expect(!group.members[0].mayChangeMembers, "the change is not committed")
         group.settle()
         #expect(group.members[0].commit == 2)
         #expect(group.parcels(1) == [7, 8], "it gets what it lacks")
-        #expect(group.members[1].members == [PeerIndex(0), PeerIndex(1)])
+        #expect(group.members[1].members.peers == [PeerIndex(0), PeerIndex(1)])
         #expect(group.members[0].mayChangeMembers)
     }
 
@@ -297,7 +297,7 @@ import WarrenKernel
         group.turn(1) { $0.probe(PeerIndex(0), &$1) }
         group.settle()
         #expect(group.parcels(0) == [1, 3])
-        #expect(group.members[0].members == Self.three)
+        #expect(group.members[0].members.peers == Self.three)
         #expect(group.members.allSatisfy { $0.violations == 0 })
     }
 
@@ -336,7 +336,7 @@ import WarrenKernel
         group.turn(0) { $0.probe(PeerIndex(2), &$1) }
         group.settle()
         #expect(group.members[2].log.snapshot == ParcelID(99))
-        #expect(group.members[2].members == Self.three)
+        #expect(group.members[2].members.peers == Self.three)
         #expect(group.members[2].log.lastIndex == 3)
     }
 

@@ -338,7 +338,7 @@ extension RabbitMQNode {
         case .count:
             guard let word = Words.Count(packet) else { return }
             let queue = queueIndex(word.queue)
-            let (messages, consumers) = queue == .none ? (0, 0) : counts(of: queue)
+            let (messages, consumers) = queue == .none ? (0, 0) : counts(of: queue, turn.parcels)
             let answer = Words.Counted(
                 channel: word.channel,
                 queue: word.queue,
@@ -364,13 +364,16 @@ extension RabbitMQNode {
     }
 
     /// How many messages are ready in a queue, and how many consumers it has, as this node sees it.
-    func counts(of queue: QueueIndex) -> (messages: UInt32, consumers: UInt32) {
+    func counts(
+        of queue: QueueIndex,
+        _ parcels: borrowing Parcels
+    ) -> (messages: UInt32, consumers: UInt32) {
         if queues[queue].quorum != .none {
             // A node that is asked for them and does not answer is said to have none: RMQ-QQ-35.
             let quorum = queues[queue].quorum
             let asked = quorums[quorum].client.recorded
             guard asked == me || asked == .none || quorums.leads(quorum),
-                let machine = quorums.member(of: quorum)?.queue
+                let machine = quorums.member(of: quorum)?.queue(parcels)
             else { return (0, 0) }
             return (UInt32(machine.readyCount), UInt32(machine.consumerCount))
         }

@@ -238,7 +238,7 @@ extension RabbitMQNode {
             $1.message == .none ? $0 : $0 + UInt64($1.size) + 768
         }
         for quorum in quorums.indices {
-            let copies = quorums.member(of: quorum)?.queue.presentCopies ?? []
+            let copies = quorums.member(of: quorum)?.queue(turn.parcels).presentCopies ?? []
             used += copies.reduce(0) { $0 + UInt64($1.packet.size) + 768 }
         }
         setAlarm(1, used > limit, &turn)

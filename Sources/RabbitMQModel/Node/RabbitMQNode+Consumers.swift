@@ -152,11 +152,11 @@ extension RabbitMQNode {
 
     private func holdsReady(_ quorum: QuorumIndex) -> Bool {
         guard quorum != .none, quorums.leads(quorum) else { return false }
-        return quorums[member: quorum].queue.readyCount > 0
+        return quorums[member: quorum].machine.readyCount > 0
     }
 
     private func holdsDiscards(_ quorum: QuorumIndex) -> Bool {
-        quorums.leads(quorum) && !quorums[member: quorum].queue.discards.isEmpty
+        quorums.leads(quorum) && !quorums[member: quorum].machine.discards.isEmpty
     }
 
     /// Whether a quorum queue owes an answer, and enough of its members can be reached to give it.

@@ -24,7 +24,7 @@ extension RabbitMQNode {
                 forward(word, channel, queue, &turn)
                 return
             }
-            let (messages, consumers) = counts(of: queue)
+            let (messages, consumers) = counts(of: queue, turn.parcels)
             try checkDeletion(queue, packet, messages, consumers, channel)
             if queues[queue].quorum != .none {
                 deleteByLog(queues[queue].quorum, channel, messages, &turn)

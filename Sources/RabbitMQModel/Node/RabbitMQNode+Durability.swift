@@ -287,7 +287,7 @@ extension RabbitMQNode {
     private func perishQuorums(_ disk: Recovery, _ turn: inout Turn) {
         for quorum in quorums.indices where quorums[quorum].members == [me] {
             let symbol = symbol(quorum)
-            guard let lost = quorums.member(of: quorum)?.queue,
+            guard let lost = quorums.member(of: quorum)?.queue(turn.parcels),
                 queues[quorums[quorum].queue].exists,
                 disk.record(DiskKey.queue(symbol)) == nil
             else { continue }

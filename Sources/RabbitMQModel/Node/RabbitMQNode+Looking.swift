@@ -17,12 +17,13 @@ extension RabbitMQNode {
         }
         for quorum in quorums.indices {
             guard let member = quorums.member(of: quorum) else { continue }
+            let machine = member.queue(report.parcels)
             report.add(
                 replicaOf: quorums[quorum].symbol,
                 epoch: quorums[quorum].epoch,
                 index: member.applied,
-                ready: UInt64(member.queue.presentCount),
-                unacked: UInt64(member.queue.unackedCount)
+                ready: UInt64(machine.presentCount),
+                unacked: UInt64(machine.unackedCount)
             )
         }
     }

@@ -163,7 +163,7 @@ extension RabbitMQNode {
         }
         var answer = Packet(.queueDeclareOk, channel: packet.channel)
         answer.subject = queues[queue].symbol
-        (answer.c, answer.d) = counts(of: queue)
+        (answer.c, answer.d) = counts(of: queue, turn.parcels)
         turn.send(answer, on: channels[channel].connection)
     }
 

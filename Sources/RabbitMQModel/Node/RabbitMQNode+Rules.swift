@@ -324,7 +324,7 @@ extension RabbitMQNode {
             return
         }
         if queues[queue].quorum != .none {
-            let machine = quorums.member(of: queues[queue].quorum)?.queue
+            let machine = quorums.member(of: queues[queue].quorum)?.queue(turn.parcels)
             if machine?.isUnused(for: .milliseconds(life), at: clock(turn.now)) == true {
                 dropQueue(queue, &turn)
             } else {
@@ -332,7 +332,7 @@ extension RabbitMQNode {
             }
             return
         }
-        guard counts(of: queue).consumers == 0 else { return }
+        guard counts(of: queue, turn.parcels).consumers == 0 else { return }
         let end = queues[queue].lastUse + Interval.milliseconds(life)
         if end <= turn.now { dropQueue(queue, &turn) } else { watchExpires(queue, &turn) }
     }

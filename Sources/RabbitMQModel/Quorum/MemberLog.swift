@@ -6,15 +6,15 @@ import WarrenKernel
 ///
 /// - Source: Ongaro's thesis, 4.1; rabbitmq/ra `ra_server.erl`, `append_cluster_change` and `pre_append_log_follower`.
 package struct MemberLog: Sendable {
+    /// The members now.
+    private(set) var now: PeerSet
     private var founders: PeerSet
     /// By rising index.
     private var changes: [(index: UInt64, members: PeerSet)] = []
-    /// The members now, by their number.
-    private(set) var now: [PeerIndex]
 
     package init(_ founders: [PeerIndex]) {
         self.founders = PeerSet(founders)
-        now = founders
+        now = self.founders
     }
 
     /// The index of the last change, or 0.
@@ -34,14 +34,14 @@ package struct MemberLog: Sendable {
         assert(!members.isEmpty, "a group of nobody")
         assert(index > lastChange, "members change in the order of the log")
         changes.append((index, members))
-        now = members.peers
+        now = members
     }
 
     /// The log ends before `index`: what was changed from there on is taken back.
     mutating func truncate(from index: UInt64) {
         guard lastChange >= index else { return }
         changes.removeAll { $0.index >= index }
-        now = (changes.last?.members ?? founders).peers
+        now = changes.last?.members ?? founders
     }
 
     /// A snapshot stands for all up to `index`.
@@ -56,7 +56,7 @@ package struct MemberLog: Sendable {
     mutating func install(_ members: PeerSet) {
         founders = members
         changes = []
-        now = members.peers
+        now = members
     }
 
     /// What must hold between inputs.
@@ -70,7 +70,7 @@ package struct MemberLog: Sendable {
             "members change by an entry that is not there"
         )
         precondition(
-            PeerSet(now) == changes.last?.members ?? founders,
+            now == changes.last?.members ?? founders,
             "the members are not those of the log"
         )
     }

@@ -33,13 +33,6 @@ package struct QuorumClient: Sendable {
     package private(set) var leader: PeerIndex
     /// Who led last, as it was heard.
     private var heard: PeerIndex
-    /// Who leads, as the metadata have it.
-    package private(set) var recorded: PeerIndex
-    private var recordedTerm: UInt64 = 0
-    /// Of a leader that wants to be in the metadata: the nodes that are up and have not heard of it.
-    private var unaware: Set<PeerIndex> = []
-    /// How many of them need not.
-    private var spared = 0
     private var leaderTerm: UInt64 = 0
     private var nextSequence: UInt64 = 1
     private var pending = Deque<Waiting>()
@@ -54,6 +47,13 @@ package struct QuorumClient: Sendable {
 
     /// What was said on a link that was lost, if anything was.
     private var link = LostLink()
+    /// Who leads, as the metadata have it.
+    package private(set) var recorded: PeerIndex
+    private var recordedTerm: UInt64 = 0
+    /// Of a leader that wants to be in the metadata: the nodes that are up and have not heard of it.
+    private var unaware: Set<PeerIndex> = []
+    /// How many of them need not.
+    private var spared = 0
 
     /// A client that knows who leads, or not.
     package init(leader: PeerIndex) {

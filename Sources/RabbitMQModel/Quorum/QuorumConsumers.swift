@@ -197,6 +197,7 @@ package struct QuorumConsumers: Sendable {
     mutating func popNext() -> Place? {
         guard hasPriorities else {
             while let place = rotation.popFirst() {
+                rotation.beginAnew()
                 if consumers[place].hasRoom { return place }
                 consumers[place].inRotation = false
             }
@@ -258,7 +259,9 @@ package struct QuorumConsumers: Sendable {
         assert(!consumers[place].isGone, "a consumer that is gone settles something")
         if let first = consumers[place].held.first, first.delivery == delivery {
             heldCount -= 1
-            return consumers[place].held.removeFirst()
+            consumers[place].held.removeFirst()
+            consumers[place].held.beginAnew()
+            return first
         }
         let held = consumers[place].held
         var low = 0

@@ -4,19 +4,22 @@ import WarrenTrace
 
 /// A quorum queue that a node knows.
 package struct QuorumGroup: Sendable {
+    // What is looked at in each turn comes first.
     let queue: QueueIndex
     /// The queue's name.
     let symbol: Symbol
-    /// Which history this is of all that bore the queue's name.
-    let epoch: UInt64
-    /// The same for those who watch the run.
-    let history: Outside.HistoryID
-    /// The nodes with a member, as the metadata have it.
-    fileprivate(set) var members: [PeerIndex]
-    /// The queue as this node uses it.
-    var client: QuorumClient
     /// This node's own member, or none.
     fileprivate var member: MemberIndex = .none
+    /// Its history for those who watch the run.
+    let history: Outside.HistoryID
+    /// The queue as this node uses it.
+    var client: QuorumClient
+    /// Whether the timer for an election may be set.
+    var awaitsElection = false
+    /// Which history this is of all that bore the queue's name.
+    let epoch: UInt64
+    /// The nodes with a member, as the metadata have it.
+    fileprivate(set) var members: [PeerIndex]
 
     init(
         queue: QueueIndex,
@@ -52,6 +55,7 @@ struct QuorumGroups: Sendable {
     }
 
     private var groups: Table<QuorumGroup> = []
+    private var places = Directory<Symbol, QuorumIndex>(.none)
     /// Beside the groups and not inside them: a row that is there or not would be copied to look at it.
     private var members: Table<QuorumMember> = []
     /// Places of members that are gone.
@@ -90,8 +94,21 @@ struct QuorumGroups: Sendable {
         groups[quorum].hasMember && members[groups[quorum].member].isLeader
     }
 
+    /// The quorum queue of a name, or none.
+    @inline(__always)
+    func index(of symbol: Symbol) -> QuorumIndex { places[symbol] }
+
     /// Gets to know a quorum queue.
-    mutating func add(_ group: QuorumGroup) -> QuorumIndex { groups.append(group) }
+    mutating func add(_ group: QuorumGroup) -> QuorumIndex {
+        places[group.symbol] = groups.endIndex
+        return groups.append(group)
+    }
+
+    /// The queue is deleted: nothing that is said of its name is about this one any more.
+    mutating func forget(_ quorum: QuorumIndex) {
+        let symbol = groups[quorum].symbol
+        if places[symbol] == quorum { places[symbol] = .none }
+    }
 
     /// The node has a member from now on.
     mutating func join(_ quorum: QuorumIndex, _ member: QuorumMember) {

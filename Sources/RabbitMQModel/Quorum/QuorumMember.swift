@@ -15,7 +15,7 @@ struct QuorumMember: Sendable {
     struct Step: Sendable {
         let index: UInt64
         let term: UInt64
-        let batch: QuorumBatch
+        let parcel: ParcelID
         /// Whether this node leads, and in the term of the entry: then it answers those who asked.
         let isOwn: Bool
     }
@@ -26,24 +26,31 @@ struct QuorumMember: Sendable {
         case off
     }
 
-    private(set) var raft: Raft
-    private(set) var queue: QuorumQueue
-    /// Since when it ticks.
-    let startedAt: Instant
+    // What is looked at in each turn comes first: a thousand members do not fit into a processor's cache.
     /// The last entry that has taken effect.
     private(set) var applied: UInt64
+    private(set) var raft: Raft
+    /// The last entry that the queue has seen.
+    ///
+    /// On a follower of which everybody knows what its entries do, the queue sees them when somebody asks for it, many at a
+    /// time: one by one they would touch the memory of each queue on each of its members. They are in the log until then.
+    private var seen: UInt64
     /// Commands that will be the next entry.
     private var gathering = ContiguousArray<QuorumCommand>()
+    /// When its timer for expired copies rings, if it leads.
+    private var wakesAt: UInt64?
     /// Whether the next entry says by what the queue goes.
     private var mustConfigure = true
     /// Whether it has seen, as the leader that it is, which clients are there.
     private var knowsClients = false
+    /// The queue after the entry ``seen``: what a leader has, or a member that tells what an entry does.
+    private(set) var machine: QuorumQueue
+    /// Since when it ticks.
+    let startedAt: Instant
     /// Dead copies that their targets have, and that the log does not know yet; and all that they were asked
     /// about since they were asked last.
     private var discardsUnderWay: Set<UInt64> = []
     private var triedDiscards: Set<UInt64> = []
-    /// When its timer for expired copies rings, if it leads.
-    private var wakesAt: UInt64?
 
     /// How many entries may be under way before commands gather.
     private static let window: UInt64 = 2
@@ -58,13 +65,55 @@ struct QuorumMember: Sendable {
     /// A member whose queue is as its snapshot kept it, or empty.
     init(_ raft: Raft, _ queue: QuorumQueue, startedAt: Instant, snapshot: QuorumSnapshot? = nil) {
         self.raft = raft
-        self.queue = snapshot?.queue ?? queue
+        machine = snapshot?.queue ?? queue
         self.startedAt = startedAt
         applied = snapshot == nil ? 0 : raft.log.snapshotIndex
+        seen = applied
     }
 
     @inline(__always)
     var isLeader: Bool { raft.isLeader }
+
+    // MARK: The queue
+
+    /// The queue, as all that has taken effect makes it: a copy, for what is rare.
+    func queue(_ parcels: borrowing Parcels) -> QuorumQueue {
+        guard seen < applied else { return machine }
+        var member = self
+        member.catchUp(upTo: applied, parcels)
+        return member.machine
+    }
+
+    /// The queue sees all entries up to one that has taken effect.
+    @inline(__always)
+    mutating func catchUp(upTo index: UInt64, _ parcels: borrowing Parcels) {
+        if seen < index { replay(upTo: index, parcels) }
+    }
+
+    private mutating func replay(upTo index: UInt64, _ parcels: borrowing Parcels) {
+        assert(index <= applied, "the queue sees what has not taken effect")
+        var effects: [QuorumEffect] = []
+        while seen < index {
+            seen += 1
+            guard let entry = raft.log[seen],
+                let batch: QuorumBatch = parcels.get(entry.parcel)
+            else { preconditionFailure("what is postponed is in the log") }
+            if let configuration = batch.configuration {
+                machine.follow(configuration, at: batch.time)
+            }
+            for command in batch.commands {
+                machine.apply(command, at: batch.time, &effects)
+                effects.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+
+    /// A word may take from the log what the queue has yet to see, if a disk has broken its word.
+    @inline(__always)
+    mutating func beware(of word: Raft.Message, _ parcels: borrowing Parcels) {
+        guard seen < applied, word.kind == .append, word.index <= applied else { return }
+        replay(upTo: applied, parcels)
+    }
 
     // MARK: Commands
 
@@ -134,9 +183,10 @@ struct QuorumMember: Sendable {
     mutating func tellCommit(_ wishes: inout Raft.Wishes) { raft.tellCommit(&wishes) }
 
     /// It leads from now on: its first entry says by what the queue goes, and commits what it inherited.
-    mutating func beginTerm() {
+    mutating func beginTerm(_ parcels: borrowing Parcels) {
         assert(raft.role == .leader, "only the leader begins a term")
         precondition(isLeader, "a member begins a term that does not lead")
+        catchUp(upTo: applied, parcels)
         gathering = [QuorumCommand(kind: .nothing)]
         mustConfigure = true
         knowsClients = false
@@ -146,28 +196,32 @@ struct QuorumMember: Sendable {
     mutating func clientsToGreet() -> Set<UInt64> {
         assert(raft.role == .leader, "only the leader greets")
         knowsClients = true
-        return queue.clients
+        return machine.clients
     }
 
     // MARK: What is committed
 
     /// The next entry that is committed and has not taken effect, which it does now.
     @inline(__always)
-    mutating func nextStep(_ parcels: borrowing Parcels) -> Step? {
-        guard applied < raft.commit, let entry = raft.log[applied + 1],
-            let batch: QuorumBatch = parcels.get(entry.parcel)
-        else { return nil }
+    mutating func nextStep() -> Step? {
+        guard applied < raft.commit, let entry = raft.log[applied + 1] else { return nil }
         applied += 1
         return Step(
             index: applied,
             term: entry.term,
-            batch: batch,
+            parcel: entry.parcel,
             isOwn: isLeader && entry.term == raft.term
         )
     }
 
+    /// The queue sees an entry, the next one, command by command.
+    mutating func see(_ step: Step) {
+        assert(seen + 1 == step.index, "the queue sees an entry out of order")
+        seen = step.index
+    }
+
     mutating func follow(_ configuration: QuorumConfiguration, at time: Instant) {
-        queue.follow(configuration, at: time)
+        machine.follow(configuration, at: time)
     }
 
     @inline(__always)
@@ -176,16 +230,17 @@ struct QuorumMember: Sendable {
         at time: Instant,
         _ effects: inout [QuorumEffect]
     ) {
-        queue.apply(command, at: time, &effects)
+        machine.apply(command, at: time, &effects)
     }
 
     /// A snapshot, if one is worth it: the log is longer than what it would save.
-    var snapshotIfWorth: QuorumSnapshot? {
+    mutating func snapshotIfWorth(_ parcels: borrowing Parcels) -> QuorumSnapshot? {
+        catchUp(upTo: applied, parcels)
         let length = applied - raft.log.snapshotIndex
-        guard length >= UInt64(2 * (queue.presentCount + queue.unackedCount)),
+        guard length >= UInt64(2 * (machine.presentCount + machine.unackedCount)),
             applied <= raft.durable
         else { return nil }
-        return QuorumSnapshot(queue: queue)
+        return QuorumSnapshot(queue: machine)
     }
 
     /// Whether something is committed that has not taken effect.
@@ -195,14 +250,16 @@ struct QuorumMember: Sendable {
     /// All that has taken effect is in a snapshot from now on.
     mutating func compact(_ parcel: ParcelID, _ wishes: inout Raft.Wishes) {
         assert(parcel != .none, "a snapshot lies somewhere")
+        assert(seen == applied, "a snapshot stands for what the queue has not seen")
         raft.compact(upTo: applied, parcel, &wishes)
     }
 
     /// Takes over the leader's snapshot, if that is ahead.
     mutating func adopt(_ snapshot: QuorumSnapshot) {
         guard raft.log.snapshotIndex > applied else { return }
-        queue = snapshot.queue
+        machine = snapshot.queue
         applied = raft.log.snapshotIndex
+        seen = applied
     }
 
     // MARK: Chores
@@ -232,7 +289,7 @@ struct QuorumMember: Sendable {
         if applied &- raft.log.snapshotIndex >= Self.snapshotInterval { chores.insert(.snapshot) }
         guard isLeader else { return chores }
         if !knowsClients, applied > raft.inherited { chores.insert(.greeting) }
-        if queue.nextExpiry != wakesAt { chores.insert(.alarm) }
+        if machine.nextExpiry != wakesAt { chores.insert(.alarm) }
         if !gathering.isEmpty { chores.insert(.entry) }
         if raft.commit == raft.lastIndex { chores.insert(.commit) }
         return chores
@@ -242,7 +299,7 @@ struct QuorumMember: Sendable {
 
     /// What is to be done about the timer for the next copy that expires; nil if it is right.
     mutating func nextAlarm() -> Alarm? {
-        let next = queue.nextExpiry
+        let next = machine.nextExpiry
         guard next != wakesAt else { return nil }
         wakesAt = next
         return next.map { .set(nanoseconds: $0) } ?? .off
@@ -258,11 +315,11 @@ struct QuorumMember: Sendable {
     mutating func nextDiscard() -> QuorumQueue.Dead? {
         assert(raft.role == .leader, "only the leader passes on what is dead")
         guard isLeader, applied > raft.inherited else { return nil }
-        for dead in queue.discards.prefix(Self.discardWindow)
+        for dead in machine.discards.prefix(Self.discardWindow)
         where triedDiscards.insert(dead.copy.id).inserted {
             return dead
         }
-        if queue.discards.isEmpty {
+        if machine.discards.isEmpty {
             triedDiscards = []
             discardsUnderWay = []
         }
@@ -278,7 +335,7 @@ struct QuorumMember: Sendable {
     // MARK: Looking
 
     func parcels(_ holding: inout ParcelMarks) {
-        queue.parcels(&holding)
+        machine.parcels(&holding)
         for entry in raft.log.entries { holding.keep(entry.parcel) }
         holding.keep(raft.log.snapshot)
         for command in gathering { holding.keep(command.packet.parcel) }
@@ -291,6 +348,11 @@ struct QuorumMember: Sendable {
             "a dead copy is under way that nobody was asked about"
         )
         raft.checkInvariants()
-        queue.checkInvariants()
+        precondition(seen == applied || seen < applied && !isLeader, "a leader has not seen all")
+        precondition(
+            seen >= raft.log.snapshotIndex && applied <= raft.log.lastIndex,
+            "what the queue has yet to see is not in the log"
+        )
+        machine.checkInvariants()
     }
 }

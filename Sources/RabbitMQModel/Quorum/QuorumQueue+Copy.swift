@@ -2,6 +2,18 @@ package import WarrenKernel
 package import WarrenTrace
 
 extension QuorumQueue {
+    /// What the rules of a queue have to say of each message.
+    struct Duties: OptionSet, Sendable {
+        let rawValue: UInt8
+
+        /// It may live no longer than the queue says.
+        static let expire = Duties(rawValue: 1)
+        /// Publishers are stopped when there are too many.
+        static let reject = Duties(rawValue: 2)
+        /// The oldest goes when there are too many.
+        static let dropHead = Duties(rawValue: 4)
+    }
+
     /// A copy of a message.
     package struct Copy: BitwiseCopyable, Sendable {
         package var id: UInt64
@@ -40,5 +52,20 @@ extension QuorumQueue {
     package func parcels(_ holding: inout ParcelMarks) {
         for copy in presentCopies { holding.keep(copy.packet.parcel) }
         for held in heldCopies { holding.keep(held.copy.packet.parcel) }
+    }
+}
+
+extension QuorumQueue.Duties {
+    /// Four fifths of a limit: a queue that was above it is open again.
+    static func soft(_ limit: UInt64?) -> UInt64 {
+        limit.map { $0 / 5 * 4 + $0 % 5 * 4 / 5 } ?? .max
+    }
+
+    /// What these rules have to say.
+    init(_ rules: QueueRules) {
+        self = rules.ttl == nil ? [] : .expire
+        guard rules.maxLength != nil || rules.maxBytes != nil else { return }
+        if rules.overflow == .rejectPublish { insert(.reject) }
+        if rules.overflow == .dropHead { insert(.dropHead) }
     }
 }

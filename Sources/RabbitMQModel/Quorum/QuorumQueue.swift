@@ -10,22 +10,28 @@ package import WarrenTrace
 /// - Source: rabbitmq-server `rabbit_fifo.erl`; RMQ-QQ-04 to -28, -32, -33.
 /// - Differs: a delivery that is settled by sending is settled when the leader sends it.
 package struct QuorumQueue: Sendable {
-    package private(set) var rules: QueueRules
-    package private(set) var fullness = Fullness.open
-    private var messages: QuorumMessages
-    private var consumers: QuorumConsumers
+    // What each command looks at comes first, the rules last: most queues have none that a message must be held to.
     private var nextID: UInt64 = 1
-    package private(set) var discards = Deque<Dead>()
-    private var discardBytes: UInt64 = 0
-    /// The last command of each client.
-    private var lastOf: [(client: UInt64, sequence: UInt64)] = []
+    /// What the rules have to say of each message.
+    private var duties: Duties
+    package private(set) var fullness = Fullness.open
     /// Whether it is gone, and only its members do not know yet.
     private var isDeleted = false
+    /// The last command of each client.
+    private var lastOf: [(client: UInt64, sequence: UInt64)] = []
+    private var messages: QuorumMessages
+    private var consumers: QuorumConsumers
+    package private(set) var discards = Deque<Dead>()
+    private var discardBytes: UInt64 = 0
     /// When it was made, given other rules, fetched from, or left by a consumer: RMQ-QQ-49.
     private var lastActive: Instant
+    package private(set) var rules: QueueRules {
+        didSet { duties = Duties(rules) }
+    }
 
     package init(_ rules: QueueRules, honoursPriority: Bool, createdAt: Instant) {
         self.rules = rules
+        duties = Duties(rules)
         lastActive = createdAt
         messages = QuorumMessages(rules.quorumPriorities)
         consumers = QuorumConsumers(single: rules.singleActive, honoursPriority: honoursPriority)
@@ -133,7 +139,8 @@ package struct QuorumQueue: Sendable {
             return
         }
         effects.append(.routed(command.packet.message, bytes: command.packet.size))
-        let life = min(command.number, rules.ttl ?? .max)
+        let life =
+            duties.contains(.expire) ? min(command.number, rules.ttl ?? .max) : command.number
         let copy = Copy(
             id: nextID,
             packet: command.packet,
@@ -148,15 +155,14 @@ package struct QuorumQueue: Sendable {
 
     /// Notices whether it has become fuller or emptier than those who publish know.
     private mutating func tellFullness(_ effects: inout [QuorumEffect]) {
-        guard rules.overflow == .rejectPublish, rules.maxLength != nil || rules.maxBytes != nil
-        else { return }
+        guard duties.contains(.reject) else { return }
         let (count, weight) = (UInt64(presentCount), messages.bytes + discardBytes)
         let next: Fullness =
             if count > rules.maxLength ?? .max || weight > rules.maxBytes ?? .max {
                 .full
             } else if fullness == .open
-                || count <= Self.soft(rules.maxLength)
-                    && weight <= Self.soft(rules.maxBytes)
+                || count <= Duties.soft(rules.maxLength)
+                    && weight <= Duties.soft(rules.maxBytes)
             {
                 .open
             } else {
@@ -165,11 +171,6 @@ package struct QuorumQueue: Sendable {
         guard next != fullness else { return }
         fullness = next
         effects.append(.filled(next))
-    }
-
-    /// Four fifths of a limit.
-    private static func soft(_ limit: UInt64?) -> UInt64 {
-        limit.map { $0 / 5 * 4 + $0 % 5 * 4 / 5 } ?? .max
     }
 
     // MARK: Consumers
@@ -353,7 +354,7 @@ package struct QuorumQueue: Sendable {
 
     /// Hands out what can go out, drops what must go.
     private mutating func serve(_ time: Instant, _ effects: inout [QuorumEffect]) {
-        if rules.ttl != nil || nextExpiry != nil {
+        if duties.contains(.expire) || nextExpiry != nil {
             dropExpired(time, fresh: false, &effects)
         }
         while readyCount > 0, let consumer = consumers.popNext() {
@@ -371,9 +372,7 @@ package struct QuorumQueue: Sendable {
 
     /// - Source: RMQ-QQ-14, -15.
     private mutating func keepLimits(_ effects: inout [QuorumEffect]) {
-        guard rules.overflow == .dropHead, rules.maxLength != nil || rules.maxBytes != nil else {
-            return
-        }
+        guard duties.contains(.dropHead) else { return }
         var dying: [Copy] = []
         while readyCount > 0,
             UInt64(readyCount) > rules.maxLength ?? .max || messages.bytes > rules.maxBytes ?? .max,

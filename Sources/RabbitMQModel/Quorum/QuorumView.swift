@@ -22,10 +22,6 @@ package struct QuorumView: Sendable, Hashable {
     package let first: UInt64
     /// How often something happened that cannot happen unless a disk breaks its word.
     package let violations: Int
-    /// Copies that are ready.
-    package let ready: Int
-    /// Copies with consumers.
-    package let unacked: Int
     private let raft: RaftLog
 
     private struct RaftLog: Sendable, Hashable {
@@ -46,8 +42,6 @@ package struct QuorumView: Sendable, Hashable {
         applied = member.applied
         first = max(member.raft.log.snapshotIndex + 1, start)
         violations = member.raft.violations
-        ready = member.queue.readyCount
-        unacked = member.queue.unackedCount
         var entries: [Entry] = []
         if first <= commit {
             for index in first...commit {

@@ -72,6 +72,7 @@ extension RabbitMQNode {
     mutating func removeQuorum(_ queue: QueueIndex, _ turn: inout Turn) {
         assert(queues[queue].quorum != .none, "a queue that is no quorum queue has no members")
         let quorum = queues[queue].quorum
+        quorums.forget(quorum)
         for waiting in quorums[quorum].client.abandon() { abandon(waiting, of: queue, &turn) }
         guard let member = quorums.member(of: quorum) else { return }
         eraseMember(of: quorum, &turn)
@@ -79,10 +80,11 @@ extension RabbitMQNode {
         // A deletion that went through the log has emptied it; any other is told once, by a member that
         // has all that is known.
         guard turn.outside.end(quorums[quorum].history, index: member.applied) else { return }
-        for copy in member.queue.presentCopies {
+        let machine = member.queue(turn.parcels)
+        for copy in machine.presentCopies {
             recordGone(copy.packet.message, queue, .queueDeleted, .ready, &turn)
         }
-        for held in member.queue.heldCopies {
+        for held in machine.heldCopies {
             recordGone(held.copy.packet.message, queue, .queueDeleted, .unacked, &turn)
         }
     }
@@ -149,7 +151,7 @@ extension RabbitMQNode {
         assert(quorums.leads(quorum), "a node says that it leads, and does not")
         let term = quorums[member: quorum].raft.term
         if isClustered { turn.record(.leaderElected, subject: symbol(quorum), detail: term) }
-        quorums.act(quorum) { member, _ in member.beginTerm() }
+        quorums.act(quorum) { member, _ in member.beginTerm(turn.parcels) }
         announce(quorum, term, &turn)
         flush(quorum, &turn)
         follow(me, term, quorum, &turn)
@@ -178,7 +180,7 @@ extension RabbitMQNode {
             let node = Self.node(ofClient: key)
             gather(peers[node].isConnected || node == me ? .nodeGone : .nodeDown, key)
         }
-        guard let queue = quorums.member(of: quorum)?.queue else { return }
+        guard let queue = quorums.member(of: quorum)?.machine else { return }
         announce(queue.fullness, quorum, &turn)
         // What the last leader sent may not have arrived, and whoever asked for it asked too early.
         for party in queue.holders { deliverAgain(quorum, party.client, party.number, &turn) }
@@ -284,18 +286,18 @@ extension RabbitMQNode {
 
     mutating func receiveRaft(_ packet: Packet, _ peer: PeerIndex, _ turn: inout Turn) {
         assert(peer != me, "a member hears others")
-        let queue = queueIndex(packet.subject)
-        guard queue != .none, queues[queue].quorum != .none, let message = Raft.Message(packet)
-        else {
+        let quorum = quorums.index(of: packet.subject)
+        guard quorum != .none, quorums[quorum].hasMember, let message = Raft.Message(packet) else {
             return
         }
-        let quorum = queues[queue].quorum
-        guard quorums[quorum].hasMember else { return }
         let leader = quorums[member: quorum].raft.leader
         let isAlive =
             leader == me
             || leader != .none && peers[leader].isConnected && !peers[leader].isSuspect
-        quorums.act(quorum) { $0.receive(message, from: peer, leaderIsAlive: isAlive, &$1) }
+        quorums.act(quorum) { member, wishes in
+            member.beware(of: message, turn.parcels)
+            member.receive(message, from: peer, leaderIsAlive: isAlive, &wishes)
+        }
         carryOut(quorum, &turn)
     }
 
@@ -310,9 +312,11 @@ extension RabbitMQNode {
     ) {
         let timer = NodeTimer.election(ofQueue: quorums[quorum].queue)
         guard isWanted else {
-            turn.disarm(timer)
+            if quorums[quorum].awaitsElection { turn.disarm(timer) }
+            quorums[quorum].awaitsElection = false
             return
         }
+        quorums[quorum].awaitsElection = true
         let role = quorums[member: quorum].raft.role
         let stream = turn.chance.stream("elections \(peers.plan.name(of: me))")
         let least: UInt64 = isAtOnce ? 1 : role == .follower ? 100 : 300
@@ -375,10 +379,10 @@ extension RabbitMQNode {
             let word = Words.Leads(queue: symbol(quorum), term: member.raft.term)
             send(word, toPeer: peer, &turn)
             if quorums[quorum].client.recorded == me { tellRecord(quorum, toPeer: peer, &turn) }
-            let fullness = member.queue.fullness
+            let fullness = member.machine.fullness
             if fullness != .open { tell(fullness, quorum, toPeer: peer, &turn) }
             if turn.now > .zero, member.raft.commit > 0 {
-                let olds = member.queue.clients.sorted().filter {
+                let olds = member.machine.clients.sorted().filter {
                     Self.node(ofClient: $0) == peer && $0 != key
                 }
                 quorums.act(quorum) { member, _ in

@@ -18,20 +18,28 @@ extension RabbitMQNode {
         assert(quorums[quorum].hasMember, "a node without a member applies nothing")
         let history = quorums[quorum].history
         var deletions: [Deletion] = []
-        while quorums[member: quorum].hasSteps, let step = nextStep(quorum, turn.parcels) {
+        while quorums[member: quorum].hasSteps, let step = nextStep(quorum) {
             let news = turn.outside.news(of: history, term: step.term, index: step.index)
+            if news == .known, !quorums.leads(quorum) { continue }
+            quorums.act(quorum) { member, _ in
+                member.catchUp(upTo: step.index - 1, turn.parcels)
+                member.see(step)
+            }
             let isNews = news != .known
             if news == .instead { tellLoss(quorum, &turn) }
             let mark = turn.factCount
-            apply(step.batch, quorum, isNews, &deletions, &turn)
+            guard let batch: QuorumBatch = turn.parcels.get(step.parcel) else {
+                preconditionFailure("an entry takes effect that lies nowhere")
+            }
+            apply(batch, quorum, isNews, &deletions, &turn)
             if isNews, peers.plan.disksLie { turn.count(history, of: symbol(quorum), from: mark) }
             // What an earlier leader was told is told again to this one, and answered then.
-            if step.isOwn { tellDone(step.batch, quorum, &turn) }
+            if step.isOwn { tellDone(batch, quorum, &turn) }
             if isNews {
                 turn.outside.note(
                     history,
-                    ready: UInt64(quorums[member: quorum].queue.presentCount),
-                    unacked: UInt64(quorums[member: quorum].queue.unackedCount)
+                    ready: UInt64(quorums[member: quorum].machine.presentCount),
+                    unacked: UInt64(quorums[member: quorum].machine.unackedCount)
                 )
             }
         }
@@ -58,12 +66,9 @@ extension RabbitMQNode {
     }
 
     @inline(__always)
-    private mutating func nextStep(
-        _ quorum: QuorumIndex,
-        _ parcels: borrowing Parcels
-    ) -> QuorumMember.Step? {
+    private mutating func nextStep(_ quorum: QuorumIndex) -> QuorumMember.Step? {
         var step: QuorumMember.Step?
-        quorums.act(quorum) { member, _ in step = member.nextStep(parcels) }
+        quorums.act(quorum) { member, _ in step = member.nextStep() }
         return step
     }
 
@@ -91,7 +96,7 @@ extension RabbitMQNode {
             if !effects.isEmpty { effects.removeAll(keepingCapacity: true) }
         }
         quorums.giveBack(effects)
-        if leads, !quorums[member: quorum].queue.discards.isEmpty {
+        if leads, !quorums[member: quorum].machine.discards.isEmpty {
             passOnDiscards(quorum, &turn)
         }
     }
@@ -126,7 +131,7 @@ extension RabbitMQNode {
         _ quorum: QuorumIndex,
         _ turn: inout Turn
     ) {
-        let last = min(sequence, quorums[member: quorum].queue.last(of: client))
+        let last = min(sequence, quorums[member: quorum].machine.last(of: client))
         if client == clientKey {
             finish(quorum, upTo: last, &turn)
         } else if let peer = reachable(client) {
@@ -145,7 +150,9 @@ extension RabbitMQNode {
 
     /// Takes a snapshot once the log is longer than what it would save.
     private mutating func compact(_ quorum: QuorumIndex, _ turn: inout Turn) {
-        guard let snapshot = quorums[member: quorum].snapshotIfWorth else { return }
+        var snapshot: QuorumSnapshot?
+        quorums.act(quorum) { member, _ in snapshot = member.snapshotIfWorth(turn.parcels) }
+        guard let snapshot else { return }
         let parcel = turn.parcels.put(snapshot)
         quorums.act(quorum) { $0.compact(parcel, &$1) }
         fulfil(quorum, &turn)

@@ -268,12 +268,11 @@ extension RabbitMQNode {
         _ peer: PeerIndex,
         _ turn: inout Turn
     ) {
-        let queue = queueIndex(packet.subject)
-        guard queue != .none, queues[queue].quorum != .none else {
+        let quorum = quorums.index(of: packet.subject)
+        guard quorum != .none else {
             if packet.custody != 0 { recordGone(packet.message, packet.subject, &turn) }
             return
         }
-        let quorum = queues[queue].quorum
         switch word {
         case .done:
             if let word = Words.Done(packet) { finish(quorum, upTo: word.last, &turn) }

@@ -238,10 +238,10 @@ extension RabbitMQNode {
         _ turn: inout Turn
     ) {
         guard let member = quorums.member(of: quorum), member.isLeader,
-            let last = member.queue.lastDelivery(to: client, consumer)
+            let last = member.machine.lastDelivery(to: client, consumer)
         else { return }
         let party = QuorumEffect.Party(client: client, number: consumer, peer: 0)
-        for held in member.queue.held(by: client, consumer)
+        for held in member.machine.held(by: client, consumer)
         where held.delivery > latest {
             hand(held.copy, party, held.delivery, false, again: true, quorum, &turn)
         }
@@ -258,7 +258,7 @@ extension RabbitMQNode {
     /// Tells what a queue no longer holds, and what it holds again: entries that had taken effect are gone,
     /// because a majority of disks has lost what it said was safe.
     func tellLoss(_ quorum: QuorumIndex, _ turn: inout Turn) {
-        guard let queue = quorums.member(of: quorum)?.queue else { return }
+        guard let queue = quorums.member(of: quorum)?.queue(turn.parcels) else { return }
         let history = quorums[quorum].history
         let symbol = symbol(quorum)
         var held: [MessageID: Told] = [:]

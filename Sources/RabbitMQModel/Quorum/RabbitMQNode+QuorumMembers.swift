@@ -35,6 +35,7 @@ extension RabbitMQNode {
             }
             let timer = NodeTimer.election(ofQueue: quorums[quorum].queue)
             turn.arm(timer, after: Self.handover)
+            quorums[quorum].awaitsElection = true
             return .done
         }
     }
@@ -53,7 +54,7 @@ extension RabbitMQNode {
         guard raft.members.contains(word.node) != isAdded else {
             return isAdded ? .alreadyMember : .notMember
         }
-        let members = raft.members.filter { $0 != word.node } + (isAdded ? [word.node] : [])
+        let members = raft.members.peers.filter { $0 != word.node } + (isAdded ? [word.node] : [])
         // The metadata may know of more members than the log.
         guard !members.isEmpty else { return .notPermitted }
         var batch = QuorumBatch(time: clock(turn.now), commands: [])

@@ -16,30 +16,30 @@ import WarrenTrace
 /// - Differs: an entry is a batch of commands, or a change of the members.
 package struct Raft: Sendable {
     package let me: PeerIndex
-    package private(set) var role = Role.follower
-    package private(set) var term: UInt64
-    package private(set) var votedFor = PeerIndex.none
     /// Who leads, as far as it is known; none if it is not.
     package private(set) var leader = PeerIndex.none
-    package private(set) var log: RaftLog
+    package private(set) var term: UInt64
+    package private(set) var role = Role.follower
+    /// Whether it leads, and has asked another member to do so: it makes no entries meanwhile, and hears of none.
+    package private(set) var isYielding = false
+    /// Whether its leader wants it to lead.
+    private var isCalled = false
+    package private(set) var votedFor = PeerIndex.none
     /// The last entry that is on this member's disk.
     package private(set) var durable: UInt64 = 0
     package private(set) var commit: UInt64 = 0
     /// The last entry that is known to be the same as the leader's.
     private var verified: UInt64 = 0
-    /// How often something happened that cannot happen unless a disk breaks its word.
-    package private(set) var violations = 0
+    package private(set) var log: RaftLog
     /// As the leader: how far each member is, in their order.
     private(set) var progress: ContiguousArray<Progress> = []
-    /// Whether it leads, and has asked another member to do so: it makes no entries meanwhile, and hears of none.
-    package private(set) var isYielding = false
-    /// Whether its leader wants it to lead.
-    private var isCalled = false
     /// How much is committed, as far as the others were told.
     private var told: UInt64 = 0
-    private var votes: Set<PeerIndex> = []
     /// The last entry that was there when this member began to lead.
     package private(set) var inherited: UInt64 = 0
+    private var votes: Set<PeerIndex> = []
+    /// How often something happened that cannot happen unless a disk breaks its word.
+    package private(set) var violations = 0
 
     /// A member of a new group, in which everybody knows who leads.
     package init(members: [PeerIndex], me: PeerIndex, leader: PeerIndex, term: UInt64) {
@@ -63,15 +63,13 @@ package struct Raft: Sendable {
     }
 
     /// The members, by their number in the cluster.
-    package var members: [PeerIndex] { log.members.now }
+    package var members: PeerSet { log.members.now }
     @inline(__always)
     package var lastIndex: UInt64 { log.lastIndex }
     package var majority: Int { members.count / 2 + 1 }
     package var isLeader: Bool { role == .leader }
     /// Entries that this leader appended and that are not committed.
     package var uncommitted: UInt64 { lastIndex - max(commit, inherited) }
-
-    private func place(of member: PeerIndex) -> Int? { members.firstIndex(of: member) }
 
     // MARK: Leading
 
@@ -105,21 +103,26 @@ package struct Raft: Sendable {
         log.append(Entry(term: term, parcel: parcel), members: wanted)
         wishes.entries.append(lastIndex)
         wishes.syncs.append(.entry(index: lastIndex, term: term))
-        for place in members.indices where members[place] != me { feed(place, &wishes) }
+        for member in members where member != me { feed(member, &wishes) }
     }
 
     /// Sends a member what it lacks, as far as the window allows.
-    private mutating func feed(_ place: Int, _ wishes: inout Wishes) {
+    private mutating func feed(_ member: PeerIndex, _ wishes: inout Wishes) {
         assert(role == .leader, "only the leader feeds its followers")
+        guard let place = members.place(of: member) else { return }
         while progress[place].mayBeSent(upTo: lastIndex), !isYielding {
             let next = progress[place].next
-            guard next > log.snapshotIndex else { return sendSnapshot(place, &wishes) }
-            wishes.sends.append((members[place], word(at: next)))
+            guard next > log.snapshotIndex else { return sendSnapshot(member, place, &wishes) }
+            wishes.sends.append((member, word(at: next)))
             progress[place].next += 1
         }
     }
 
-    private mutating func sendSnapshot(_ place: Int, _ wishes: inout Wishes) {
+    private mutating func sendSnapshot(
+        _ member: PeerIndex,
+        _ place: Int,
+        _ wishes: inout Wishes
+    ) {
         assert(log.snapshot != .none, "a snapshot is sent that is not there")
         let word = Message(
             kind: .snapshot,
@@ -130,7 +133,7 @@ package struct Raft: Sendable {
             parcel: log.snapshot,
             members: log.members.atSnapshot
         )
-        wishes.sends.append((members[place], word))
+        wishes.sends.append((member, word))
         progress[place].next = log.snapshotIndex + 1
     }
 
@@ -151,7 +154,7 @@ package struct Raft: Sendable {
 
     /// Asks a member where it stands: it was away, or is to hear what is committed.
     package mutating func probe(_ member: PeerIndex, _ wishes: inout Wishes) {
-        guard isLeader, member != me, let place = place(of: member) else { return }
+        guard isLeader, member != me, let place = members.place(of: member) else { return }
         progress[place].probe(behind: lastIndex)
         wishes.sends.append((member, word(at: lastIndex + 1)))
     }
@@ -163,17 +166,17 @@ package struct Raft: Sendable {
     package mutating func tellCommit(_ wishes: inout Wishes) {
         guard isLeader, told < commit, commit == lastIndex, !isYielding else { return }
         told = commit
-        for place in members.indices
-        where members[place] != me && progress[place].hasAll(upTo: lastIndex) {
+        for (place, member) in members.enumerated()
+        where member != me && progress[place].hasAll(upTo: lastIndex) {
             var notice = word(at: lastIndex + 1)
             notice.granted = true
-            wishes.sends.append((members[place], notice))
+            wishes.sends.append((member, notice))
         }
     }
 
     /// A member has everything up to an index on its disk.
     private mutating func matched(_ member: PeerIndex, _ index: UInt64) {
-        guard isLeader, let place = place(of: member), progress[place].match < index else {
+        guard isLeader, let place = members.place(of: member), progress[place].match < index else {
             return
         }
         progress[place].match = index
@@ -419,13 +422,13 @@ package struct Raft: Sendable {
         if word.term > term {
             return follow(word.term, &wishes)
         }
-        guard isLeader, !isYielding, word.term == term, let place = place(of: member),
+        guard isLeader, !isYielding, word.term == term, let place = members.place(of: member),
             progress[place].takes(word)
         else { return }
         if word.granted {
             matched(member, word.index)
             progress[place].grant(word.index)
-            feed(place, &wishes)
+            feed(member, &wishes)
             return
         }
         // Of all that was under way, each word is refused: the first refusal counts, and lower ones.
@@ -435,7 +438,7 @@ package struct Raft: Sendable {
             wishes.sends.append((member, self.word(at: progress[place].next)))
         } else {
             progress[place].isProbing = false
-            sendSnapshot(place, &wishes)
+            sendSnapshot(member, place, &wishes)
         }
     }
 
@@ -465,8 +468,8 @@ package struct Raft: Sendable {
         precondition(mayChangeMembers, "members change one after the other")
         let wanted = PeerSet(wanted)
         progress = ContiguousArray(
-            wanted.peers.map { member in
-                place(of: member).map { progress[$0] }
+            wanted.map { member in
+                members.place(of: member).map { progress[$0] }
                     ?? Progress(next: lastIndex + 1, match: 0, base: lastIndex, isNew: true)
             }
         )

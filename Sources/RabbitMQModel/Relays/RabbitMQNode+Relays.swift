@@ -175,7 +175,9 @@ extension RabbitMQNode {
     /// - Source: RMQ-FED-06; `rabbit_federation_queue:consumer_state_changed`.
     private func wantsMore(_ queue: QueueIndex) -> Bool {
         let quorum = queues[queue].quorum
-        if quorum != .none { return quorums.member(of: quorum)?.queue.wantsMore ?? false }
+        if quorum != .none {
+            return quorums.leads(quorum) && quorums[member: quorum].machine.wantsMore
+        }
         return queues[queue].readyCount == 0
             && queues[queue].rotation.contains { consumers[$0].priority >= 0 }
     }
