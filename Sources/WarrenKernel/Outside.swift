@@ -84,8 +84,31 @@ public struct Outside: Sendable {
         var witness = Witness()
         /// Whether the thing is deleted: nothing takes effect any more.
         var isOver = false
+        var snapshot = Snapshot()
         /// By message: what was told of it; kept only where a disk may lose what it has promised to keep.
         var told: [MessageID: Told] = [:]
+    }
+
+    /// What a history came to after one of its entries, as one replica found it.
+    ///
+    /// Each replica would find the same: those that come by can take it over.
+    public struct Snapshot: BitwiseCopyable, Sendable {
+        /// The entry.
+        public var index: UInt64 = 0
+        /// Its term.
+        public var term: UInt64 = 0
+        /// Where it lies; none if there is none.
+        public var parcel = ParcelID.none
+
+        /// No snapshot.
+        public init() {}
+
+        /// A snapshot after an entry.
+        public init(index: UInt64, term: UInt64, parcel: ParcelID) {
+            self.index = index
+            self.term = term
+            self.parcel = parcel
+        }
     }
 
     /// A history, by its number.
@@ -164,8 +187,25 @@ public struct Outside: Sendable {
         let row = Int(history.raw)
         guard !histories[row].isOver, histories[row].witness.index == index else { return false }
         histories[row].isOver = true
+        histories[row].snapshot = Snapshot()
         note(history, ready: 0, unacked: 0)
         return true
+    }
+
+    /// Keeps what a history came to, in the place of what was kept before.
+    public mutating func keep(_ snapshot: Snapshot, of history: HistoryID) {
+        guard !histories[Int(history.raw)].isOver else { return }
+        histories[Int(history.raw)].snapshot = snapshot
+    }
+
+    /// What was kept last of a history.
+    public func snapshot(of history: HistoryID) -> Snapshot {
+        histories[Int(history.raw)].snapshot
+    }
+
+    /// Names the parcels of what is kept.
+    func parcels(_ holding: inout ParcelMarks) {
+        for history in histories { holding.keep(history.snapshot.parcel) }
     }
 
     /// How far a history is known.

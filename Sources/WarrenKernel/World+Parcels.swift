@@ -23,6 +23,7 @@ extension World {
                 }
             }
         }
+        turn.outside.parcels(&marks)
         for action in actions {
             if case .order(_, let packet) = action { marks.keep(packet.parcel) }
         }

@@ -254,6 +254,26 @@ struct QuorumMember: Sendable {
         raft.compact(upTo: applied, parcel, &wishes)
     }
 
+    /// Puts a snapshot that another member has taken of the same entries in the place of them, as a follower.
+    ///
+    /// An entry's index and term say what all before it are, and what they come to is the same everywhere: there is no need to
+    /// find it once more.
+    ///
+    /// - Returns: whether it did.
+    mutating func compact(
+        by known: Outside.Snapshot,
+        _ parcels: borrowing Parcels,
+        _ wishes: inout Raft.Wishes
+    ) -> Bool {
+        guard !isLeader, known.index > raft.log.snapshotIndex, known.index <= applied,
+            known.index <= raft.durable, raft.log.term(at: known.index) == known.term,
+            let snapshot: QuorumSnapshot = parcels.get(known.parcel)
+        else { return false }
+        if seen < known.index { (machine, seen) = (snapshot.queue, known.index) }
+        raft.compact(upTo: known.index, known.parcel, &wishes)
+        return true
+    }
+
     /// Takes over the leader's snapshot, if that is ahead.
     mutating func adopt(_ snapshot: QuorumSnapshot) {
         guard raft.log.snapshotIndex > applied else { return }

@@ -150,11 +150,21 @@ extension RabbitMQNode {
 
     /// Takes a snapshot once the log is longer than what it would save.
     private mutating func compact(_ quorum: QuorumIndex, _ turn: inout Turn) {
+        let history = quorums[quorum].history
+        let known = turn.outside.snapshot(of: history)
+        var isKnown = false
+        quorums.act(quorum) { isKnown = $0.compact(by: known, turn.parcels, &$1) }
+        if isKnown { return fulfil(quorum, &turn) }
         var snapshot: QuorumSnapshot?
         quorums.act(quorum) { member, _ in snapshot = member.snapshotIfWorth(turn.parcels) }
         guard let snapshot else { return }
         let parcel = turn.parcels.put(snapshot)
         quorums.act(quorum) { $0.compact(parcel, &$1) }
+        let log = quorums[member: quorum].raft.log
+        turn.outside.keep(
+            Outside.Snapshot(index: log.snapshotIndex, term: log.snapshotTerm, parcel: parcel),
+            of: history
+        )
         fulfil(quorum, &turn)
     }
 }
