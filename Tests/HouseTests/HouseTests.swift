@@ -62,6 +62,18 @@ struct HouseTests {
         }
     }
 
+    /// What somebody wrote down to look at it once.
+    @Test func `writes nowhere but where it is told`() throws {
+        let text = "\"/" + "tmp/"
+        for folder in ["Sources", "Tests"] {
+            for path in Repository.files(under: folder, ending: ".swift") {
+                for (number, line) in try lines(path) {
+                    #expect(!line.contains(text), "\(path):\(number): error: a path of one machine")
+                }
+            }
+        }
+    }
+
     @Test func `keeps files to a few pages`() throws {
         for path in Repository.files(under: "Sources", ending: ".swift") {
             let count = try lines(path).count - 1

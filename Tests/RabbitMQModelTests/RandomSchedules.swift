@@ -197,9 +197,6 @@ struct RandomSchedule {
 
     /// What is wrong with the run, or nil.
     func fault() throws -> String? {
-        if kind == .members {
-            try? text.write(toFile: "/tmp/w/m-\(seed).yaml", atomically: true, encoding: .utf8)
-        }
         var simulation = try Simulate.make(text)
         if kind == .mirrored || kind == .stream {
             simulation.run()
