@@ -78,12 +78,15 @@ public struct Masters: Sendable {
         sides[symbol] = found
     }
 
-    /// Nobody serves what a node had.
+    /// Nobody serves what a node had; if it led last, another master does.
     private mutating func endSides(of node: UInt32) {
         // In any order: each is changed by itself.
         for (symbol, var found) in sides {
             for place in found.indices where found[place].node == node {
                 found[place].isGone = true
+            }
+            if leaders[symbol] == node, let other = found.first(where: { !$0.isGone }) {
+                leaders[symbol] = other.node
             }
             keep(found, of: symbol)
         }

@@ -286,15 +286,16 @@ struct ViewTests {
         let cases = [
             (
                 "kill", text.replacing("faults:", with: kill),
-                #"[["main/rabbit-1", 500], ["main/rabbit-3", 500]]"#
+                #"[["main/rabbit-1", 500], ["main/rabbit-3", 500]]"#,
+                #"["rabbit-1 ⚑ leads 1", "rabbit-2 ✕ down", "rabbit-3 ⚑ leads 1"]"#
             ),
             (
                 "heal",
                 text.replacing("ignore", with: "autoheal").replacing("for: 60s", with: "for: 25s"),
-                "[]"
+                "[]", #"["rabbit-1 ⚑ leads 1", "rabbit-2 up", "rabbit-3 up"]"#
             ),
         ]
-        for (name, text, end) in cases {
+        for (name, text, end, leads) in cases {
             let path = scratch.path("\(name).yaml")
             try text.write(toFile: path, atomically: true, encoding: .utf8)
             let seen = try Chromium.drive(
@@ -306,6 +307,8 @@ struct ViewTests {
                 for (const time of [30e9, 65e9]) { await player.toTime(time); out.push(sides()); }
                 await player.to(run.facts); player.world = null; await player.toTime(65e9);
                 out.push(sides(), player.world.gone.size);
+                await player.toTime(57e9);
+                out.push(graph.nodes.map(one => one.text.textContent));
                 """
             )
             #expect(seen.problems == [])
@@ -314,6 +317,7 @@ struct ViewTests {
             #expect("\(values[1])" == end)
             #expect("\(values[2])" == end)
             #expect(values[3] as? Int == 0)
+            #expect("\(values[4])" == leads)
         }
     }
 

@@ -370,7 +370,7 @@ struct QuorumMember: Sendable {
         raft.checkInvariants()
         precondition(seen == applied || seen < applied && !isLeader, "a leader has not seen all")
         precondition(
-            seen >= raft.log.snapshotIndex && applied <= raft.log.lastIndex,
+            seen == applied || seen >= raft.log.snapshotIndex && applied <= raft.log.lastIndex,
             "what the queue has yet to see is not in the log"
         )
         machine.checkInvariants()

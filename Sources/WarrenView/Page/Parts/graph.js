@@ -184,7 +184,7 @@ const graph = {
       group.setAttribute("aria-label", name);
     }
     for (const one of this.nodes ?? []) {
-      const leads = new Set([...[...world.leaders].filter(([, node]) => node === one.node).map(([symbol]) => symbol), ...[...world.sides].filter(([, sides]) => sides.has(one.node)).map(([symbol]) => symbol)]).size;
+      const leads = new Set([...[...world.leaders].filter(([, node]) => node === one.node).map(([symbol]) => symbol), ...[...world.sides].filter(([symbol, sides]) => sides.has(one.node) && !world.gone.has(`${symbol} ${one.node}`)).map(([symbol]) => symbol)]).size;
       const down = world.down.has(one.node);
       one.text.textContent = `${one.name} ${down ? "✕ down" : world.frozen.has(one.node) ? "frozen" : leads ? `⚑ leads ${leads}` : "up"}`;
       one.group.classList.toggle("gone", down);

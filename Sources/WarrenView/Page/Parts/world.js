@@ -105,9 +105,15 @@ class World {
     const all = [...sides].filter(([one]) => one !== node).map(([one, n]) => one === heir ? [node, n + (sides.get(node) ?? 0)] : [one, n]);
     this.sides.set(symbol, new Map(all));
   }
-  /// Nobody serves what a node had.
+  /// Nobody serves what a node had; if it led last, another master does.
   end(node) {
-    for (const [symbol, sides] of this.sides) if (sides.has(node)) { this.gone.add(`${symbol} ${node}`); this.keep(symbol, sides); }
+    for (const [symbol, sides] of this.sides) {
+      if (!sides.has(node)) continue;
+      this.gone.add(`${symbol} ${node}`);
+      const other = [...sides.keys()].find(one => !this.gone.has(`${symbol} ${one}`));
+      if (this.leaders.get(symbol) === node && other !== undefined) this.leaders.set(symbol, other);
+      this.keep(symbol, sides);
+    }
   }
   /// Sides that have gone and have nothing are none.
   keep(symbol, sides) {
