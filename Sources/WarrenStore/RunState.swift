@@ -10,6 +10,14 @@ public struct RunState: Sendable, Hashable {
         public var depth, unacked, transit: UInt64
         /// Deliveries until then.
         public var delivered: UInt64
+        /// What each of several masters had of ``depth``, by their number; empty if there was one.
+        public var sides: [Side] = []
+    }
+
+    /// What one of several masters of a queue had ready.
+    public struct Side: Sendable, Hashable {
+        public var node: NodeID
+        public var depth: Int
     }
 
     /// In the order of their first facts.

@@ -38,10 +38,10 @@ struct SideDepths {
 
     /// A queue that has several masters has changed at one of them.
     mutating func change(_ fact: Fact, _ place: Int, _ masters: Masters) {
-        guard let sides = masters.sides[fact.subject],
-            let side = sides.first(where: { $0.node == fact.node.raw })
-        else { return }
-        rows.append(Row(place: place, queue: fact.subject, node: side.node, depth: side.depth))
+        // A side that has gone has nothing after its last copy.
+        let side = masters.sides[fact.subject]?.first { $0.node == fact.node.raw }
+        let (node, depth) = (fact.node.raw, side?.depth ?? 0)
+        rows.append(Row(place: place, queue: fact.subject, node: node, depth: depth))
     }
 
     /// A queue is parted by the promotion of a mirror, or one of its sides has another master.

@@ -74,10 +74,59 @@ extension TraceReader {
         let before = try chunks(of: run, "state", until: moment).last
         let known = before.flatMap { $0.bytes.withUnsafeBytes { RunState($0) } } ?? RunState()
         let next = before.map { $0.rows.upperBound + 1 } ?? all.lowerBound
-        guard next <= all.upperBound else { return known }
-        var ledger = known.ledger
-        try forEachFact(in: next...all.upperBound, until: moment) { ledger.take($0) }
-        return RunState(ledger)
+        var state = known
+        if next <= all.upperBound {
+            var ledger = known.ledger
+            try forEachFact(in: next...all.upperBound, until: moment) { ledger.take($0) }
+            state = RunState(ledger)
+        }
+        let sides = try sides(in: all, until: moment)
+        for place in state.queues.indices {
+            let found = sides[state.queues[place].symbol] ?? [:]
+            state.queues[place].sides = found.keys.sorted().map {
+                RunState.Side(node: NodeID(UInt32($0)), depth: found[$0] ?? 0)
+            }
+        }
+        return state
+    }
+
+    /// What each of several masters of a queue had at a moment, by the symbol and the number of the node.
+    ///
+    /// A fact that says more than one of them says all that there are.
+    private func sides(in rows: ClosedRange<Int64>, until moment: Instant) throws
+        -> [Symbol: [Int64: Int]]
+    {
+        try read { database in
+            guard try database.tableExists("side_rows") else { return [:] }
+            let told = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT d.fact, d.subject, d.node, d.depth FROM side_rows d
+                    JOIN fact_rows f ON f.rowid = d.fact
+                    WHERE d.fact BETWEEN ? AND ? AND f.time_ns <= ? ORDER BY d.fact, d.subject
+                    """,
+                arguments: [
+                    rows.lowerBound, rows.upperBound, Int64(clamping: moment.nanoseconds),
+                ]
+            )
+            var sides: [Symbol: [Int64: Int]] = [:]
+            var start = 0
+            while start < told.count {
+                let (fact, subject): (Int64, Int64) = (told[start]["fact"], told[start]["subject"])
+                let group = told[start...].prefix { $0["fact"] == fact && $0["subject"] == subject }
+                let depths = group.reduce(into: [Int64: Int]()) { $0[$1["node"]] = $1["depth"] }
+                start = group.endIndex
+                let queue = Symbol(UInt32(truncatingIfNeeded: subject))
+                if depths[-1] != nil {
+                    sides[queue] = nil
+                } else if depths.count > 1 {
+                    sides[queue] = depths
+                } else {
+                    sides[queue, default: [:]].merge(depths) { $1 }
+                }
+            }
+            return sides
+        }
     }
 
     /// What did not happen to a message: nodes, connections, queues, bindings, errors, faults; in its order.

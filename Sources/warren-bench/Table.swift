@@ -256,7 +256,7 @@ struct Table {
                 ours: figure(values["thousand"] ?? .nan),
                 peer: "one " + figure(values["one"] ?? .nan),
                 ratio: ratio(values["thousand"], values["one"]),
-                wanted: "≥ 0.7"
+                wanted: "≥ 1"
             ),
         ]
     }

@@ -55,6 +55,7 @@ struct QuorumGroups: Sendable {
     }
 
     private var groups: Table<QuorumGroup> = []
+    /// By name of the queue.
     private var places = Directory<Symbol, QuorumIndex>(.none)
     /// Beside the groups and not inside them: a row that is there or not would be copied to look at it.
     private var members: Table<QuorumMember> = []

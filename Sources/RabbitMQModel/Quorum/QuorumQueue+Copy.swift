@@ -46,6 +46,11 @@ extension QuorumQueue {
         case easing
         /// Above its limits.
         case full
+
+        /// Up to where a queue that was above a limit is open again: four fifths of it.
+        static func soft(_ limit: UInt64?) -> UInt64 {
+            limit.map { $0 / 5 * 4 + $0 % 5 * 4 / 5 } ?? .max
+        }
     }
 
     /// Keeps every parcel of its messages.
@@ -56,11 +61,6 @@ extension QuorumQueue {
 }
 
 extension QuorumQueue.Duties {
-    /// Four fifths of a limit: a queue that was above it is open again.
-    static func soft(_ limit: UInt64?) -> UInt64 {
-        limit.map { $0 / 5 * 4 + $0 % 5 * 4 / 5 } ?? .max
-    }
-
     /// What these rules have to say.
     init(_ rules: QueueRules) {
         self = rules.ttl == nil ? [] : .expire

@@ -161,8 +161,8 @@ package struct QuorumQueue: Sendable {
             if count > rules.maxLength ?? .max || weight > rules.maxBytes ?? .max {
                 .full
             } else if fullness == .open
-                || count <= Duties.soft(rules.maxLength)
-                    && weight <= Duties.soft(rules.maxBytes)
+                || count <= Fullness.soft(rules.maxLength)
+                    && weight <= Fullness.soft(rules.maxBytes)
             {
                 .open
             } else {

@@ -221,13 +221,13 @@ struct TraceAt: ParsableCommand {
         let names = open.names
         let state = try TraceOptions.wrap { try open.reader.state(of: open.run, at: moment) }
         if format == .json {
-            return try Console.print(Report.json(of: StateLines(state, moment, names)))
+            return try Console.print(Report.json(of: StateLines(state, moment, open)))
         }
         try Console.print("at \(FactText.time(moment)):")
         let table = TextTable<RunState.Queue> { account in
             [
                 Column(title: "queue", value: names[account.symbol]),
-                Column(title: "depth", value: account.depth, align: .right),
+                Column(title: "depth", value: Self.depth(account), align: .right),
                 Column(title: "unacked", value: account.unacked, align: .right),
                 Column(
                     title: "acknowledged, not yet worked on",
@@ -240,9 +240,19 @@ struct TraceAt: ParsableCommand {
         try Console.print(
             table.string(for: state.queues, style: Style.plain) ?? "no queue was there yet"
         )
+        for account in state.queues where !account.sides.isEmpty {
+            let sides = account.sides.map { "\(open.text.node($0.node.raw)) has \($0.depth)" }
+            try Console.print("\(names[account.symbol]): \(sides.joined(separator: ", "))")
+        }
         try Console.print(
             "\(state.published) published, \(state.acked) acknowledged, \(state.dropped) dropped until then"
         )
+    }
+
+    /// What is ready in a queue, by side where it has several masters.
+    private static func depth(_ queue: RunState.Queue) -> String {
+        queue.sides.isEmpty
+            ? "\(queue.depth)" : queue.sides.map { "\($0.depth)" }.joined(separator: " + ")
     }
 }
 
@@ -251,23 +261,30 @@ private struct StateLines: Encodable {
     struct Queue: Encodable {
         var name: String
         var ready, unacknowledged, settled_unworked, delivered: UInt64
+        /// Of a queue with several masters: what each of them has of what is ready.
+        var sides: [Report.SideLine]?
     }
 
     let time_ns, published, acknowledged, dropped: UInt64
     let queues: [Queue]
 
-    init(_ state: RunState, _ moment: Instant, _ names: Names) {
+    init(_ state: RunState, _ moment: Instant, _ open: OpenTrace) {
         time_ns = moment.nanoseconds
         published = state.published
         acknowledged = state.acked
         dropped = state.dropped
         queues = state.queues.map {
             Queue(
-                name: names[$0.symbol],
+                name: open.names[$0.symbol],
                 ready: $0.depth,
                 unacknowledged: $0.unacked,
                 settled_unworked: $0.transit,
-                delivered: $0.delivered
+                delivered: $0.delivered,
+                sides: $0.sides.isEmpty
+                    ? nil
+                    : $0.sides.map {
+                        Report.SideLine(node: open.text.node($0.node.raw), depth: $0.depth)
+                    }
             )
         }
     }
