@@ -257,16 +257,23 @@ public struct Inventory {
 /// The parcels that are still needed, while a sweep collects them.
 public struct ParcelMarks: Sendable {
     var alive: ContiguousArray<Bool>
+    /// The same for plain parcels, by row.
+    var aliveRows: ContiguousArray<Bool>
     /// How much was looked at: what the sweep costs.
     var visits = 0
 
-    init(capacity: Int) {
+    init(capacity: Int, rows: Int) {
         alive = ContiguousArray(repeating: false, count: capacity)
+        aliveRows = ContiguousArray(repeating: false, count: rows)
     }
 
     /// Keeps this parcel.
     public mutating func keep(_ parcel: ParcelID) {
         visits &+= 1
-        if Int(parcel.raw) < alive.count { alive[Int(parcel.raw)] = true }
+        if let row = parcel.row {
+            if Int(row) < aliveRows.count { aliveRows[Int(row)] = true }
+        } else if Int(parcel.raw) < alive.count {
+            alive[Int(parcel.raw)] = true
+        }
     }
 }

@@ -80,6 +80,13 @@ public struct ParcelID: BitwiseCopyable, Sendable, Hashable {
     /// No parcel.
     @inlinable
     public static var none: ParcelID { ParcelID(0) }
+
+    /// Says that a number is that of a row of plain parcels.
+    @usableFromInline static var plainBit: UInt32 { 1 << 31 }
+    /// Its row, if it is a plain parcel.
+    @inlinable
+    @inline(__always)
+    var row: UInt32? { raw & Self.plainBit == 0 ? nil : raw & ~Self.plainBit }
 }
 
 /// A parcel that names further parcels, which must live as long as it does.
@@ -98,8 +105,26 @@ public struct Parcels {
     private var slots: ContiguousArray<Parcel?> = [nil]
     private var free: ContiguousArray<UInt32> = []
 
+    @usableFromInline var plain = PlainParcels()
+
     /// How many parcels are alive.
-    public var count: Int { slots.count - 1 - free.count }
+    public var count: Int { slots.count - 1 - free.count + plain.count }
+
+    /// Keeps a plain value and says where.
+    @inlinable
+    public mutating func put<Value: PlainParcel>(plain value: Value) -> ParcelID {
+        ParcelID(plain.put(value) | ParcelID.plainBit)
+    }
+
+    /// The plain value `id`, or nil if there is none or it is something else.
+    @inlinable
+    @inline(__always)
+    public func get<Value: PlainParcel>(plain id: ParcelID, as type: Value.Type = Value.self)
+        -> Value?
+    {
+        guard let row = id.row else { return nil }
+        return plain.get(row, as: type)
+    }
 
     /// Keeps `value` and says where.
     public mutating func put<Value: Sendable>(_ value: Value) -> ParcelID { keep(Filled(value)) }
@@ -129,14 +154,23 @@ public struct Parcels {
     /// Keeps what the parcels that are kept hold themselves.
     func markBundles(_ marks: inout ParcelMarks) {
         for slot in slots.indices where marks.alive[slot] { slots[slot]?.mark(&marks) }
+        plain.mark(&marks, alive: marks.aliveRows)
     }
 
-    /// Frees what `alive` does not name; `alive` has one flag per slot.
-    mutating func sweep(keeping alive: ContiguousArray<Bool>) {
-        for slot in 1..<slots.count where !alive[slot] && slots[slot] != nil {
+    /// Marks for all that there are, none of which is alive yet, but for the first slots.
+    func marks(keeping slots: Int) -> ParcelMarks {
+        var marks = ParcelMarks(capacity: self.slots.count, rows: plain.capacity)
+        for slot in 0..<slots { marks.keep(ParcelID(UInt32(slot))) }
+        return marks
+    }
+
+    /// Frees what is not alive.
+    mutating func sweep(keeping marks: ParcelMarks) {
+        for slot in 1..<slots.count where !marks.alive[slot] && slots[slot] != nil {
             slots[slot] = nil
             free.append(UInt32(slot))
         }
+        plain.sweep(keeping: marks.aliveRows)
     }
 
     /// How many slots there are, used or not, "none" included.

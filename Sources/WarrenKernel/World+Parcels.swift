@@ -6,8 +6,7 @@ extension World {
     ///
     /// Called by whoever runs the world, at the same moments of every run; see ``parcelsAreMany``.
     public mutating func sweepParcels() {
-        var marks = ParcelMarks(capacity: turn.parcels.capacity)
-        for slot in 0..<parcelsOfBuilders { marks.keep(ParcelID(UInt32(slot))) }
+        var marks = turn.parcels.marks(keeping: parcelsOfBuilders)
         for box in turn.owner.machines { box.machine.parcels(&marks) }
         turn.agenda.pointee.pending.forEach {
             marks.keep(turn.agenda.pointee.slab.rows[PendingSet.slot(of: $0)].packet.parcel)
@@ -31,7 +30,7 @@ extension World {
             for event in stall.events { marks.keep(event.packet.parcel) }
         }
         turn.parcels.markBundles(&marks)
-        turn.parcels.sweep(keeping: marks.alive)
+        turn.parcels.sweep(keeping: marks)
         // The next sweep is worth as much as it costs: a log of a million records is not gone through for a
         // few thousand parcels.
         parcelLimit = max(4096, turn.parcels.count * 2, turn.parcels.count + marks.visits / 4)

@@ -70,7 +70,7 @@ package struct QuorumCommand: BitwiseCopyable, Hashable, Sendable {
 struct QuorumBatch: ParcelBundle {
     /// What the leader's clock said.
     var time: Instant
-    var commands: ContiguousArray<QuorumCommand>
+    var commands: QuorumCommands
     /// By what the queue goes from here on, if that may have changed: the first entry of each leader says it.
     var configuration: QuorumConfiguration?
     /// Which member comes or goes, if one does.
@@ -78,6 +78,57 @@ struct QuorumBatch: ParcelBundle {
 
     func parcels(_ holding: inout ParcelMarks) {
         for command in commands { holding.keep(command.packet.parcel) }
+    }
+
+    /// Puts it where ``kept(_:in:)`` finds it.
+    func keep(in parcels: inout Parcels) -> ParcelID {
+        if case .one(let command) = commands, configuration == nil, change == nil {
+            return parcels.put(plain: OneCommand(time: time, command: command))
+        }
+        return parcels.put(self)
+    }
+
+    /// The entry that was kept there; nil if it is something else.
+    @inline(__always)
+    static func kept(_ parcel: ParcelID, in parcels: borrowing Parcels) -> QuorumBatch? {
+        if let one: OneCommand = parcels.get(plain: parcel) {
+            return QuorumBatch(time: one.time, commands: .one(one.command))
+        }
+        return parcels.get(parcel)
+    }
+
+    /// An entry that is a command and nothing else, as nearly all are.
+    private struct OneCommand: PlainParcel {
+        var time: Instant
+        var command: QuorumCommand
+
+        func parcels(_ holding: inout ParcelMarks) { holding.keep(command.packet.parcel) }
+    }
+}
+
+/// The commands of an entry, in their order: mostly one.
+enum QuorumCommands: RandomAccessCollection, Sendable {
+    case one(QuorumCommand)
+    case many(ContiguousArray<QuorumCommand>)
+
+    var startIndex: Int { 0 }
+
+    @inline(__always)
+    var endIndex: Int {
+        switch self {
+        case .one: 1
+        case .many(let commands): commands.count
+        }
+    }
+
+    @inline(__always)
+    subscript(index: Int) -> QuorumCommand {
+        switch self {
+        case .one(let command):
+            precondition(index == 0, "an entry has one command")
+            return command
+        case .many(let commands): return commands[index]
+        }
     }
 }
 

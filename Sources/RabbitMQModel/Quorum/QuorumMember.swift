@@ -40,7 +40,7 @@ struct QuorumMember: Sendable {
     /// When its timer for expired copies rings, if it leads.
     private var wakesAt: UInt64?
     /// Whether the next entry says by what the queue goes.
-    private var mustConfigure = true
+    private(set) var mustConfigure = true
     /// Whether it has seen, as the leader that it is, which clients are there.
     private var knowsClients = false
     /// The queue after the entry ``seen``: what a leader has, or a member that tells what an entry does.
@@ -96,7 +96,7 @@ struct QuorumMember: Sendable {
         while seen < index {
             seen += 1
             guard let entry = raft.log[seen],
-                let batch: QuorumBatch = parcels.get(entry.parcel)
+                let batch = QuorumBatch.kept(entry.parcel, in: parcels)
             else { preconditionFailure("what is postponed is in the log") }
             if let configuration = batch.configuration {
                 machine.follow(configuration, at: batch.time)
@@ -120,24 +120,32 @@ struct QuorumMember: Sendable {
     /// A command will be part of the next entry.
     mutating func gather(_ command: QuorumCommand) { gathering.append(command) }
 
-    /// What has gathered, as the leader's next entry, and whether the entry must say by what the queue goes; nil unless
-    /// there is something, and few enough are under way.
-    mutating func nextBatch(at time: Instant) -> (batch: QuorumBatch, mustConfigure: Bool)? {
-        guard isLeader, !gathering.isEmpty, raft.uncommitted < Self.window, !raft.isYielding else {
-            return nil
-        }
-        var commands = ContiguousArray<QuorumCommand>()
-        swap(&commands, &gathering)
-        defer { mustConfigure = false }
-        return (QuorumBatch(time: time, commands: commands), mustConfigure)
+    /// Whether a command may be the next entry, as the leader, without waiting for others.
+    @inline(__always)
+    var mayAppendAtOnce: Bool { gathering.isEmpty && mayAppend }
+
+    /// Whether what has gathered may be the next entry, as the leader.
+    @inline(__always)
+    var mayAppendGathered: Bool { !gathering.isEmpty && mayAppend }
+
+    @inline(__always)
+    private var mayAppend: Bool {
+        isLeader && raft.uncommitted < Self.window && !raft.isYielding
+    }
+
+    /// What has gathered, which it does no longer.
+    mutating func takeGathered() -> QuorumCommands {
+        defer { gathering = [] }
+        return gathering.count == 1 ? .one(gathering[0]) : .many(gathering)
     }
 
     /// The queue goes by other rules: the next entry says so.
     mutating func configure() { mustConfigure = true }
 
-    /// Adds an entry, as the leader.
+    /// Adds an entry, as the leader; it says by what the queue goes if ``mustConfigure``.
     mutating func append(_ parcel: ParcelID, _ wishes: inout Raft.Wishes) {
         assert(raft.role == .leader, "only the leader makes entries")
+        mustConfigure = false
         raft.append(parcel, &wishes)
     }
 
@@ -356,8 +364,7 @@ struct QuorumMember: Sendable {
 
     func parcels(_ holding: inout ParcelMarks) {
         machine.parcels(&holding)
-        for entry in raft.log.entries { holding.keep(entry.parcel) }
-        holding.keep(raft.log.snapshot)
+        raft.log.parcels(&holding)
         for command in gathering { holding.keep(command.packet.parcel) }
     }
 

@@ -121,6 +121,9 @@ extension RabbitMQNode {
     /// Makes a command part of the log, if this node leads.
     mutating func submit(_ command: QuorumCommand, _ quorum: QuorumIndex, _ turn: inout Turn) {
         guard quorums.leads(quorum) else { return }
+        if quorums[member: quorum].mayAppendAtOnce {
+            return append(.one(command), quorum, &turn)
+        }
         quorums.act(quorum) { member, _ in member.gather(command) }
         flush(quorum, &turn)
     }
@@ -128,13 +131,22 @@ extension RabbitMQNode {
     /// Makes an entry of what has gathered, unless enough entries are under way.
     mutating func flush(_ quorum: QuorumIndex, _ turn: inout Turn) {
         assert(quorums[quorum].hasMember, "a node without a member makes no entries")
-        let time = clock(turn.now)
-        var next: (batch: QuorumBatch, mustConfigure: Bool)?
-        quorums.act(quorum) { member, _ in next = member.nextBatch(at: time) }
-        guard let next else { return }
-        var batch = next.batch
-        if next.mustConfigure { batch.configuration = configuration(of: quorum) }
-        let parcel = turn.parcels.put(batch)
+        guard quorums[member: quorum].mayAppendGathered else { return }
+        var commands = QuorumCommands.many([])
+        quorums.act(quorum) { member, _ in commands = member.takeGathered() }
+        append(commands, quorum, &turn)
+    }
+
+    private mutating func append(
+        _ commands: QuorumCommands,
+        _ quorum: QuorumIndex,
+        _ turn: inout Turn
+    ) {
+        var batch = QuorumBatch(time: clock(turn.now), commands: commands)
+        if quorums[member: quorum].mustConfigure {
+            batch.configuration = configuration(of: quorum)
+        }
+        let parcel = batch.keep(in: &turn.parcels)
         quorums.act(quorum) { $0.append(parcel, &$1) }
         fulfil(quorum, &turn)
     }
@@ -454,15 +466,16 @@ extension RabbitMQNode {
             snapshot = (stored.packet.x, stored.packet.y, stored.packet.parcel)
             founders = stored.packet.members
         }
-        var entries = Deque<Raft.Entry>()
+        var entries: [Raft.Entry] = []
         var changes: [(index: UInt64, members: PeerSet)] = []
         var index = snapshot.index + 1
         // A hole means that what lies behind it was never acknowledged.
         let journal = recovery.journal(symbol.raw)
         while let entry = journal[index] {
             entries.append(Raft.Entry(term: entry.mark, parcel: entry.parcel))
-            let batch: QuorumBatch? = turn.parcels.get(entry.parcel)
-            if let change = batch?.change { changes.append((index, change.members)) }
+            if let change = QuorumBatch.kept(entry.parcel, in: turn.parcels)?.change {
+                changes.append((index, change.members))
+            }
             index += 1
         }
         let raft = Raft(

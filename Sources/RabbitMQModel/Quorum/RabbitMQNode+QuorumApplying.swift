@@ -28,7 +28,7 @@ extension RabbitMQNode {
             let isNews = news != .known
             if news == .instead { tellLoss(quorum, &turn) }
             let mark = turn.factCount
-            guard let batch: QuorumBatch = turn.parcels.get(step.parcel) else {
+            guard let batch = QuorumBatch.kept(step.parcel, in: turn.parcels) else {
                 preconditionFailure("an entry takes effect that lies nowhere")
             }
             apply(batch, quorum, isNews, &deletions, &turn)

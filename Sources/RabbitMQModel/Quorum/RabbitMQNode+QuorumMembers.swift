@@ -57,13 +57,13 @@ extension RabbitMQNode {
         let members = raft.members.peers.filter { $0 != word.node } + (isAdded ? [word.node] : [])
         // The metadata may know of more members than the log.
         guard !members.isEmpty else { return .notPermitted }
-        var batch = QuorumBatch(time: clock(turn.now), commands: [])
+        var batch = QuorumBatch(time: clock(turn.now), commands: .many([]))
         batch.change = MemberChange(
             peer: word.node,
             isAdded: isAdded,
             members: PeerSet(members)
         )
-        let parcel = turn.parcels.put(batch)
+        let parcel = batch.keep(in: &turn.parcels)
         quorums.act(quorum) { $0.change(to: members, by: parcel, &$1) }
         carryOut(quorum, &turn)
         return .done

@@ -121,7 +121,7 @@ extension RabbitMQNode {
                         node,
                         led.map {
                             Rebalance.Entry(
-                                length: quorums.member(of: $0)?.raft.log.entries.count ?? 0,
+                                length: quorums.member(of: $0)?.raft.log.count ?? 0,
                                 queue: symbol($0),
                                 replicas: quorums[$0].members
                             )

@@ -1,12 +1,11 @@
-package import DequeModule
 package import WarrenKernel
 
 /// The log of a member of a Raft group: a snapshot, the entries behind it, and who the members are by both.
 ///
 /// It holds what it is given, in order; what is committed of it and what is on the disk is its owner's matter.
 package struct RaftLog: Sendable {
-    /// The entries behind the snapshot.
-    package private(set) var entries = Deque<Raft.Entry>()
+    /// The entries behind the snapshot; their marks are terms.
+    private var journal = Journal()
     package private(set) var snapshotIndex: UInt64 = 0
     package private(set) var snapshotTerm: UInt64 = 0
     package private(set) var snapshot = ParcelID.none
@@ -20,43 +19,58 @@ package struct RaftLog: Sendable {
         members: [PeerIndex],
         changes: [(index: UInt64, members: PeerSet)] = [],
         snapshot: (index: UInt64, term: UInt64, parcel: ParcelID) = (0, 0, .none),
-        entries: Deque<Raft.Entry>
+        entries: [Raft.Entry]
     ) {
         self.init(members: members)
         (snapshotIndex, snapshotTerm, self.snapshot) = snapshot
-        self.entries = entries
+        for entry in entries { append(entry) }
         for change in changes { self.members.note(change.members, at: change.index) }
     }
 
     @inline(__always)
-    package var lastIndex: UInt64 { snapshotIndex &+ UInt64(truncatingIfNeeded: entries.count) }
-    package var lastTerm: UInt64 { entries.last?.term ?? snapshotTerm }
+    package var lastIndex: UInt64 { snapshotIndex &+ UInt64(truncatingIfNeeded: journal.count) }
+    @inline(__always)
+    package var lastTerm: UInt64 { journal.lastMark ?? snapshotTerm }
+    /// How many entries lie behind the snapshot.
+    package var count: Int { journal.count }
+    /// A copy of the entries behind the snapshot.
+    package var entries: [Raft.Entry] {
+        var entries: [Raft.Entry] = []
+        journal.forEach { entries.append(Raft.Entry(term: $0.mark, parcel: $0.parcel)) }
+        return entries
+    }
 
     /// The entry at an index behind the snapshot.
     @inline(__always)
     package subscript(index: UInt64) -> Raft.Entry? {
-        index > snapshotIndex && index <= lastIndex
-            ? entries[Int(truncatingIfNeeded: index &- snapshotIndex &- 1)] : nil
+        guard let entry = journal[index] else { return nil }
+        return Raft.Entry(term: entry.mark, parcel: entry.parcel)
     }
 
     /// The term of an entry, as far as it is known.
     @inline(__always)
     func term(at index: UInt64) -> UInt64? {
-        index == snapshotIndex ? snapshotTerm : self[index]?.term
+        index == snapshotIndex ? snapshotTerm : journal.mark(of: index)
     }
 
     /// Adds an entry, from which on others may be members.
     mutating func append(_ entry: Raft.Entry, members wanted: PeerSet = .none) {
         assert(lastTerm <= entry.term, "terms run backwards in a log")
-        entries.append(entry)
+        journal.put(Journal.Entry(parcel: entry.parcel, mark: entry.term), at: lastIndex &+ 1)
         if !wanted.isEmpty { members.note(wanted, at: lastIndex) }
+    }
+
+    /// Names the parcels that it holds.
+    func parcels(_ holding: inout ParcelMarks) {
+        journal.forEach { holding.keep($0.parcel) }
+        holding.keep(snapshot)
     }
 
     /// Forgets all entries from an index on, with what they said of the members.
     mutating func truncate(from index: UInt64) {
         assert(index > snapshotIndex, "a log is cut off within its snapshot")
         guard index <= lastIndex else { return }
-        entries.removeLast(Int(lastIndex - index + 1))
+        journal.truncate(from: index)
         members.truncate(from: index)
     }
 
@@ -64,14 +78,14 @@ package struct RaftLog: Sendable {
     mutating func compact(upTo index: UInt64, _ parcel: ParcelID) {
         assert(index > snapshotIndex && index <= lastIndex, "a snapshot of what is not there")
         let term = term(at: index) ?? snapshotTerm
-        entries.removeFirst(Int(index - snapshotIndex))
+        journal.trim(before: index + 1)
         members.compact(upTo: index)
         (snapshotIndex, snapshotTerm, snapshot) = (index, term, parcel)
     }
 
     /// Another member's snapshot stands for everything.
     mutating func install(_ word: Raft.Message) {
-        entries.removeAll()
+        journal.removeAll()
         members.install(word.members)
         (snapshotIndex, snapshotTerm, snapshot) = (word.index, word.logTerm, word.parcel)
     }
@@ -80,11 +94,12 @@ package struct RaftLog: Sendable {
     func checkInvariants() {
         precondition((snapshotIndex == 0) == (snapshot == .none), "a snapshot of nothing")
         precondition(
-            zip(entries, entries.dropFirst()).allSatisfy { $0.term <= $1.term },
-            "terms run backwards in a log"
+            journal.isEmpty || journal.first == snapshotIndex + 1,
+            "a log does not begin behind its snapshot"
         )
+        precondition(journal.marksRise, "terms run backwards in a log")
         precondition(
-            entries.first.map { snapshotTerm <= $0.term } ?? true,
+            journal.mark(of: journal.first).map { snapshotTerm <= $0 } ?? true,
             "a log begins in a term before that of its snapshot"
         )
         members.checkInvariants(snapshot: snapshotIndex, end: lastIndex)
