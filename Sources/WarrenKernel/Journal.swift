@@ -109,9 +109,16 @@ public struct Journal: Sendable {
         if number != end || isEmpty { makeRoom(at: number) }
         if entry.mark != mark || isEmpty { beginRun(entry.mark) }
         let place = Int(truncatingIfNeeded: number & 7)
-        if place == 0, !isEmpty { pages.append(last) }
+        if place == 0, !isEmpty { turnPage() }
         last[unchecked: place] = entry.parcel
         stop = number &+ 1
+    }
+
+    /// The page of the last entry is full.
+    @usableFromInline
+    mutating func turnPage() {
+        if pages.capacity == 0 { pages.reserveCapacity(16) }
+        pages.append(last)
     }
 
     /// The next entry can have a number.

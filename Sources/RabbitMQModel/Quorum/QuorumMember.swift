@@ -241,9 +241,9 @@ struct QuorumMember: Sendable {
         machine.apply(command, at: time, &effects)
     }
 
-    /// A snapshot, if one is worth it: the log is longer than what it would save.
-    mutating func snapshotIfWorth(_ parcels: borrowing Parcels) -> QuorumSnapshot? {
-        catchUp(upTo: applied, parcels)
+    /// A snapshot, as the leader, if one is worth it: the log is longer than what it would save.
+    mutating func snapshotIfWorth() -> QuorumSnapshot? {
+        assert(seen == applied, "a leader has not seen all")
         let length = applied - raft.log.snapshotIndex
         guard length >= UInt64(2 * (machine.presentCount + machine.unackedCount)),
             applied <= raft.durable
@@ -262,24 +262,23 @@ struct QuorumMember: Sendable {
         raft.compact(upTo: applied, parcel, &wishes)
     }
 
-    /// Puts a snapshot that another member has taken of the same entries in the place of them, as a follower.
+    /// Puts the snapshot that a leader has taken last in the place of the entries that it stands for, as a follower that has
+    /// them all; if it has yet to come that far, it waits.
     ///
     /// An entry's index and term say what all before it are, and what they come to is the same everywhere: there is no need to
     /// find it once more.
-    ///
-    /// - Returns: whether it did.
     mutating func compact(
         by known: Outside.Snapshot,
         _ parcels: borrowing Parcels,
         _ wishes: inout Raft.Wishes
-    ) -> Bool {
-        guard !isLeader, known.index > raft.log.snapshotIndex, known.index <= applied,
+    ) {
+        assert(!isLeader, "a leader finds its snapshots itself")
+        guard known.index > raft.log.snapshotIndex, known.index <= applied,
             known.index <= raft.durable, raft.log.term(at: known.index) == known.term,
             let snapshot: QuorumSnapshot = parcels.get(known.parcel)
-        else { return false }
+        else { return }
         if seen < known.index { (machine, seen) = (snapshot.queue, known.index) }
         raft.compact(upTo: known.index, known.parcel, &wishes)
-        return true
     }
 
     /// Takes over the leader's snapshot, if that is ahead.
@@ -296,7 +295,7 @@ struct QuorumMember: Sendable {
     struct Chores: OptionSet, Sendable {
         let rawValue: UInt8
 
-        /// It may be worth a snapshot: see ``snapshotIfWorth()``.
+        /// It may be worth a snapshot: see ``snapshotIfWorth()`` and ``compact(by:_:_:)``.
         static let snapshot = Chores(rawValue: 1)
         /// It leads, and has yet to see who of its clients is there.
         static let greeting = Chores(rawValue: 2)

@@ -148,15 +148,18 @@ extension RabbitMQNode {
         return node
     }
 
-    /// Takes a snapshot once the log is longer than what it would save.
+    /// Takes a snapshot once the log is longer than what it would save, as the leader; followers take over what it found.
+    ///
+    /// - Differs: in rabbitmq/ra each member takes its own, by the same rule.
     private mutating func compact(_ quorum: QuorumIndex, _ turn: inout Turn) {
         let history = quorums[quorum].history
-        let known = turn.outside.snapshot(of: history)
-        var isKnown = false
-        quorums.act(quorum) { isKnown = $0.compact(by: known, turn.parcels, &$1) }
-        if isKnown { return fulfil(quorum, &turn) }
+        guard quorums.leads(quorum) else {
+            let known = turn.outside.snapshot(of: history)
+            quorums.act(quorum) { $0.compact(by: known, turn.parcels, &$1) }
+            return fulfil(quorum, &turn)
+        }
         var snapshot: QuorumSnapshot?
-        quorums.act(quorum) { member, _ in snapshot = member.snapshotIfWorth(turn.parcels) }
+        quorums.act(quorum) { member, _ in snapshot = member.snapshotIfWorth() }
         guard let snapshot else { return }
         let parcel = turn.parcels.put(snapshot)
         quorums.act(quorum) { $0.compact(parcel, &$1) }
