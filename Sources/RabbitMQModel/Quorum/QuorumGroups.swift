@@ -12,10 +12,10 @@ package struct QuorumGroup: Sendable {
     fileprivate var member: MemberIndex = .none
     /// Its history for those who watch the run.
     let history: Outside.HistoryID
-    /// The queue as this node uses it.
-    var client: QuorumClient
     /// Whether the timer for an election may be set.
     var awaitsElection = false
+    /// The queue as this node uses it.
+    var client: QuorumClient
     /// Which history this is of all that bore the queue's name.
     let epoch: UInt64
     /// The nodes with a member, as the metadata have it.

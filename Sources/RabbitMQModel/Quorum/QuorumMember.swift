@@ -29,7 +29,6 @@ struct QuorumMember: Sendable {
     // What is looked at in each turn comes first: a thousand members do not fit into a processor's cache.
     /// The last entry that has taken effect.
     private(set) var applied: UInt64
-    private(set) var raft: Raft
     /// The last entry that the queue has seen.
     ///
     /// On a follower of which everybody knows what its entries do, the queue sees them when somebody asks for it, many at a
@@ -43,6 +42,7 @@ struct QuorumMember: Sendable {
     private(set) var mustConfigure = true
     /// Whether it has seen, as the leader that it is, which clients are there.
     private var knowsClients = false
+    private(set) var raft: Raft
     /// The queue after the entry ``seen``: what a leader has, or a member that tells what an entry does.
     private(set) var machine: QuorumQueue
     /// Since when it ticks.
