@@ -10,7 +10,7 @@ import WarrenTrace
 /// A topology of three nodes and one queue with a random schedule of kills, partitions, restarts and freezes.
 struct RandomSchedule {
     /// What the queue is.
-    enum Kind: String, CaseIterable { case quorum, mirrored, stream, members }
+    enum Kind: String, CaseIterable { case quorum, mirrored, stream, members, classic }
 
     let seed: UInt64
     let kind: Kind
@@ -27,7 +27,7 @@ struct RandomSchedule {
         let queue =
             switch kind {
             case .quorum, .members: "{ type: quorum }"
-            case .mirrored: "{ durable: true, node: r1 }"
+            case .mirrored, .classic: "{ durable: true, node: r1 }"
             case .stream: "{ type: stream }"
             }
         let start = kind == .stream ? ", offset: first" : ""
@@ -38,6 +38,8 @@ struct RandomSchedule {
             switch kind {
             case .quorum, .members: "confirmed and not handled and not in queue(q)"
             case .mirrored: "returned"
+            // One that is down comes back with all that was confirmed and not returned.
+            case .classic: "confirmed and not returned and not handled and not in queue(q)"
             case .stream: "confirmed and not in queue(q)"
             }
         var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
@@ -89,6 +91,7 @@ struct RandomSchedule {
             switch kind {
             case .quorum, .members: mayLoseName ? "depth(q) == 0" : "published == 40"
             case .mirrored: "published == 40"
+            case .classic: "depth(q) == 0"
             case .stream: "depth(q) >= 40"
             }
         text = """
@@ -100,6 +103,7 @@ struct RandomSchedule {
                 kind: rabbitmq
                 nodes: [r1, r2, \(third)]
                 boot_time: 150ms
+                stop_time: \(below(3) * below(1000))ms
                 net_ticktime: 1s
                 disk: { sync: { law: lognormal, median: 1ms, p99: 8ms } }
                 queues: { q: \(queue) }
@@ -258,7 +262,7 @@ struct RandomSchedule {
     }
 }
 
-@Suite("A replicated queue under random failures", .tags(.slow), .unlessQuick)
+@Suite("A queue of a cluster under random failures", .tags(.slow), .unlessQuick)
 struct RandomScheduleTests {
     @Test(arguments: RandomSchedule.Kind.allCases.flatMap { KeptSchedules.files($0.rawValue) })
     func `does what it should where it once did not`(path: String) throws {
@@ -281,7 +285,7 @@ struct RandomScheduleTests {
         }
     }
 
-    @Test(arguments: [RandomSchedule.Kind.mirrored, .stream], 0..<4)
+    @Test(arguments: [RandomSchedule.Kind.mirrored, .stream, .classic], 0..<4)
     func `accounts for every message, whatever fails`(kind: RandomSchedule.Kind, part: UInt64)
         throws
     {

@@ -596,7 +596,58 @@ def flapping(cluster):
         print("  w%d           partitions and running: %s" % (node, "".join(found.split())))
 
 
-SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect, places, grow, leader_leaves, rescued, no_majority, rebalance, rebalance_down, behind, flapping]
+def stopped(cluster):
+    """A node with 3,000 classic queues is stopped in good order, while others publish to a queue of each kind there and ask for one."""
+    cluster.control(1, "set_policy", "sto", "^stm$", '{"ha-mode":"all","ha-sync-mode":"automatic"}')
+    cluster.declare(1, "stc", None, 5)
+    cluster.declare(1, "stm", None, 5)
+    cluster.declare(1, "stq", QUORUM, 5)
+    connection = cluster.connect(1)
+    channel = connection.channel()
+    for queue in range(3000):
+        channel.queue_declare("st%d" % queue, durable=True)
+        for _ in range(20):
+            channel.basic_publish("", "st%d" % queue, b"x" * 200, properties=PERSISTENT)
+    connection.close()
+    time.sleep(5)
+    publishers = [Publisher(node, queue) for queue in ("stc", "stm", "stq") for node in (1, 2)]
+    subscriber = Subscriber(3, "stc")
+    for one in publishers + [subscriber]:
+        one.start()
+    time.sleep(2)
+    began = time.time()
+    process = cluster.processes[1]
+    with open(glob.glob(cluster.folder + "/1/mnesia/*.pid")[0]) as file:
+        os.kill(int(file.read()), signal.SIGTERM)
+    for at in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0):
+        threading.Thread(target=passive, args=(cluster, "stc", began, at), daemon=True).start()
+    while process.poll() is None:
+        if subscriber.end and not isinstance(subscriber.end, tuple):
+            subscriber.end = (time.time() - began, subscriber.end)
+        time.sleep(0.01)
+    print("  the process  gone after %.1f s" % (time.time() - began))
+    time.sleep(4)
+    print("  subscriber 3 %s" % (subscriber.end,))
+    for node, one in zip((1, 2) * 3, publishers):
+        gaps = ["%.2f to %.2f s" % (sooner - began, later - began) for sooner, later in zip(one.acks, one.acks[1:]) if later - sooner > 0.1 and later > began]
+        nacks = "%d nacks from %.2f to %.2f s" % (len(one.nacks), one.nacks[0] - began, one.nacks[-1] - began) if one.nacks else "no nack"
+        print("  publisher %d  of %s: last word after %.2f s; %s; without a confirm: %s" % (node, one.queue, (one.acks + one.nacks)[-1] - began, nacks, "; ".join(gaps) or "never for 0.1 s"))
+    cluster.start(1)
+
+
+def passive(cluster, queue, began, at):
+    """Looks for a queue at a moment, and prints what came and when."""
+    channel = cluster.connect(2).channel()
+    time.sleep(max(0, began + at - time.time()))
+    try:
+        channel.queue_declare(queue, passive=True)
+        said = "there"
+    except Exception as error:
+        said = str(error)
+    print("  passive      at %.1f s, answered at %.2f s: %s" % (at, time.time() - began, said[:110]), flush=True)
+
+
+SCENARIOS = [minority, majority_lost, frozen, delete, stream, mirror, synchronise, disconnect, places, grow, leader_leaves, rescued, no_majority, rebalance, rebalance_down, behind, flapping, stopped]
 
 
 def main():

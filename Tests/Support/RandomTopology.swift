@@ -373,7 +373,7 @@ public struct RandomTopology {
             else { return nil }
             return value(one, at: "\(place).then")
         case "between": return .list(split().map { .text($0[0]) })
-        case "net_ticktime", "boot_time": return .text("\(dice.scale(500...60_000))ms")
+        case "net_ticktime", "boot_time", "stop_time": return .text("\(dice.scale(500...60_000))ms")
         case "instances": return .text("\(dice.number(1...3))")
         case "count": return .text("\(dice.scale(1...300))")
         case "times": return .text("\(dice.scale(1...50))")

@@ -21,6 +21,11 @@ enum ClusterReader {
             .duration,
             "how long a node of a cluster takes from its start to its first word; 6s"
         ),
+        Field(
+            "stop_time",
+            .duration,
+            "how long a node of a cluster takes to stop in good order; 20ms and 1.07ms for each durable classic queue"
+        ),
     ]
 
     /// The fields of a disk.
@@ -48,6 +53,7 @@ enum ClusterReader {
         }
         if let time = length("net_ticktime") { plan.tickTime = time }
         if let time = length("boot_time") { plan.bootTime = time }
+        plan.stopTime = length("stop_time")
         plan.disksLie = diskFaults(broker).lost != .never
         return plan
     }

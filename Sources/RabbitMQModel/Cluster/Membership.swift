@@ -238,7 +238,22 @@ struct Membership: Sendable {
     }
 
     /// A peer stops in good order.
-    mutating func hearGoodbye(_ peer: PeerIndex) { peers[peer].saidGoodbye = true }
+    mutating func hear(_ goodbye: Words.Goodbye, from peer: PeerIndex) {
+        peers[peer].saidGoodbye = true
+        peers[peer].stopTime = goodbye.takes
+    }
+
+    /// A peer that said goodbye is lost.
+    mutating func beginEnding(of peer: PeerIndex, at now: Instant) {
+        assert(peers[peer].saidGoodbye, "a peer that was lost takes no time to stop")
+        peers[peer].ending = Ending(from: now, takes: peers[peer].stopTime)
+    }
+
+    /// The queues of a peer that stops are gone.
+    mutating func refuse(_ peer: PeerIndex) { peers[peer].ending?.refuses = true }
+
+    /// A peer that stops is gone.
+    mutating func depart(_ peer: PeerIndex) { peers[peer].ending = nil }
 
     /// A peer says with whom it was together in a partition.
     mutating func hear(_ side: Words.Side, from peer: PeerIndex) {

@@ -67,7 +67,7 @@ package enum PeerWord: UInt16, Sendable, CaseIterable {
     case copyEpoch
     /// A delivery that was made before the queue moved is settled: `x` the message.
     case settleStale
-    /// The node stops in good order.
+    /// The node stops in good order: `x` how long it takes.
     case goodbye
     /// With whom a node was together while the cluster was partitioned: `x` a bit for each, `y` the
     /// connections of its clients.
@@ -114,6 +114,10 @@ package struct Peer: Sendable {
     var askedAt: Instant?
     /// Whether it said that it stops.
     var saidGoodbye = false
+    /// How long it said that this takes.
+    var stopTime = Interval.zero
+    /// While it stops: how far it has come.
+    var ending: Ending?
 
     init(node: NodeID, name: String) {
         self.node = node
@@ -145,6 +149,8 @@ package struct ClusterPlan: Sendable {
     package var tickTime = Interval.seconds(60)
     /// How long a node takes from its start to its first word: RMQ-CLUS-10.
     package var bootTime = Interval.seconds(6)
+    /// How long a node takes to stop in good order; nil if that follows from its queues: RMQ-CLUS-13.
+    package var stopTime: Interval?
     /// Whether a disk may lose what it said was safe.
     var disksLie = false
 

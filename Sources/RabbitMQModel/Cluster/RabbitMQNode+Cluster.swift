@@ -88,6 +88,7 @@ extension RabbitMQNode {
         let connection = turn.connect(to: peers[peer].node)
         take(connection, peer)
         sayHello(peer, &turn)
+        sayUnsaid(peer, &turn)
     }
 
     private mutating func take(_ connection: ConnectionID, _ peer: PeerIndex) {
@@ -130,6 +131,7 @@ extension RabbitMQNode {
         }
         take(connection, peer)
         sayHello(peer, &turn)
+        sayUnsaid(peer, &turn)
     }
 
     /// A connection to a peer ended, or was never opened.
@@ -193,7 +195,8 @@ extension RabbitMQNode {
             if let alarm = Words.Alarm(packet) { setPeerAlarm(peer, alarm.bits, &turn) }
         case .side:
             if let side = Words.Side(packet) { peers.hear(side, from: peer) }
-        case .goodbye: peers.hearGoodbye(peer)
+        case .goodbye:
+            if let word = Words.Goodbye(packet) { peers.hear(word, from: peer) }
         case .copyBegin, .copyPut, .copyDrop, .copyWhole, .copyStored, .copyEnd, .copyAsk,
             .copyPromise, .copyEpoch, .settleStale:
             receiveCopy(packet, word, peer, &turn)
@@ -262,6 +265,10 @@ extension RabbitMQNode {
         turn.record(.peerLost, peer: peers[peer].node.raw)
         rememberRunning(&turn)
         dropFromChanges(peer, &turn)
+        if peers[peer].saidGoodbye, phase == .running {
+            peers.beginEnding(of: peer, at: turn.now)
+            armEndings(&turn)
+        }
         failRemote(peer, &turn)
         leaveQuorums(peer, &turn)
         loseQueues(of: peer, &turn)
@@ -275,6 +282,7 @@ extension RabbitMQNode {
         assert(peers[peer].isRunning, "a peer is found that does not serve")
         if turn.now > .zero { turn.record(.peerFound, peer: peers[peer].node.raw) }
         guard phase == .running else { return }
+        hasten(peer, &turn)
         rememberRunning(&turn)
         for queue in queues.indices
         where queues[queue].placement == .down && queues[queue].home == peer {

@@ -54,12 +54,26 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-CLUS-02.
     func checkHome(_ queue: QueueIndex) throws(Refusal) {
-        guard queues[queue].isDown else { return }
+        if queues[queue].isDown || queues[queue].isEnding { throw homeless(queue) }
+    }
+
+    /// What is said of a queue whose home is down, or goes down without it.
+    ///
+    /// - Source: RMQ-CLUS-02, -13.
+    private func homeless(_ queue: QueueIndex) -> Refusal {
         let name = queues[queue].declaration.name
         let vhost = vhostName(of: queues[queue].scope)
-        throw .notFound(
-            "home node '\(peers.plan.name(of: queues[queue].home))' of durable queue '\(name)' in vhost "
-                + "'\(vhost)' is down or inaccessible"
+        guard queues[queue].exists else {
+            return .notFound("no queue '\(name)' in vhost '\(vhost)'")
+        }
+        if queues[queue].isEnding {
+            return .notFound(
+                "queue '\(name)' in vhost '\(vhost)' process is stopped by supervisor"
+            )
+        }
+        let home = peers.plan.name(of: queues[queue].home)
+        return .notFound(
+            "home node '\(home)' of durable queue '\(name)' in vhost '\(vhost)' is down or inaccessible"
         )
     }
 
@@ -79,6 +93,13 @@ extension RabbitMQNode {
             return
         }
         if waiting { channels[channel].asked = packet }
+        if peers[home].connection == .none {
+            // The cluster stands, and its nodes have yet to find each other: a client may be faster.
+            guard waiting else { return }
+            remoteUse.keep(channel, for: home)
+            wait(channel, for: .queue(queue))
+            return
+        }
         if channels[channel].openedAt.insert(home).inserted {
             let word = Words.Open(
                 channel: channel,
@@ -92,6 +113,18 @@ extension RabbitMQNode {
         word.port = channel.wire
         send(word, toPeer: home, &turn)
         if waiting { wait(channel, for: .queue(queue)) }
+    }
+
+    /// Says to a peer what channels have asked for before it was there.
+    mutating func sayUnsaid(_ peer: PeerIndex, _ turn: inout Turn) {
+        for channel in remoteUse.takeUnsaid(for: peer)
+        where channels[channel].state == .open {
+            guard case .queue(let queue) = channels[channel].awaits, queues[queue].home == peer,
+                queues[queue].placement == .elsewhere
+            else { continue }
+            channels[channel].awaits = .nothing
+            forward(channels[channel].asked, channel, queue, &turn)
+        }
     }
 
     /// Settles a delivery with the queue's node, or with the leader of its queue.
@@ -229,7 +262,11 @@ extension RabbitMQNode {
                 }
             }
         }
-        for slot in remoteUse.lose(peer) { settleConfirm(slot, refused: true, &turn) }
+        if peers[peer].ending != nil {
+            remoteUse.moveOn(from: peer)
+        } else {
+            for slot in remoteUse.lose(peer) { settleConfirm(slot, refused: true, &turn) }
+        }
     }
 
     /// The queues of a node that is down: durable ones wait for it, the others are gone.
@@ -242,6 +279,10 @@ extension RabbitMQNode {
             if queues[queue].rules.hasCopies {
                 orphan(queue, &turn)
             } else if queues[queue].declaration.durable, queues[queue].owner == .nobody {
+                if peers[peer].ending != nil {
+                    queues[queue].become(.ending(refuses: false))
+                    continue
+                }
                 queues[queue].become(.down)
                 cancelConsumers(of: queue, &turn)
             } else {
@@ -249,21 +290,18 @@ extension RabbitMQNode {
             }
         }
         router.forget()
+        refuseThoseWhoWait(for: peer, &turn)
+    }
+
+    /// Whoever waits for a queue of a node that has gone is told.
+    mutating func refuseThoseWhoWait(for peer: PeerIndex, _ turn: inout Turn) {
         for channel in channels.indices
         where channels[channel].state == .open && channels[channel].isWaiting {
             guard case .queue(let queue) = channels[channel].awaits, queues[queue].home == peer,
                 queues[queue].quorum == .none,
-                !queues[queue].isOrphan, !queues[queue].isHere
+                !queues[queue].isOrphan || queues[queue].isEnding, !queues[queue].isHere
             else { continue }
-            let name = queues[queue].declaration.name
-            let vhost = vhostName(of: queues[queue].scope)
-            let refusal: Refusal =
-                queues[queue].exists
-                ? .notFound(
-                    "home node '\(peers.plan.name(of: peer))' of durable queue '\(name)' in vhost "
-                        + "'\(vhost)' is down or inaccessible"
-                ) : .notFound("no queue '\(name)' in vhost '\(vhost)'")
-            refuseWaiting(refusal, channel, &turn)
+            refuseWaiting(homeless(queue), channel, &turn)
         }
     }
 

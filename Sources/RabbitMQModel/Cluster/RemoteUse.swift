@@ -79,6 +79,8 @@ package struct RemoteUse: Sendable {
         var confirms: [ConfirmSlot: UInt32] = [:]
         /// Publications for queues with copies: if the node goes down, they are said again to another one.
         var publications: [Publication] = []
+        /// Channels that wait for an answer to what could not be said yet, in order.
+        var unsaid: [ChannelIndex] = []
         /// Its channels that use queues here, by their number there.
         var proxies: [ChannelIndex: ChannelIndex] = [:]
     }
@@ -154,16 +156,33 @@ package struct RemoteUse: Sendable {
     ///
     /// - Returns: the confirms that will get no answer, each as often as it waited, by rising slot.
     package mutating func lose(_ peer: PeerIndex) -> [ConfirmSlot] {
-        for one in between[peer.place].publications {
-            takeOff(one.slot, peer)
-            orphans.append(one)
-        }
+        moveOn(from: peer)
         let refused = between[peer.place].confirms.sorted { $0.key < $1.key }.flatMap {
             Array(repeating: $0.key, count: Int($0.value))
         }
         between[peer.place].confirms = [:]
-        between[peer.place].publications = []
+        between[peer.place].unsaid = []
         return refused
+    }
+
+    /// A node stops: what can be said again to another one waits for it, and the rest goes on waiting for this one.
+    package mutating func moveOn(from peer: PeerIndex) {
+        for one in between[peer.place].publications {
+            takeOff(one.slot, peer)
+            orphans.append(one)
+        }
+        between[peer.place].publications = []
+    }
+
+    /// A channel has asked a node for something that is not connected yet.
+    package mutating func keep(_ channel: ChannelIndex, for peer: PeerIndex) {
+        between[peer.place].unsaid.append(channel)
+    }
+
+    /// A node is connected: who waits for it, in order.
+    package mutating func takeUnsaid(for peer: PeerIndex) -> [ChannelIndex] {
+        defer { if !between[peer.place].unsaid.isEmpty { between[peer.place].unsaid = [] } }
+        return between[peer.place].unsaid
     }
 
     // MARK: Channels of other nodes

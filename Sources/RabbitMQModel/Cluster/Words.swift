@@ -96,6 +96,26 @@ package enum Words {
         }
     }
 
+    /// A node stops in good order.
+    package struct Goodbye: Word {
+        package static let name = PeerWord.goodbye
+        /// How long that takes.
+        package var takes: Interval
+
+        package init(takes: Interval) { self.takes = takes }
+
+        package init?(_ packet: Packet) {
+            guard Self.isIn(packet) else { return nil }
+            self.init(takes: Interval(nanoseconds: packet.x))
+        }
+
+        package var packet: Packet {
+            var packet = Self.blank
+            packet.x = takes.nanoseconds
+            return packet
+        }
+    }
+
     /// With whom a node was together in a partition, a bit for each, and the connections of its clients.
     package struct Side: Word {
         package static let name = PeerWord.side

@@ -215,9 +215,10 @@ extension RabbitMQNode {
             turn.send(word, on: sessions[session].connection)
             endSession(session, .connectionClosed, &turn)
         }
+        let goodbye = Words.Goodbye(takes: stopTime)
         for peer in peers.indices where peer != me {
             endProxies(peer, &turn)
-            if peers[peer].isConnected { send(Packet(peerWord: .goodbye), toPeer: peer, &turn) }
+            if peers[peer].isConnected { send(goodbye, toPeer: peer, &turn) }
         }
         for queue in queues where queue.exists && queue.declaration.durable && queue.isHere {
             for entry in queue.readyEntries

@@ -364,6 +364,9 @@ enum NodeTimer {
     /// Nodes have been asked in vain for what an operator wants.
     static let orders = TimerID(9)
 
+    /// Something is due at nodes that are being stopped.
+    static let endings = TimerID(10)
+
     private static let firstOfQueues: UInt32 = 16
 
     /// What a timer of a queue is for; the one of elections also ends the waiting of a queue that has no home, or is being

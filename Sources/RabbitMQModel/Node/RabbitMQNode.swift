@@ -116,6 +116,8 @@ package struct RabbitMQNode: Machine {
             expireCalls(&turn)
         } else if timer == NodeTimer.orders {
             expireOrders(&turn)
+        } else if timer == NodeTimer.endings {
+            goOnEnding(&turn)
         } else if timer == NodeTimer.heal {
             heal(&turn)
         } else if timer == NodeTimer.tick {

@@ -37,6 +37,8 @@ package struct Queue: Sendable {
         /// Its node is down, and no mirror may take over: it waits for that node. If it was stopped in good order, its
         /// mirrors stopped as well, and take nothing.
         case stranded(stopped: Bool)
+        /// On a node that is being stopped in good order: what is published to it waits, or is refused.
+        case ending(refuses: Bool)
         /// On a majority of its members.
         case quorum(QuorumIndex)
         /// Nowhere any more; deliveries of one that was here still hold their copies.
@@ -146,10 +148,10 @@ package struct Queue: Sendable {
     /// Whether its node is down, and it waits for it.
     var isDown: Bool { placement == .down }
 
-    /// Whether its node is down, and who uses it waits: for another one that is to take over, or for it.
+    /// Whether its node is down or stops, and who uses it waits: for another one that is to take over, or for it.
     var isOrphan: Bool {
         switch placement {
-        case .orphan, .stranded: true
+        case .orphan, .stranded, .ending: true
         default: false
         }
     }
@@ -159,8 +161,13 @@ package struct Queue: Sendable {
         if case .stranded = placement { true } else { false }
     }
 
+    /// Whether its node is being stopped, and its process is gone.
+    var isEnding: Bool { placement == .ending(refuses: true) }
+
     /// Whether neither its node nor a mirror takes anything.
-    var isStopped: Bool { placement == .stranded(stopped: true) }
+    var isStopped: Bool {
+        placement == .stranded(stopped: true) || placement == .ending(refuses: true)
+    }
 
     /// Whether it is this node that takes and hands out its messages, or did until it was deleted.
     @inline(__always)
