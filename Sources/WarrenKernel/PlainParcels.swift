@@ -116,7 +116,7 @@ struct PlainParcels: Sendable {
     /// Frees what `alive` does not name.
     mutating func sweep(keeping alive: ContiguousArray<Bool>) {
         for place in rows.indices.reversed() where !alive[place] && rows[place].kind > 0 {
-            rows[place] = Row(kind: 0)
+            rows[place].kind = 0
             free.append(UInt32(place))
         }
     }

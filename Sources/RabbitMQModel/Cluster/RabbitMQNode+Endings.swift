@@ -80,7 +80,7 @@ extension RabbitMQNode {
         refuseThoseWhoWait(for: peer, &turn)
         for queue in queues.indices
         where queues[queue].exists && queues[queue].placement == .orphan
-            && queues[queue].home == peer
+            && queues[queue].home == peer && queues[queue].rules.kind == .classic
         {
             findHome(queue, &turn)
         }
