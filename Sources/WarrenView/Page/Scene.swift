@@ -202,7 +202,8 @@ public struct Scene: Sendable {
         let left = (inside.map(\.x).min() ?? 0) - 24
         let right = (inside.map { $0.x + $0.width }.max() ?? 0) + 24
         let rows = placeNodes(left + 14, right - 14)
-        let top = 44 + 23 * Double(rows)
+        // The name of a queue stands above it, and below the nodes.
+        let top = 44 + 23 * Double(rows) + (rows > 1 ? 12 : 0)
         for index in objects.indices { objects[index].y += top }
         height = top + tallest + 40
         frame = (left, 14, max(right - left, 0), height - 28)
