@@ -105,6 +105,7 @@ public struct Parcels {
     private var slots: ContiguousArray<Parcel?> = [nil]
     private var free: ContiguousArray<UInt32> = []
 
+    /// Those that are plain values; their numbers have ``ParcelID/plainBit``.
     @usableFromInline var plain = PlainParcels()
 
     /// How many parcels are alive.

@@ -1,4 +1,4 @@
-/// A parcel of fixed size that is nothing but numbers, of at most ``PlainParcels/room`` bytes.
+/// A parcel of fixed size that is nothing but numbers, of at most 104 bytes.
 ///
 /// It costs no allocation and is not counted when it is looked at: for what is made once per message.
 public protocol PlainParcel: ParcelBundle, BitwiseCopyable {}

@@ -215,7 +215,7 @@ struct Membership: Sendable {
         peers[peer].isConnected = true
         peers[peer].lostAt = nil
         peers[peer].life = hello.life
-        peers[peer].saidGoodbye = false
+        peers[peer].goodbye = nil
         // Each went on without the other: they do not trust each other's metadata any more.
         if hello.standing == .running, phase == .running, before == .down, wasKnown, isSameLife,
             isNew
@@ -239,14 +239,13 @@ struct Membership: Sendable {
 
     /// A peer stops in good order.
     mutating func hear(_ goodbye: Words.Goodbye, from peer: PeerIndex) {
-        peers[peer].saidGoodbye = true
-        peers[peer].stopTime = goodbye.takes
+        peers[peer].goodbye = goodbye.takes
     }
 
-    /// A peer that said goodbye is lost.
+    /// A peer that said goodbye is lost: it is being stopped from now on.
     mutating func beginEnding(of peer: PeerIndex, at now: Instant) {
         assert(peers[peer].saidGoodbye, "a peer that was lost takes no time to stop")
-        peers[peer].ending = Ending(from: now, takes: peers[peer].stopTime)
+        peers[peer].ending = peers[peer].goodbye.map { Ending(from: now, takes: $0) }
     }
 
     /// The queues of a peer that stops are gone.

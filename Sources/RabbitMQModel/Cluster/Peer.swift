@@ -112,10 +112,8 @@ package struct Peer: Sendable {
     var alarms: UInt8 = 0
     /// When it asked this node about another one that it had lost.
     var askedAt: Instant?
-    /// Whether it said that it stops.
-    var saidGoodbye = false
-    /// How long it said that this takes.
-    var stopTime = Interval.zero
+    /// How long it takes to stop, if it said that it does.
+    var goodbye: Interval?
     /// While it stops: how far it has come.
     var ending: Ending?
 
@@ -125,6 +123,30 @@ package struct Peer: Sendable {
     }
 
     var isRunning: Bool { standing == .running && isConnected }
+    var saidGoodbye: Bool { goodbye != nil }
+    /// Whether it stops, and its queues have yet to write down what they hold.
+    var isSilent: Bool { ending?.refuses == false }
+}
+
+/// How far a node has come that is being stopped in good order, as another one sees it.
+///
+/// - Source: RMQ-CLUS-13.
+struct Ending: BitwiseCopyable, Sendable {
+    /// Until then its queues write down what they hold, and are silent.
+    let silentUntil: Instant
+    /// Until then they are gone and the node is not: what is published to them is refused.
+    let refusesUntil: Instant
+    /// Whether its queues are gone.
+    var refuses = false
+
+    /// Two thirds of the time are silence.
+    init(from now: Instant, takes time: Interval) {
+        silentUntil = now + Interval(nanoseconds: time.nanoseconds / 3 * 2)
+        refusesUntil = now + time
+    }
+
+    /// When something happens next.
+    var next: Instant { refuses ? refusesUntil : silentUntil }
 }
 
 /// What a node does that sees only part of its cluster.

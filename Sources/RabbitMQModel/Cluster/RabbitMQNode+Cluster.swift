@@ -265,10 +265,7 @@ extension RabbitMQNode {
         turn.record(.peerLost, peer: peers[peer].node.raw)
         rememberRunning(&turn)
         dropFromChanges(peer, &turn)
-        if peers[peer].saidGoodbye, phase == .running {
-            peers.beginEnding(of: peer, at: turn.now)
-            armEndings(&turn)
-        }
+        if phase == .running { beginEnding(of: peer, &turn) }
         failRemote(peer, &turn)
         leaveQuorums(peer, &turn)
         loseQueues(of: peer, &turn)

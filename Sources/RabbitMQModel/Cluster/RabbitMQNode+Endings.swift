@@ -1,27 +1,6 @@
 import WarrenKernel
 import WarrenTrace
 
-/// How far a node has come that is being stopped in good order, as another one sees it.
-///
-/// - Source: RMQ-CLUS-13.
-struct Ending: BitwiseCopyable, Sendable {
-    /// Until then its queues write down what they hold, and are silent.
-    let silentUntil: Instant
-    /// Until then they are gone and the node is not: what is published to them is refused.
-    let refusesUntil: Instant
-    /// Whether its queues are gone.
-    var refuses = false
-
-    /// Two thirds of the time are silence.
-    init(from now: Instant, takes time: Interval) {
-        silentUntil = now + Interval(nanoseconds: time.nanoseconds / 3 * 2)
-        refusesUntil = now + time
-    }
-
-    /// When something happens next.
-    var next: Instant { refuses ? refusesUntil : silentUntil }
-}
-
 /// Classic queues of a node that another one sees stop in good order.
 ///
 /// Its clients are told at once, and quorum queues and streams go on elsewhere. What is said to its classic queues waits until
@@ -41,10 +20,18 @@ extension RabbitMQNode {
         return .microseconds(20_000 + 1070 * UInt64(count))
     }
 
-    func armEndings(_ turn: inout Turn) {
+    /// Sets the timer for what is due next at any node that is being stopped.
+    private func armEndings(_ turn: inout Turn) {
         let next = peers.indices.compactMap { peers[$0].ending?.next }.min()
         guard let next else { return turn.disarm(NodeTimer.endings) }
         turn.arm(NodeTimer.endings, after: next > turn.now ? next - turn.now : .zero)
+    }
+
+    /// A peer is lost: if it said goodbye, it is being stopped from now on.
+    mutating func beginEnding(of peer: PeerIndex, _ turn: inout Turn) {
+        guard peers[peer].saidGoodbye else { return }
+        peers.beginEnding(of: peer, at: turn.now)
+        armEndings(&turn)
     }
 
     /// Something is due at a node that is being stopped.

@@ -52,7 +52,7 @@ extension RabbitMQNode {
                 refreshMirrors(queue, &turn)
             } else if queues[queue].isOrphan, queues[queue].rules.kind == .stream {
                 awaitCoordinator(queue, after: peer, &turn)
-            } else if queues[queue].isOrphan, peers[queues[queue].home].ending?.refuses != false {
+            } else if queues[queue].isOrphan, !peers[queues[queue].home].isSilent {
                 findHome(queue, &turn)
             }
         }

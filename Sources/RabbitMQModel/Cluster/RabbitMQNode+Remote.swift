@@ -54,7 +54,7 @@ extension RabbitMQNode {
 
     /// - Source: RMQ-CLUS-02.
     func checkHome(_ queue: QueueIndex) throws(Refusal) {
-        if queues[queue].isDown || queues[queue].isEnding { throw homeless(queue) }
+        if queues[queue].isDown || queues[queue].hasEnded { throw homeless(queue) }
     }
 
     /// What is said of a queue whose home is down, or goes down without it.
@@ -66,7 +66,7 @@ extension RabbitMQNode {
         guard queues[queue].exists else {
             return .notFound("no queue '\(name)' in vhost '\(vhost)'")
         }
-        if queues[queue].isEnding {
+        if queues[queue].hasEnded {
             return .notFound(
                 "queue '\(name)' in vhost '\(vhost)' process is stopped by supervisor"
             )
@@ -299,7 +299,7 @@ extension RabbitMQNode {
         where channels[channel].state == .open && channels[channel].isWaiting {
             guard case .queue(let queue) = channels[channel].awaits, queues[queue].home == peer,
                 queues[queue].quorum == .none,
-                !queues[queue].isOrphan || queues[queue].isEnding, !queues[queue].isHere
+                !queues[queue].isOrphan || queues[queue].hasEnded, !queues[queue].isHere
             else { continue }
             refuseWaiting(homeless(queue), channel, &turn)
         }

@@ -161,12 +161,12 @@ package struct Queue: Sendable {
         if case .stranded = placement { true } else { false }
     }
 
-    /// Whether its node is being stopped, and its process is gone.
-    var isEnding: Bool { placement == .ending(refuses: true) }
+    /// Whether its node is being stopped, and it is gone before it.
+    var hasEnded: Bool { placement == .ending(refuses: true) }
 
     /// Whether neither its node nor a mirror takes anything.
     var isStopped: Bool {
-        placement == .stranded(stopped: true) || placement == .ending(refuses: true)
+        placement == .stranded(stopped: true) || hasEnded
     }
 
     /// Whether it is this node that takes and hands out its messages, or did until it was deleted.
